@@ -1,0 +1,48 @@
+"""Every event class there ever was, by the name under which the log knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from eventsourcing.domain import Aggregate
+
+from domain.account import Account
+from domain.job import Job
+from domain.request import Request
+from domain.worker import Worker
+
+_PUBLISHED: tuple[type[Aggregate.Event], ...] = (
+    Request.Submitted,
+    Request.Sliced,
+    Request.JobReturned,
+    Request.Completed,
+    Request.Cancelled,
+    Request.Expired,
+    Request.Faulted,
+    Job.Batched,
+    Job.ImageGenerated,
+    Job.ImageFaulted,
+    Job.Completed,
+    Job.Failed,
+    Job.LeaseExpired,
+    Job.Cancelled,
+    Worker.Registered,
+    Worker.CapabilitiesDeclared,
+    Worker.MaintenanceChanged,
+    Worker.PauseChanged,
+    Account.Opened,
+    Account.KeyRegenerated,
+    Account.RolesChanged,
+)
+
+
+def name_of(event: type[Aggregate.Event]) -> str:
+    """Return the name under which the log knows an event class, such as ``Request.Sliced``."""
+    return str(vars(event)["TOPIC"])
+
+
+EVENT_CLASSES: Mapping[str, type[Aggregate.Event]] = MappingProxyType(
+    {name_of(event): event for event in _PUBLISHED}
+)
+"""Published event classes by name; a name is never taken out and never means something else."""

@@ -1,0 +1,273 @@
+"""A job: one slice of a request, run by one worker as one batch."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain.image_ids import image_ids_of, place_of
+from domain.return_codes import Refused
+
+
+class JobState(StrEnum):
+    """Where a job stands; all but the first are final."""
+
+    LEASED = "leased"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    LEASE_EXPIRED = "lease_expired"
+    CANCELLED = "cancelled"
+
+
+class ImageState(StrEnum):
+    """What a worker says of an image that it made; the names are the v2 API's."""
+
+    OK = "ok"
+    CENSORED = "censored"
+    CSAM = "csam"
+
+
+class Job(Aggregate):
+    """One batch under a lease: only its worker's owner may deliver, and only while it is leased."""
+
+    TOPIC = "Job"
+
+    class Event(Aggregate.Event):
+        """Something that happened to a job."""
+
+    class Created(Event, Aggregate.Created):
+        """What the library wants a first event to be; never stored by itself."""
+
+        TOPIC = "Job.Created"
+
+    class Batched(Created):
+        """A worker got the slice, to be run as one batch."""
+
+        TOPIC = "Job.Batched"
+        request_id: UUID
+        worker_id: UUID
+        worker_name: str
+        owner_id: UUID
+        """The account that runs the worker."""
+        model: str
+        image_ids: tuple[UUID, ...]
+        """In batch order: image ``i`` is the one of batch index ``i``."""
+        seed: int
+        """The batch's seed; an image's starting noise is a function of it and the batch index."""
+        lease_ends_at: datetime
+        kudos_per_image: float
+
+    class ImageGenerated(Event):
+        """The worker delivered one image; the image itself lies in the blob store."""
+
+        TOPIC = "Job.ImageGenerated"
+        image_id: UUID
+        batch_index: int
+        digest: str
+        """SHA-256 of the image file, hexadecimal."""
+        seed: int
+        """What the worker says it used."""
+        state: ImageState
+        kudos: float
+        """What the worker's owner earns for it."""
+
+        def apply(self, aggregate: Job) -> None:
+            """Count the image as delivered."""
+            aggregate.delivered.add(self.batch_index)
+
+    class ImageFaulted(Event):
+        """The worker could not make this one image."""
+
+        TOPIC = "Job.ImageFaulted"
+        image_id: UUID
+        batch_index: int
+
+        def apply(self, aggregate: Job) -> None:
+            """Count the image as lost."""
+            aggregate.faulted.add(self.batch_index)
+
+    class Ended(Event):
+        """What all endings have in common; never stored by itself."""
+
+        TOPIC = "Job.Ended"
+        delivered: int
+        lost: int
+        """Images of the batch that were not delivered."""
+
+    class Completed(Ended):
+        """Every image was spoken for, at least one of them delivered."""
+
+        TOPIC = "Job.Completed"
+
+        def apply(self, aggregate: Job) -> None:
+            """Close the job."""
+            aggregate.state = JobState.COMPLETED
+
+    class Failed(Ended):
+        """The worker gave the batch up."""
+
+        TOPIC = "Job.Failed"
+        reason: str
+
+        def apply(self, aggregate: Job) -> None:
+            """Close the job."""
+            aggregate.state = JobState.FAILED
+
+    class LeaseExpired(Ended):
+        """The worker took longer than its lease."""
+
+        TOPIC = "Job.LeaseExpired"
+
+        def apply(self, aggregate: Job) -> None:
+            """Close the job."""
+            aggregate.state = JobState.LEASE_EXPIRED
+
+    class Cancelled(Ended):
+        """Its request was over before it was."""
+
+        TOPIC = "Job.Cancelled"
+
+        def apply(self, aggregate: Job) -> None:
+            """Close the job."""
+            aggregate.state = JobState.CANCELLED
+
+    def __init__(
+        self,
+        request_id: UUID,
+        worker_id: UUID,
+        owner_id: UUID,
+        model: str,
+        image_ids: tuple[UUID, ...],
+        seed: int,
+        lease_ends_at: datetime,
+        kudos_per_image: float,
+    ) -> None:
+        """Start with every image to be made; called with the facts of :class:`Batched`."""
+        self.request_id = request_id
+        self.worker_id = worker_id
+        self.owner_id = owner_id
+        self.model = model
+        self.image_ids = image_ids
+        self.seed = seed
+        self.lease_ends_at = lease_ends_at
+        self.kudos_per_image = kudos_per_image
+        self.state = JobState.LEASED
+        self.delivered: set[int] = set()
+        self.faulted: set[int] = set()
+
+    @classmethod
+    def batch(
+        cls,
+        job_id: UUID,
+        *,
+        images: int,
+        request_id: UUID,
+        worker_id: UUID,
+        worker_name: str,
+        owner_id: UUID,
+        model: str,
+        seed: int,
+        lease_ends_at: datetime,
+        kudos_per_image: float,
+        timestamp: datetime,
+    ) -> Self:
+        """Return a new job of ``images`` images with its first event pending."""
+        return cls._create(
+            cls.Batched,
+            id=job_id,
+            request_id=request_id,
+            worker_id=worker_id,
+            worker_name=worker_name,
+            owner_id=owner_id,
+            model=model,
+            image_ids=image_ids_of(job_id, images),
+            seed=seed,
+            lease_ends_at=lease_ends_at,
+            kudos_per_image=kudos_per_image,
+            timestamp=timestamp,
+        )
+
+    @property
+    def is_leased(self) -> bool:
+        """Whether results are still taken."""
+        return self.state is JobState.LEASED
+
+    def deliver(
+        self, image_id: UUID, *, digest: str, seed: int, state: ImageState, timestamp: datetime
+    ) -> float:
+        """Take one finished image and return the kudos that it earns.
+
+        :raises Refused: ``InvalidJobID``, ``DuplicateGen`` or ``AbortedGen``.
+        """
+        place = self._open_place(image_id)
+        kudos = self.kudos_per_image if state is ImageState.OK else 0.0
+        self.trigger_event(
+            self.ImageGenerated,
+            image_id=image_id,
+            batch_index=place,
+            digest=digest,
+            seed=seed,
+            state=state,
+            kudos=kudos,
+            timestamp=timestamp,
+        )
+        self._end_when_all_are_spoken_for(timestamp)
+        return kudos
+
+    def fault(self, image_id: UUID, *, timestamp: datetime) -> None:
+        """Note that the worker could not make one image.
+
+        :raises Refused: ``InvalidJobID``, ``DuplicateGen`` or ``AbortedGen``.
+        """
+        place = self._open_place(image_id)
+        self.trigger_event(
+            self.ImageFaulted, image_id=image_id, batch_index=place, timestamp=timestamp
+        )
+        self._end_when_all_are_spoken_for(timestamp)
+
+    def fail(self, reason: str, *, timestamp: datetime) -> None:
+        """Give up what is not delivered; over already is no error."""
+        if self.is_leased:
+            self._end(self.Failed, timestamp, reason=reason)
+
+    def expire_lease(self, *, timestamp: datetime) -> None:
+        """End the lease if its time is up; over already, or not yet, is no error."""
+        if self.is_leased and timestamp >= self.lease_ends_at:
+            self._end(self.LeaseExpired, timestamp)
+
+    def cancel(self, *, timestamp: datetime) -> None:
+        """End it because its request is over; over already is no error."""
+        if self.is_leased:
+            self._end(self.Cancelled, timestamp)
+
+    @property
+    def lost(self) -> int:
+        """Images of the batch that are not delivered."""
+        return len(self.image_ids) - len(self.delivered)
+
+    def _open_place(self, image_id: UUID) -> int:
+        place = place_of(image_id)
+        if place >= len(self.image_ids):
+            raise Refused("InvalidJobID")
+        if place in self.delivered or place in self.faulted:
+            raise Refused("DuplicateGen")
+        if not self.is_leased:
+            raise Refused("AbortedGen")
+        return place
+
+    def _end_when_all_are_spoken_for(self, timestamp: datetime) -> None:
+        if len(self.delivered) + len(self.faulted) < len(self.image_ids):
+            return
+        if self.delivered:
+            self._end(self.Completed, timestamp)
+        else:
+            self._end(self.Failed, timestamp, reason="every image of the batch faulted")
+
+    def _end(self, ending: type[Ended], timestamp: datetime, **facts: str) -> None:
+        self.trigger_event(
+            ending, delivered=len(self.delivered), lost=self.lost, timestamp=timestamp, **facts
+        )

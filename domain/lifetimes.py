@@ -1,0 +1,39 @@
+"""How long a lease holds and how long a request waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from domain.image_settings import ImageSettings
+
+_LEASE_START_SECONDS = 30
+_REFERENCE_PIXELS = 512 * 512
+_SECONDS_PER_REFERENCE_STEP = 2
+_EXTRA_SLOW_FACTOR = 3
+
+LOSSES_PER_IMAGE = 3
+"""A request whose images were lost more often than this, on average, is given up as faulted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """The operator's choices about time; the defaults are the AI Horde's."""
+
+    minimum_lease: timedelta = timedelta(seconds=150)
+    """No lease is shorter than this."""
+    request: timedelta = timedelta(minutes=20)
+    """A request that nothing happens to for this long expires."""
+    extra_slow_request: timedelta = timedelta(minutes=60)
+    """The same for a request that allows extra slow workers."""
+
+    def lease(self, settings: ImageSettings, *, extra_slow_worker: bool = False) -> timedelta:
+        """Return how long a worker may take for one batch, whatever the number of its images."""
+        work = settings.steps * _SECONDS_PER_REFERENCE_STEP * settings.pixels / _REFERENCE_PIXELS
+        seconds = timedelta(seconds=round(_LEASE_START_SECONDS + work))
+        lease = max(self.minimum_lease, seconds)
+        return lease * _EXTRA_SLOW_FACTOR if extra_slow_worker else lease
+
+    def waiting(self, *, extra_slow_workers: bool) -> timedelta:
+        """Return how long a request may wait after its last activity."""
+        return self.extra_slow_request if extra_slow_workers else self.request

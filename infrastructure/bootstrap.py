@@ -1,0 +1,155 @@
+"""The composition root: the one place where the parts of Hoard meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from domain.account import Roles
+from domain.ledger import Ledger
+from domain.lifetimes import Lifetimes
+from domain.ports import AccountEntry, Chance, Clock
+from infrastructure.api_keys import digest_of, new_api_key
+from infrastructure.blobs import FolderBlobs
+from infrastructure.database import Database
+from infrastructure.event_log import EventLog, applied_inline
+from infrastructure.event_mapper import EventMapper
+from infrastructure.event_store import EventRecorder
+from infrastructure.master_key import parse_master_key, read_or_make_master_key
+from infrastructure.migrate import migrate_ledger, migrate_views
+from infrastructure.personal_keys import PersonalKeys
+from infrastructure.settings import Settings
+from infrastructure.world import SystemChance, SystemClock
+from projections.backlog import BacklogReader
+from projections.catalogue import follower_views
+from projections.directory import AccountDirectory
+from projections.follow import Follower
+from projections.models import ModelsReader
+from projections.presence import Presence
+from projections.queue import Queue
+from projections.statistics import StatisticsReader
+from projections.status import StatusReader
+from projections.view import View
+from projections.workers import WorkersReader
+
+OPERATOR = "operator"
+"""Name of the built-in account that the in-cluster workers belong to."""
+
+
+@dataclass(frozen=True)
+class Hoard:
+    """Everything assembled: one object for each part, ready to be used by any process."""
+
+    settings: Settings
+    clock: Clock
+    ledger: Ledger
+    log: EventLog
+    ledger_database: Database
+    view_database: Database
+    queue: Queue
+    directory: AccountDirectory
+    status: StatusReader
+    backlog: BacklogReader
+    workers: WorkersReader
+    presence: Presence
+    models: ModelsReader
+    statistics: StatisticsReader
+    inline_views: tuple[View, ...]
+    followers: tuple[Follower, ...]
+    blobs: FolderBlobs
+    keys: PersonalKeys
+
+    @property
+    def operator(self) -> AccountEntry:
+        """The account of the in-cluster workers, opened on first use."""
+        entry = self.directory.account_by_name(OPERATOR)
+        if entry is None:
+            # Its key is thrown away: nobody but processes of this installation act for it.
+            self.ledger.open_account(OPERATOR, digest_of(new_api_key()), Roles(trusted=True))
+            entry = self.directory.account_by_name(OPERATOR)
+            assert entry is not None
+        return entry
+
+    def close(self) -> None:
+        """Let go of the databases."""
+        self.ledger.close()
+        self.ledger_database.close()
+        self.view_database.close()
+
+
+def assemble(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    chance: Chance | None = None,
+    migrate: bool = True,
+) -> Hoard:
+    """Build Hoard as the settings say.
+
+    :param clock: where time comes from, the machine's clock if not given.
+    :param chance: where randomness comes from, the machine's if not given.
+    :param migrate: whether to bring the databases' tables up to date first.
+    """
+    clock = clock or SystemClock()
+    if settings.ledger_database.startswith("sqlite:///"):
+        settings.data.mkdir(parents=True, exist_ok=True)
+    ledger_database = Database(settings.ledger_database)
+    shared = settings.views_database == settings.ledger_database
+    view_database = ledger_database if shared else Database(settings.views_database)
+    if migrate:
+        migrate_ledger(ledger_database)
+        migrate_views(view_database)
+
+    mapper = EventMapper()
+    positions = EventRecorder(ledger_database)
+    queue = Queue(ledger_database, positions.horizon)
+    directory = AccountDirectory(ledger_database)
+    inline_views: tuple[View, ...] = (queue, directory)
+    recorder = EventRecorder(ledger_database, applied_inline(inline_views, mapper))
+    log = EventLog(recorder, mapper)
+    keys = PersonalKeys(ledger_database, _master_key(settings))
+    ledger = Ledger(
+        recorder=recorder,
+        mapper=mapper,
+        transactions=ledger_database,
+        queue=queue,
+        directory=directory,
+        sealer=keys,
+        clock=clock,
+        chance=chance or SystemChance(),
+        lifetimes=_lifetimes(settings),
+    )
+    presence = Presence(view_database, clock)
+    return Hoard(
+        settings=settings,
+        clock=clock,
+        ledger=ledger,
+        log=log,
+        ledger_database=ledger_database,
+        view_database=view_database,
+        queue=queue,
+        directory=directory,
+        status=StatusReader(view_database, log),
+        backlog=BacklogReader(view_database),
+        workers=WorkersReader(view_database),
+        presence=presence,
+        models=ModelsReader(view_database, presence),
+        statistics=StatisticsReader(view_database),
+        inline_views=inline_views,
+        followers=tuple(Follower(view, log, view_database) for view in follower_views()),
+        blobs=FolderBlobs(settings.blob_folder),
+        keys=keys,
+    )
+
+
+def _master_key(settings: Settings) -> bytes:
+    if settings.master_key is not None:
+        return parse_master_key(settings.master_key.get_secret_value())
+    return read_or_make_master_key(settings.master_key_file)
+
+
+def _lifetimes(settings: Settings) -> Lifetimes:
+    return Lifetimes(
+        minimum_lease=timedelta(seconds=settings.lease_minimum_seconds),
+        request=timedelta(seconds=settings.request_lifetime_seconds),
+    )

@@ -1,0 +1,56 @@
+"""How domain values stand in view columns: instants as integers, declarations as JSON text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Dialect
+from sqlalchemy.types import TypeDecorator
+
+from domain.matching import Capabilities, Requirements
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment with its time zone, stored as microseconds since 1970 UTC, exact everywhere."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Turn a moment into an integer."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Turn an integer into a moment in UTC."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+def requirements_to_json(requirements: Requirements) -> str:
+    """Return equal text for equal requirements."""
+    return json.dumps(asdict(requirements), default=str, sort_keys=True, separators=(",", ":"))
+
+
+def requirements_from_json(text: str) -> Requirements:
+    """Return the requirements that :func:`requirements_to_json` wrote down."""
+    fields = json.loads(text)
+    fields["models"] = tuple(fields["models"])
+    fields["workers"] = tuple(UUID(worker) for worker in fields["workers"])
+    return Requirements(**fields)
+
+
+def capabilities_to_json(capabilities: Capabilities) -> str:
+    """Return equal text for equal capabilities."""
+    return json.dumps(asdict(capabilities), sort_keys=True, separators=(",", ":"))
+
+
+def capabilities_from_json(text: str) -> Capabilities:
+    """Return the capabilities that :func:`capabilities_to_json` wrote down."""
+    fields = json.loads(text)
+    fields["models"] = tuple(fields["models"])
+    return Capabilities(**fields)

@@ -1,0 +1,90 @@
+"""Lanes: waiting requests with equal requirements, so that matching is asked once for all of them.
+
+A lane's id is made from its requirements, so whoever meets a requirement first writes the same row,
+and lanes are only ever inserted: no two requests wait for each other here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+
+from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from domain.matching import Candidate, Requirements, why_not
+from projections.encoding import requirements_from_json, requirements_to_json
+
+METADATA = MetaData()
+
+LANE = Table(
+    "lane",
+    METADATA,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("requirements", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, index=True),
+)
+"""Every combination of requirements ever asked for; ``position`` is where the log first had it."""
+
+_CANDIDATES_REMEMBERED = 1000
+
+_LANES_FROM = select(LANE.c.id, LANE.c.requirements).where(LANE.c.position >= bindparam("position"))
+
+
+def lane_of(requirements: Requirements) -> int:
+    """Return the lane's id: 63 bits of the SHA-256 of the requirements."""
+    digest = sha256(requirements_to_json(requirements).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def open_lane(connection: Connection, requirements: Requirements, position: int) -> int:
+    """Make sure that the lane stands in its table and return its id."""
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
+    lane = lane_of(requirements)
+    connection.execute(
+        insert(LANE).on_conflict_do_nothing(),
+        {"id": lane, "requirements": requirements_to_json(requirements), "position": position},
+    )
+    return lane
+
+
+class LaneMatcher:
+    """Which lanes a worker may serve, asked once for each lane and worker declaration.
+
+    Lanes are kept in memory and only new ones are read: those from ``horizon`` on, below which no
+    lane can appear any more.
+    """
+
+    def __init__(self, horizon: Callable[[], int]) -> None:
+        """Read lanes with the log's own horizon."""
+        self._horizon = horizon
+        self._read_from = 0
+        self._known: dict[int, Requirements] = {}
+        self._order: list[int] = []
+        self._matches: OrderedDict[Candidate, tuple[int, list[int]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def matching(self, connection: Connection, worker: Candidate) -> Sequence[int]:
+        """Return the ids of all lanes that this worker may serve, whether anything waits there."""
+        with self._lock:
+            self._learn(connection)
+            seen, lanes = self._matches.pop(worker, (0, []))
+            fresh = self._order[seen:]
+            if fresh:
+                allowed = [lane for lane in fresh if why_not(worker, self._known[lane]) is None]
+                lanes = [*lanes, *allowed]
+            self._matches[worker] = (len(self._order), lanes)
+            if len(self._matches) > _CANDIDATES_REMEMBERED:
+                self._matches.popitem(last=False)
+            return lanes
+
+    def _learn(self, connection: Connection) -> None:
+        horizon = self._horizon()
+        rows = connection.execute(_LANES_FROM, {"position": self._read_from})
+        for lane, requirements in rows:
+            if lane not in self._known:
+                self._known[lane] = requirements_from_json(requirements)
+                self._order.append(lane)
+        self._read_from = horizon

@@ -1,0 +1,74 @@
+"""What every view is: some tables, and how events change them.
+
+A view holds nothing that the log does not: it can be dropped and rebuilt from event one. ``queue``
+and ``directory`` change in the transaction that saves the events (inline); all others follow the
+log, with the position that they reached stored in the same transaction as the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+from sqlalchemy import Connection, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event and its place in the log's total order."""
+
+    position: int
+    event: Aggregate.Event
+
+
+class View(Protocol):
+    """A read model of the log."""
+
+    @property
+    def name(self) -> str:
+        """What operators call it."""
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        """Its tables, and nobody else's."""
+
+    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+        """Change the tables as these events say, in log order, on this connection's transaction.
+
+        Nothing but the records and the view's own tables may decide what is written: the same log
+        gives the same rows, whoever replays it and in whatever portions.
+        """
+
+
+class Log(Protocol):
+    """The port through which views read the log."""
+
+    def after(self, position: int, limit: int) -> Sequence[Recorded]:
+        """Return up to ``limit`` final events above ``position``, in log order.
+
+        Final means that no event will ever appear below: a follower that goes on from the last
+        position it was given skips nothing.
+        """
+
+    def committed_after(self, position: int, limit: int) -> Sequence[Recorded]:
+        """Return up to ``limit`` committed events above ``position``, final or not."""
+
+    def tails(self, versions: Mapping[UUID, int]) -> Sequence[Recorded]:
+        """Return the events of these streams above these versions, in log order."""
+
+    def last_position(self) -> int:
+        """Return the position of the last final event, 0 when there is none."""
+
+
+class ViewDatabase(Protocol):
+    """The port to the database that holds views."""
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Open a write transaction, or join this thread's open one."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Open a connection to read from, or join this thread's open transaction."""
