@@ -1,0 +1,93 @@
+"""Prices, samplers, seeds, lifetimes and image ids: the small rules, on known numbers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.image_ids import image_ids_of, job_id_from, job_of, place_of
+from domain.image_settings import ImageSettings
+from domain.lifetimes import Lifetimes
+from domain.pricing import image_kudos, request_kudos
+from domain.sampling import SEED_RANGE, counted_steps, seed_from_text, seed_of_job
+
+PLAIN = ImageSettings(
+    width=1024,
+    height=1024,
+    steps=10,
+    sampler="k_euler",
+    cfg_scale=5.0,
+    karras=True,
+    clip_skip=1,
+)
+EXTRA_LARGE = ImageSettings(
+    width=2048,
+    height=2048,
+    steps=100,
+    sampler="lcm",
+    cfg_scale=1.0,
+    karras=False,
+    clip_skip=1,
+)
+
+
+def test_an_image_at_the_reference_resolution_is_worth_the_formula() -> None:
+    assert image_kudos(PLAIN) == pytest.approx(0.1232 * 10 * (1 + 8.75))
+
+
+def test_one_request_for_twenty_costs_less_than_twenty_for_one() -> None:
+    assert request_kudos(PLAIN, 20) < 20 * request_kudos(PLAIN, 1)
+
+
+def test_refusing_slow_workers_and_naming_bad_ones_costs_more() -> None:
+    plain = request_kudos(PLAIN, 1)
+    assert request_kudos(PLAIN, 1, slow_workers=False) == pytest.approx(
+        (plain - 2) * 1.2 + 2, abs=0.01
+    )
+    assert request_kudos(PLAIN, 1, worker_blacklist=True) == pytest.approx(
+        (plain - 2) * 1.1 + 2, abs=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps"), [("k_euler", 30), ("k_heun", 60), ("k_dpm_adaptive", 40), ("lcm", 30)]
+)
+def test_steps_are_counted_as_the_sampler_runs_them(sampler: str, steps: int) -> None:
+    assert counted_steps(sampler, 30) == steps
+
+
+def test_seeds_from_text() -> None:
+    assert seed_from_text("42") == 42
+    assert seed_from_text(str(SEED_RANGE + 5)) == 5
+    assert seed_from_text("ab") == ord("a") + 256 * ord("b")
+    assert 0 <= seed_from_text("٣" * 5000) < SEED_RANGE
+    assert 0 <= seed_from_text("9" * 5000) < SEED_RANGE
+
+
+def test_each_further_job_moves_the_seed_on() -> None:
+    assert [seed_of_job(SEED_RANGE - 1, 3, job) for job in range(3)] == [SEED_RANGE - 1, 2, 5]
+
+
+def test_a_lease_grows_with_the_work_and_never_falls_below_the_minimum() -> None:
+    lifetimes = Lifetimes()
+    assert lifetimes.lease(PLAIN) == timedelta(seconds=150)
+    assert lifetimes.lease(EXTRA_LARGE) == timedelta(seconds=30 + 100 * 2 * 16)
+    assert lifetimes.lease(PLAIN, extra_slow_worker=True) == timedelta(seconds=450)
+
+
+def test_an_image_id_leads_to_its_job_and_place() -> None:
+    job_id = job_id_from(uuid4())
+    ids = image_ids_of(job_id, 20)
+    assert len(set(ids)) == 20
+    assert [place_of(image_id) for image_id in ids] == list(range(20))
+    assert {job_of(image_id) for image_id in ids} == {job_id}
+
+
+def test_an_id_that_no_batch_can_hold_has_no_place_in_one() -> None:
+    job_id = job_id_from(uuid4())
+    for last_byte in (0, 21, 255):
+        assert place_of(UUID(int=job_id.int + last_byte)) >= 20
+    with pytest.raises(ValueError, match="no batch"):
+        image_ids_of(job_id, 21)
