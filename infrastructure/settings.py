@@ -1,0 +1,293 @@
+"""What an operator may set: ``HOARD_`` environment variables, all with working defaults.
+
+Settings only describe. Nothing here opens, creates or deletes anything; a setting left out is
+resolved by the property named in its description.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import workers
+from infrastructure.master_key import parse_master_key
+
+ENVIRONMENT_PREFIX = "HOARD_"
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+_DATABASE_SCHEMES = frozenset({"sqlite", "postgres", "postgresql", "postgresql+psycopg"})
+_BROKER_SCHEMES = frozenset({"redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps"})
+_IN_MEMORY = frozenset({"sqlite://", "sqlite:///:memory:"})
+
+# sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing zero byte included.
+_LONGEST_SOCKET_PATH = 100
+
+
+class SettingsInvalid(ValueError):
+    """A setting has no usable value; the message names each such variable on a line of its own."""
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set; every process of one installation is given the same."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        # A refused value may be a password or a key.
+        hide_input_in_errors=True,
+    )
+
+    data: Path = Path("hoard-data")
+    """Folder of all that the embedded default keeps; made absolute."""
+
+    ledger_url: str | None = Field(default=None, repr=False)
+    """Database of the events and their inline views; see :attr:`ledger_database`."""
+
+    views_url: str | None = Field(default=None, repr=False)
+    """Database of the views that follow the log; see :attr:`views_database`."""
+
+    broker_url: str | None = Field(default=None, repr=False)
+    """Celery's broker, Redis or RabbitMQ; see :attr:`broker`."""
+
+    blobs: Path | None = None
+    """Folder of the images; see :attr:`blob_folder`."""
+
+    public_url: str | None = None
+    """What clients reach this server by; see :attr:`base_url`."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """Address that the API listens on."""
+
+    port: int = Field(default=7001, ge=1, le=65535)
+    """TCP port that the API listens on."""
+
+    worker_name: str = Field(default="Embedded Worker", min_length=1, max_length=100)
+    """Name of the in-cluster worker, 1 to 100 characters (v2 limits); one per process."""
+
+    worker_amount: int = Field(default=20, ge=1, le=20)
+    """Images the worker may be given in one batch, 1 to 20 (v2 limits)."""
+
+    worker_max_pixels: int = Field(default=2048 * 2048, ge=64 * 64)
+    """Pixels of the largest image that the worker makes, at least 64x64."""
+
+    worker_model_folder: Path | None = None
+    """A diffusers pipeline folder; see :attr:`pipeline_folder`."""
+
+    worker_model_name: str = Field(default="Hoard Scenes", min_length=1, max_length=255)
+    """What requests call the model of that folder, 1 to 255 characters (v2 limits)."""
+
+    lease_minimum_seconds: float = Field(default=150, gt=0, allow_inf_nan=False)
+    """Seconds that a worker has for a job at least; a slow job's lease is longer."""
+
+    request_lifetime_seconds: float = Field(default=1200, gt=0, allow_inf_nan=False)
+    """Seconds after which a request that nobody finished expires."""
+
+    sweep_seconds: float = Field(default=5, gt=0, allow_inf_nan=False)
+    """Seconds between two sweeps for ended leases, expired requests and unheard bells."""
+
+    follow_seconds: float = Field(default=0.05, gt=0, allow_inf_nan=False)
+    """Seconds that a follower of the log waits before it looks again."""
+
+    max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=64 * 1024)
+    """Largest request body in bytes, at least 64 KiB.
+
+    The largest legitimate one is a submit with a base64 image in it: 16 MiB hold 12 MiB of WebP,
+    more than 3072x3072 pixels take at any lossy quality.
+    """
+
+    master_key: SecretStr | None = None
+    """Key that wraps the keys of personal fields: 32 bytes as hex or base64.
+
+    Left out, it is made on first use and kept in :attr:`master_key_file`.
+    """
+
+    log_level: LogLevel = "INFO"
+    """Least severe messages that are logged."""
+
+    log_json: bool | None = None
+    """JSON lines or coloured text; left out, text on a terminal and JSON elsewhere."""
+
+    @field_validator("data", "blobs", "worker_model_folder")
+    @classmethod
+    def _make_absolute(cls, folder: Path | None) -> Path | None:
+        # A process with another working folder must find the same files.
+        return None if folder is None else Path(os.path.abspath(os.path.expanduser(folder)))
+
+    @field_validator("data")
+    @classmethod
+    def _fits_in_a_url(cls, folder: Path) -> Path:
+        if unfit := sorted(set("?#%") & set(str(folder))):
+            raise ValueError(f"the path may not contain {' '.join(unfit)}: it becomes part of URLs")
+        return folder
+
+    @field_validator("ledger_url", "views_url")
+    @classmethod
+    def _names_a_database(cls, url: str | None) -> str | None:
+        return _with_scheme_of(url, _DATABASE_SCHEMES)
+
+    @field_validator("broker_url")
+    @classmethod
+    def _names_a_broker(cls, url: str | None) -> str | None:
+        return _with_scheme_of(url, _BROKER_SCHEMES)
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_a_web_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must start with http:// or https:// and name a host")
+        if parts.query or parts.fragment or parts.username:
+            raise ValueError("may hold scheme, host, port and path only")
+        return url.rstrip("/")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_any_case(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
+
+    @field_validator("master_key")
+    @classmethod
+    def _is_32_bytes(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            parse_master_key(key.get_secret_value())
+        return key
+
+    @model_validator(mode="after")
+    def _views_outlive_no_ledger(self) -> Self:
+        if self.ledger_database in _IN_MEMORY and self.views_database not in _IN_MEMORY:
+            raise ValueError("a ledger in memory needs views in memory: leave views_url out")
+        return self
+
+    @property
+    def ledger_database(self) -> str:
+        """URL of the ledger: ``ledger_url``, else the SQLite file ``data/ledger.db``."""
+        return self.ledger_url or f"sqlite:///{self.data / 'ledger.db'}"
+
+    @property
+    def views_database(self) -> str:
+        """URL of the follower views: ``views_url``, else what suits the ledger.
+
+        SQLite has one writer per file, so beside a ledger on SQLite the views are a file of their
+        own, ``data/views.db``; PostgreSQL holds both. A ledger in memory has its views in memory.
+        """
+        if self.views_url is not None:
+            return self.views_url
+        ledger = self.ledger_database
+        if ledger in _IN_MEMORY or not ledger.startswith("sqlite:"):
+            return ledger
+        return f"sqlite:///{self.data / 'views.db'}"
+
+    @property
+    def broker(self) -> str:
+        """URL of Celery's broker: ``broker_url``, else the embedded Redis on its socket."""
+        return self.broker_url or f"redis+socket://{self.redis_socket}"
+
+    @property
+    def has_embedded_redis(self) -> bool:
+        """Whether the broker is a Redis that Hoard itself has to start."""
+        return self.broker_url is None
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where the embedded Redis listens: ``data/redis.sock``.
+
+        An operating system limits the length of such a path to about 100 bytes. Below a deeper
+        data folder it is ``redis.sock`` in a folder of the shared temporary folder, named after
+        this user and the data folder; whoever starts Redis makes that folder with
+        :func:`infrastructure.master_key.make_private_folder`.
+        """
+        socket = self.data / "redis.sock"
+        if len(os.fsencode(socket)) <= _LONGEST_SOCKET_PATH:
+            return socket
+        mark = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
+        return Path(tempfile.gettempdir(), f"hoard-{os.getuid()}-{mark}", "redis.sock")
+
+    @property
+    def blob_folder(self) -> Path:
+        """Where images are kept: ``blobs``, else ``data/blobs``."""
+        return self.blobs or self.data / "blobs"
+
+    @property
+    def pipeline_folder(self) -> Path:
+        """The pipeline that the worker serves: ``worker_model_folder``, else the shipped one."""
+        shipped = Path(workers.__file__).parent / "pipelines" / "scenes"
+        return self.worker_model_folder or shipped
+
+    @property
+    def master_key_file(self) -> Path:
+        """Where a master key that was not given is kept: ``data/master.key``."""
+        return self.data / "master.key"
+
+    @property
+    def base_url(self) -> str:
+        """What links to this server start with, without a closing slash.
+
+        ``public_url``, else the address that the API listens on; where that is every address of
+        the machine, its loopback address.
+        """
+        if self.public_url is not None:
+            return self.public_url
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def as_environment(self) -> dict[str, str]:
+        """Return the variables from which a child process reads these very settings.
+
+        A setting that is ``None`` is given as an empty variable, which means the same. The result
+        holds passwords and, where it was given, the master key: hand it to a process, never log it.
+        """
+        return {
+            f"{ENVIRONMENT_PREFIX}{name.upper()}": _as_text(getattr(self, name))
+            for name in type(self).model_fields
+        }
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment; an override that is not ``None`` wins over it.
+
+    :raises SettingsInvalid: when a variable or an override has no usable value.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsInvalid("\n".join(_complaints(error))) from None
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    return [
+        (
+            f"{ENVIRONMENT_PREFIX}{str(detail['loc'][0]).upper()}: {message}"
+            if detail["loc"]
+            else message
+        )
+        for detail in error.errors(include_url=False, include_input=False)
+        for message in [detail["msg"].removeprefix("Value error, ")]
+    ]
+
+
+def _with_scheme_of(url: str | None, schemes: frozenset[str]) -> str | None:
+    if url is not None and url.partition("://")[0] not in schemes:
+        raise ValueError(f"must be a URL that starts with one of {', '.join(sorted(schemes))}://")
+    return url
+
+
+def _as_text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value)
