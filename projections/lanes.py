@@ -7,6 +7,7 @@ and lanes are only ever inserted: no two requests wait for each other here.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -29,6 +30,7 @@ LANE = Table(
 """Every combination of requirements ever asked for; ``position`` is where the log first had it."""
 
 _CANDIDATES_REMEMBERED = 1000
+_HORIZON_SECONDS = 1.0
 
 _LANES_FROM = select(LANE.c.id, LANE.c.requirements).where(LANE.c.position >= bindparam("position"))
 
@@ -61,6 +63,7 @@ class LaneMatcher:
         """Read lanes with the log's own horizon."""
         self._horizon = horizon
         self._read_from = 0
+        self._horizon_asked_at = float("-inf")
         self._known: dict[int, Requirements] = {}
         self._order: list[int] = []
         self._matches: OrderedDict[Candidate, tuple[int, list[int]]] = OrderedDict()
@@ -81,7 +84,11 @@ class LaneMatcher:
             return lanes
 
     def _learn(self, connection: Connection) -> None:
-        horizon = self._horizon()
+        horizon = self._read_from
+        if time.monotonic() - self._horizon_asked_at >= _HORIZON_SECONDS:
+            # An old horizon is as safe as a new one: it only reads a few lanes again.
+            horizon = self._horizon()
+            self._horizon_asked_at = time.monotonic()
         rows = connection.execute(_LANES_FROM, {"position": self._read_from})
         for lane, requirements in rows:
             if lane not in self._known:

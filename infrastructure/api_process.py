@@ -1,0 +1,83 @@
+"""The API as a process: uvicorn on the supervisor's socket, or on one of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from importlib import metadata
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.services import Services
+from infrastructure.api_keys import ANONYMOUS_KEY, digest_of
+from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.programs import LISTEN_VARIABLE
+from infrastructure.supervised import start_process, tell_supervisor
+
+_SECONDS_TO_FINISH = 5
+_SWITCH_SECONDS = 0.0005
+
+
+def services_of(hoard: Hoard) -> Services:
+    """Return what the API needs of an assembled Hoard."""
+    settings = hoard.settings
+    return Services(
+        ledger=hoard.ledger,
+        directory=hoard.directory,
+        status=hoard.status,
+        backlog=hoard.backlog,
+        workers=hoard.workers,
+        presence=hoard.presence,
+        blobs=hoard.blobs,
+        digest_of=digest_of,
+        anonymous_key=ANONYMOUS_KEY,
+        public_url=settings.public_url,
+        max_body_bytes=settings.max_body_bytes,
+        version=_version(),
+    )
+
+
+def make_app() -> FastAPI:
+    """Return the application, for ``uvicorn --factory infrastructure.api_process:make_app``."""
+    return create_app(services_of(assemble(start_process())))
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; requests under way have five seconds to finish."""
+    settings = start_process()
+    hoard = assemble(settings)
+    # The thread that answers the socket should not wait 5 ms for each that works on a request.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    config = uvicorn.Config(
+        create_app(services_of(hoard)),
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+    )
+    inherited = os.environ.get(LISTEN_VARIABLE)
+    sockets = [socket.socket(fileno=int(inherited))] if inherited else None
+    tell_supervisor()
+    try:
+        uvicorn.Server(config).run(sockets=sockets)
+    finally:
+        hoard.close()
+
+
+def _version() -> str:
+    try:
+        return metadata.version("hoard")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+if __name__ == "__main__":
+    main()

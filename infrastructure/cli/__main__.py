@@ -1,0 +1,7 @@
+"""``python -m infrastructure.cli`` is ``hoard``."""
+
+from __future__ import annotations
+
+from infrastructure.cli.app import main
+
+main()

@@ -1,0 +1,82 @@
+"""The ``hoard`` command: its groups, its version, and how it fails.
+
+Each command imports what it needs when it runs, so that ``hoard --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from infrastructure.cli import accounts, demo, events, generate, projections, up
+from infrastructure.cli.output import Output
+from infrastructure.cli.trouble import trouble_from
+
+app = typer.Typer(
+    name="hoard",
+    help="An event-sourced ledger of image-generation jobs that speaks the AI Horde v2 API.",
+    epilog="Start with `hoard demo`, then `hoard up` and `hoard generate`.",
+    no_args_is_help=True,
+    # A pretty traceback shows local variables, and with them prompts and keys.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("up")(up.up)
+app.command("generate")(generate.generate)
+app.command("events")(events.events)
+app.add_typer(projections.app, name="projections")
+app.add_typer(accounts.app, name="accounts")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            known = version("hoard")
+        except PackageNotFoundError:
+            known = "(not installed)"
+        typer.echo(f"hoard {known}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    shown: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """An event-sourced ledger of image-generation jobs that speaks the AI Horde v2 API."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line, without the program's name; return its exit status.
+
+    Trouble with a known cause becomes a sentence and a piece of advice on standard error; anything
+    else is a defect of Hoard and keeps its traceback.
+    """
+    try:
+        app(args=list(arguments), prog_name="hoard")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception as error:
+        trouble = trouble_from(error)
+        if trouble is None:
+            raise
+        output = Output()
+        output.remark(f"hoard: {trouble.message}", style="red")
+        if trouble.advice:
+            output.remark(trouble.advice, style="")
+        return trouble.exit_status
+    return 0
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))

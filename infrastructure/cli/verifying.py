@@ -1,0 +1,39 @@
+"""Verifying one view and saying what came of it."""
+
+from __future__ import annotations
+
+from infrastructure.bootstrap import Hoard
+from infrastructure.cli.output import Output, printable
+from infrastructure.cli.replaying import ReplayBar
+from infrastructure.cli.views import ServedView
+from projections.rebuild import Report, verify
+
+
+def verified(hoard: Hoard, served: ServedView, output: Output) -> bool:
+    """Return whether a view holds what the events say, and write what was found."""
+    with ReplayBar(output, f"replaying {served.name}") as bar:
+        report = verify(served.view, hoard.log, served.database, bar.progress)
+    show_report(report, output)
+    return report.holds
+
+
+def show_report(report: Report, output: Output) -> None:
+    """Write what a comparison found."""
+    output.record(
+        {
+            "view": report.view,
+            "equal": report.holds,
+            "position": report.position,
+            "events": report.events,
+            "rows": report.rows,
+            "differences": report.differences,
+        }
+    )
+    output.tick(
+        f"{report.view}: {report.rows} rows "
+        + ("are" if report.holds else "are not")
+        + f" what {report.events} events say, up to position {report.position}",
+        holds=report.holds,
+    )
+    for difference in report.differences:
+        output.say(f"    {printable(difference)}")

@@ -1,0 +1,93 @@
+"""The programs that ``hoard up`` runs, each with its settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import infrastructure
+from infrastructure.processes import Program
+from infrastructure.redis_server import redis_command
+from infrastructure.settings import Settings
+
+API = "api"
+PROJECTOR = "projector"
+REDIS = "redis"
+
+RUN_FOLDER_VARIABLE = "HOARD_RUN_FOLDER"
+"""Where a child says that it is ready; unset in a child that nobody supervises."""
+
+CHILD_VARIABLE = "HOARD_CHILD"
+"""The name under which it says so."""
+
+LISTEN_VARIABLE = "HOARD_LISTEN_FD"
+"""The descriptor of the socket that the API serves; unset when it opens its own."""
+
+_WORKER_PATIENCE_SECONDS = 40.0
+_LONGEST_WORKER_NAME = 100
+
+
+def redis_program(settings: Settings, run_folder: Path) -> Program:
+    """Return the embedded Redis.
+
+    :raises RedisMissing: when there is no server to start.
+    """
+    return Program(REDIS, redis_command(settings.redis_socket, run_folder))
+
+
+def api_program(settings: Settings, run_folder: Path, listening: int) -> Program:
+    """Return the API, which serves the socket ``listening``."""
+    return Program(
+        API,
+        _python("infrastructure.api_process"),
+        environment=_environment(settings, run_folder, API) | {LISTEN_VARIABLE: str(listening)},
+        sockets=(listening,),
+    )
+
+
+def projector_program(settings: Settings, run_folder: Path) -> Program:
+    """Return the projector: followers, bell and sweep."""
+    return Program(
+        PROJECTOR,
+        _python("infrastructure.projector_process"),
+        environment=_environment(settings, run_folder, PROJECTOR),
+    )
+
+
+def worker_program(settings: Settings, run_folder: Path, number: int, workers: int) -> Program:
+    """Return in-cluster worker ``number`` (from 1) of ``workers``."""
+    name = f"worker-{number}"
+    named = settings.model_copy(update={"worker_name": _worker_name(settings, number)})
+    environment = _environment(named, run_folder, name)
+    if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
+        # Each would else use every core, and all of them together be slower than one.
+        environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
+    return Program(
+        name,
+        _python("infrastructure.worker_process"),
+        environment=environment,
+        patience_seconds=_WORKER_PATIENCE_SECONDS,
+    )
+
+
+def _worker_name(settings: Settings, number: int) -> str:
+    if number == 1:
+        return settings.worker_name
+    suffix = f" {number}"
+    return settings.worker_name[: _LONGEST_WORKER_NAME - len(suffix)] + suffix
+
+
+def _python(module: str) -> tuple[str, ...]:
+    # -P: a folder named like one of our packages, where the user happens to be, is not ours.
+    return (sys.executable, "-P", "-m", module)
+
+
+def _environment(settings: Settings, run_folder: Path, name: str) -> dict[str, str]:
+    home = str(Path(infrastructure.__file__).parent.parent)
+    paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return settings.as_environment() | {
+        "PYTHONPATH": os.pathsep.join(paths),
+        RUN_FOLDER_VARIABLE: str(run_folder),
+        CHILD_VARIABLE: name,
+    }

@@ -1,0 +1,139 @@
+"""An in-cluster worker: a Celery worker with one pool process, which holds the engine.
+
+``python -m infrastructure.worker_process`` runs one; ``celery -A infrastructure.worker_process
+worker --pool prefork --concurrency 1`` is the same with Celery's own options.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from functools import cache
+from uuid import UUID
+
+import structlog
+from celery import Celery, signals
+
+from domain.job import Job
+from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.logs import configure_logs
+from infrastructure.settings import Settings, load_settings
+from infrastructure.shutdown_pipe import ShutdownPipe
+from infrastructure.supervised import tell_supervisor
+from workers.celery_app import WORK_QUEUE, make_app, register_work
+from workers.engines.protocol import Engine
+from workers.inference import InClusterWorker, Workplace, work_until_idle
+from workers.reactions import Bell, BrokerSender
+from workers.watchdog import Watchdog
+
+_log = structlog.get_logger(__name__)
+
+_AGENT = "Hoard in-cluster:1:operator"
+_NICENESS = 5
+_GRACE_SECONDS = 10.0
+
+_shutdown = ShutdownPipe(_GRACE_SECONDS)
+
+
+def make_worker_app(settings: Settings) -> Celery:
+    """Return the Celery app whose task does this worker's jobs."""
+    worker_app = make_app(settings.broker)
+    register_work(worker_app, lambda: work_until_idle(*_position(settings)))
+    return worker_app
+
+
+@cache
+def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
+    """Assemble everything, in the pool process and on first use: nothing of it survives a fork."""
+    hoard = assemble(settings)
+    bell = Bell(BrokerSender(make_app(settings.broker)))
+    worker = InClusterWorker(
+        owner_id=hoard.operator.account_id,
+        name=settings.worker_name,
+        amount=settings.worker_amount,
+        max_pixels=settings.worker_max_pixels,
+        agent=_AGENT,
+    )
+    place = Workplace(
+        ledger=hoard.ledger,
+        engine=make_engine(settings),
+        blobs=hoard.blobs,
+        presence=hoard.presence,
+        clock=hoard.clock,
+        ring=bell.ring,
+        is_leased=lambda job_id: _is_leased(hoard, job_id),
+        is_slow=lambda name: _is_slow(hoard, name),
+        shutdown=_shutdown,
+        hung_after=Watchdog(hoard.clock).until,
+    )
+    return worker, place
+
+
+def make_engine(settings: Settings) -> Engine:
+    """Return the engine that the settings name, loaded and ready."""
+    from workers.engines.diffusers import DiffusersEngine
+
+    return DiffusersEngine(settings.pipeline_folder, settings.worker_model_name)
+
+
+def _is_leased(hoard: Hoard, job_id: UUID) -> bool:
+    job: Job = hoard.ledger.repository.get(job_id)
+    return job.is_leased
+
+
+def _is_slow(hoard: Hoard, name: str) -> bool:
+    entry = hoard.directory.worker_by_name(name)
+    return entry is not None and hoard.workers.is_slow(entry.worker_id)
+
+
+def main() -> None:
+    """Run until SIGTERM: the batch under way is finished, or returned after ten seconds."""
+    node = os.environ.get("HOARD_CHILD", "worker-1")
+    app.worker_main(
+        [
+            *("--quiet", "worker"),
+            *("--pool", "prefork", "--concurrency", "1"),
+            *("--hostname", f"{node}@{socket.gethostname()}"),
+            *("--queues", WORK_QUEUE),
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ]
+    )
+
+
+@signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
+def _set_logs_up(**_facts: object) -> None:
+    configure_logs(_settings.log_level, json=_settings.log_json)
+    # A line for each bell, even where nothing was found, says nothing.
+    for chatty in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Loading an engine would draw progress bars into the log.
+    os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+@signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
+def _give_way(**_facts: object) -> None:
+    # On a machine without a GPU a batch takes every core; the API should still answer.
+    os.nice(_NICENESS)
+
+
+@signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
+def _say_ready(**_facts: object) -> None:
+    tell_supervisor()
+    # Whatever was rung before this worker listened may be lost.
+    with Bell(BrokerSender(app)) as bell:
+        bell.ring()
+
+
+@signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
+def _pass_on(**_facts: object) -> None:
+    _shutdown.ask()
+
+
+_settings = load_settings()
+app = make_worker_app(_settings)
+
+if __name__ == "__main__":
+    main()

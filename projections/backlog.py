@@ -1,0 +1,190 @@
+"""The backlog: how much waits for whom, and how much of it is ahead of a request, from counters.
+
+The exact queue answers "what is next for this worker"; whatever needs a count of what waits is
+answered here, to the position that the follower has reached.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    func,
+    literal,
+    select,
+    type_coerce,
+    union_all,
+)
+
+from domain.matching import Candidate, Requirements, why_not
+from projections.backlog_view import (
+    BACKLOG_BLOCK,
+    BACKLOG_LANE,
+    BACKLOG_REQUEST,
+    BacklogView,
+)
+from projections.encoding import requirements_from_json
+from projections.ranks import LEVELS, RANK_LEVELS, after_all_of, rank_of, spans_ahead
+from projections.remembered import Remembered
+from projections.status_fold import RequestStatus
+from projections.view import ViewDatabase
+
+__all__ = ["Ahead", "BacklogReader", "BacklogView"]
+
+_SECONDS = 1.0
+"""How old the counts of what a worker may not have can be."""
+
+_requirements_from_json = lru_cache(10_000)(requirements_from_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What would be served before a request."""
+
+    requests: int = 0
+    megapixelsteps: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    requirements: Requirements
+    requests: int
+    images: int
+
+
+def _ahead_in_blocks(level: int) -> Select[int, int]:
+    blocks = BACKLOG_BLOCK.c
+    within: tuple[ColumnElement[bool], ...]
+    if level < RANK_LEVELS:
+        within = (
+            blocks.rank >= bindparam(f"rank{level}", type_=BigInteger),
+            blocks.rank < bindparam(f"end_rank{level}", type_=BigInteger),
+        )
+    else:
+        within = (
+            blocks.rank == bindparam("rank", type_=BigInteger),
+            blocks.number >= bindparam(f"number{level}", type_=BigInteger),
+            blocks.number < bindparam(f"end_number{level}", type_=BigInteger),
+        )
+    return select(blocks.requests, blocks.pixelsteps).where(blocks.level == level, *within)
+
+
+def _ahead_in_own_block() -> Select[int, int]:
+    requests = BACKLOG_REQUEST.c
+    work = type_coerce(requests.waiting, BigInteger) * requests.pixelsteps
+    return select(literal(1, BigInteger), work).where(
+        requests.rank == bindparam("rank", type_=BigInteger),
+        requests.number >= bindparam("own_block", type_=BigInteger),
+        requests.number < bindparam("number", type_=BigInteger),
+        requests.waiting > 0,
+    )
+
+
+_ahead = union_all(*map(_ahead_in_blocks, range(LEVELS)), _ahead_in_own_block()).subquery()
+_requests, _pixelsteps = _ahead.c
+_AHEAD = select(func.sum(_requests), func.sum(_pixelsteps))
+_NUMBER = select(BACKLOG_REQUEST.c.number).where(
+    BACKLOG_REQUEST.c.request_id == bindparam("request")
+)
+_LANES = select(BACKLOG_LANE).where(BACKLOG_LANE.c.requests > 0)
+_TOTALS = select(func.sum(BACKLOG_BLOCK.c.requests), func.sum(BACKLOG_BLOCK.c.pixelsteps)).where(
+    BACKLOG_BLOCK.c.level == 0
+)
+
+
+class BacklogReader:
+    """Counts of what waits; what an answer costs does not depend on how much waits."""
+
+    def __init__(self, database: ViewDatabase, clock: Callable[[], float] = time.monotonic) -> None:
+        """Read from the views' database.
+
+        :param clock: seconds of a clock that never goes back.
+        """
+        self._database = database
+        self._lanes: Remembered[None, Sequence[_Lane]] = Remembered(
+            self._read_lanes, seconds=_SECONDS, clock=clock
+        )
+        self._skipped: Remembered[Candidate, Mapping[str, int]] = Remembered(
+            self._count_skipped, seconds=_SECONDS, clock=clock
+        )
+
+    def ahead_of(self, status: RequestStatus) -> Ahead:
+        """Return what would be served before a request, nothing when it does not wait."""
+        if not status.waiting:
+            return Ahead()
+        rank = rank_of(status.priority)
+        with self._database.reading() as connection:
+            number = connection.execute(_NUMBER, {"request": status.request_id}).scalar()
+            # A request that the follower has not met came after all that it has.
+            place = after_all_of(rank) if number is None else (rank, number)
+            return _sum(connection, *place)
+
+    def position_of(self, status: RequestStatus) -> int:
+        """Return how many requests would be served before it; 0 when it does not wait."""
+        return self.ahead_of(status).requests
+
+    def work_ahead(self, status: RequestStatus) -> float:
+        """Return the megapixelsteps that would be served before it; 0 when it does not wait."""
+        return self.ahead_of(status).megapixelsteps
+
+    def skipped(self, worker: Candidate) -> Mapping[str, int]:
+        """Return how many waiting requests this worker may not have, by skip reason.
+
+        Up to a second old, or older where that took long to count.
+        """
+        return self._skipped(worker)
+
+    def waiting_requests(self) -> int:
+        """Return how many requests wait for a worker."""
+        return self._totals()[0]
+
+    def waiting_work(self) -> float:
+        """Return the megapixelsteps that wait for a worker."""
+        return self._totals()[1] / 1_000_000
+
+    def waiting_images(self) -> int:
+        """Return how many images wait for a worker, up to a second ago."""
+        return sum(lane.images for lane in self._lanes(None))
+
+    def _totals(self) -> tuple[int, int]:
+        with self._database.reading() as connection:
+            requests, pixelsteps = connection.execute(_TOTALS).one()
+        return int(requests or 0), int(pixelsteps or 0)
+
+    def _read_lanes(self, _: None) -> Sequence[_Lane]:
+        with self._database.reading() as connection:
+            rows = connection.execute(_LANES).all()
+        return [
+            _Lane(_requirements_from_json(row.requirements), row.requests, row.images)
+            for row in rows
+        ]
+
+    def _count_skipped(self, worker: Candidate) -> Mapping[str, int]:
+        skipped: Counter[str] = Counter()
+        for lane in self._lanes(None):
+            reason = why_not(worker, lane.requirements)
+            if reason is not None:
+                skipped[reason.value] += lane.requests
+        return dict(skipped)
+
+
+def _sum(connection: Connection, rank: int, number: int) -> Ahead:
+    place = {"rank": rank, "number": number}
+    for span in spans_ahead(rank, number):
+        level = span.level
+        if level < RANK_LEVELS:
+            place |= {f"rank{level}": span.first[0], f"end_rank{level}": span.end[0]}
+        else:
+            place |= {f"number{level}": span.first[1], f"end_number{level}": span.end[1]}
+            place["own_block"] = span.end[1]
+    requests, pixelsteps = connection.execute(_AHEAD, place).one()
+    return Ahead(int(requests or 0), int(pixelsteps or 0) / 1_000_000)

@@ -1,0 +1,42 @@
+"""The views of this program, and the tables of those that follow the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import MetaData
+
+from projections import (
+    backlog_view,
+    models_view,
+    positions,
+    presence,
+    statistics,
+    status_tables,
+    workers,
+)
+from projections.backlog import BacklogView
+from projections.models import ModelsView
+from projections.statistics import StatisticsView
+from projections.status import StatusView
+from projections.view import View
+from projections.workers import WorkersView
+
+INLINE_VIEWS = frozenset({"queue", "directory"})
+"""Names of the views that change in the transaction of the events and so have no position."""
+
+FOLLOWER_METADATA: Sequence[MetaData] = (
+    positions.METADATA,
+    presence.METADATA,
+    status_tables.METADATA,
+    backlog_view.METADATA,
+    workers.METADATA,
+    models_view.METADATA,
+    statistics.METADATA,
+)
+"""Every table of the views' database."""
+
+
+def follower_views() -> tuple[View, ...]:
+    """Return the views that follow the log, the one that readers want freshest first."""
+    return (StatusView(), BacklogView(), WorkersView(), ModelsView(), StatisticsView())

@@ -1,0 +1,236 @@
+"""The workers: what each declared, made and earned, and how fast it was measured to be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    Integer,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+    select,
+)
+
+from domain.job import Job
+from domain.matching import Capabilities
+from domain.worker import Worker
+from projections.averages import moved_average
+from projections.columns import Name
+from projections.encoding import Instant, capabilities_from_json, capabilities_to_json
+from projections.open_work import JobInHand, OpenWork
+from projections.remembered import Remembered
+from projections.rows import insert_rows, rows_by_key, update_rows
+from projections.view import Recorded, ViewDatabase
+
+METADATA = MetaData()
+
+WORKER_RECORD = Table(
+    "worker_record",
+    METADATA,
+    Column("worker_id", Uuid, primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("owner_id", Uuid, nullable=False),
+    Column("capabilities", Text, nullable=False),
+    Column("maintenance", Boolean, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("registered_at", Instant, nullable=False),
+    Column("jobs", Integer, nullable=False),
+    Column("uncompleted_jobs", Integer, nullable=False),
+    Column("images", Integer, nullable=False),
+    Column("pixelsteps", BigInteger, nullable=False),
+    Column("kudos", Double, nullable=False),
+    Column("speed", Double),
+    Column("last_job_at", Instant),
+)
+"""One worker; ``speed`` is in megapixelsteps a second, NULL until it was measured."""
+
+SLOWEST_FAST_SPEED = 0.5
+"""Megapixelsteps a second that a worker has to exceed not to count as slow: the v2 API's limit."""
+
+_SPEED_SECONDS = 5.0
+"""How old a measured speed that decides over slowness can be."""
+
+_work = OpenWork("worker", METADATA)
+_capabilities_to_json = lru_cache(1024)(capabilities_to_json)
+_capabilities_from_json = lru_cache(1024)(capabilities_from_json)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """What is known of a worker."""
+
+    worker_id: UUID
+    name: str
+    owner_id: UUID
+    capabilities: Capabilities
+    maintenance: bool
+    paused: bool
+    registered_at: datetime
+    jobs: int = 0
+    """Jobs that it completed."""
+    uncompleted_jobs: int = 0
+    """Jobs that it gave up or let run out of time."""
+    images: int = 0
+    pixelsteps: int = 0
+    """Denoiser passes times pixels of all images that it made."""
+    kudos: float = 0.0
+    """What its owner earned for these images."""
+    speed: float | None = None
+    """Megapixelsteps a second, a moving average over its jobs; None until it completed one."""
+    last_job_at: datetime | None = None
+
+    @property
+    def megapixelsteps(self) -> float:
+        """Denoiser passes times millions of pixels of all images that it made."""
+        return self.pixelsteps / 1_000_000
+
+
+class WorkersView:
+    """Follows the workers and what became of their jobs."""
+
+    name = "workers"
+    tables: Sequence[Table] = (WORKER_RECORD, *_work.tables)
+
+    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+        """Count these events."""
+        traced = {id(event): job for event, job in _work.trace(connection, records)}
+        concerned: list[tuple[UUID, Worker.Event | Job.Event, JobInHand | None]] = []
+        for record in records:
+            event = record.event
+            if isinstance(event, Worker.Event):
+                concerned.append((event.originator_id, event, None))
+            elif isinstance(event, Job.Event):
+                job = traced[id(event)]
+                concerned.append((job.worker_id, event, job))
+        before = {
+            row.worker_id: _record_from(row)
+            for row in rows_by_key(connection, WORKER_RECORD, {entry[0] for entry in concerned})
+        }
+        after = dict(before)
+        for worker_id, concerning, in_hand in concerned:
+            after[worker_id] = _evolve(after.get(worker_id), concerning, in_hand)
+        rows = {worker_id: _row_of(record) for worker_id, record in after.items()}
+        insert_rows(connection, WORKER_RECORD, [rows[new] for new in rows if new not in before])
+        update_rows(connection, WORKER_RECORD, [rows[known] for known in before])
+
+
+def _evolve(
+    record: WorkerRecord | None, event: Worker.Event | Job.Event, job: JobInHand | None
+) -> WorkerRecord:
+    if isinstance(event, Worker.Registered):
+        return WorkerRecord(
+            worker_id=event.originator_id,
+            name=event.name,
+            owner_id=event.owner_id,
+            capabilities=event.capabilities,
+            maintenance=False,
+            paused=False,
+            registered_at=event.timestamp,
+        )
+    assert record is not None
+    match event:
+        case Worker.CapabilitiesDeclared():
+            return replace(record, capabilities=event.capabilities)
+        case Worker.MaintenanceChanged():
+            return replace(record, maintenance=event.maintenance)
+        case Worker.PauseChanged():
+            return replace(record, paused=event.paused)
+    return record if job is None else _with_job_event(record, event, job)
+
+
+def _with_job_event(
+    record: WorkerRecord, event: Worker.Event | Job.Event, job: JobInHand
+) -> WorkerRecord:
+    match event:
+        case Job.Batched():
+            return replace(record, last_job_at=event.timestamp)
+        case Job.ImageGenerated():
+            return replace(
+                record,
+                images=record.images + 1,
+                pixelsteps=record.pixelsteps + job.pixelsteps,
+                kudos=record.kudos + event.kudos,
+            )
+        case Job.Completed():
+            work = event.delivered * job.pixelsteps / 1_000_000
+            measured = work / job.seconds_until(event.timestamp)
+            return replace(
+                record, jobs=record.jobs + 1, speed=moved_average(record.speed, measured)
+            )
+        case Job.Failed() | Job.LeaseExpired():
+            return replace(record, uncompleted_jobs=record.uncompleted_jobs + 1)
+    return record
+
+
+def _row_of(record: WorkerRecord) -> dict[str, Any]:
+    return {column.name: getattr(record, column.name) for column in WORKER_RECORD.columns} | {
+        "capabilities": _capabilities_to_json(record.capabilities)
+    }
+
+
+def _record_from(row: Row[Any]) -> WorkerRecord:
+    fields = dict(row._mapping)
+    fields["capabilities"] = _capabilities_from_json(row.capabilities)
+    return WorkerRecord(**fields)
+
+
+_ONE = select(WORKER_RECORD).where(WORKER_RECORD.c.worker_id == bindparam("worker"))
+_ALL = select(WORKER_RECORD).order_by(WORKER_RECORD.c.registered_at, WORKER_RECORD.c.worker_id)
+_SPEED = select(WORKER_RECORD.c.speed).where(WORKER_RECORD.c.worker_id == bindparam("worker"))
+
+
+class WorkersReader:
+    """Answers about workers."""
+
+    def __init__(self, database: ViewDatabase, clock: Callable[[], float] = time.monotonic) -> None:
+        """Read from the views' database.
+
+        :param clock: seconds of a clock that never goes back.
+        """
+        self._database = database
+        self._speeds: Remembered[UUID, float | None] = Remembered(
+            self._read_speed, seconds=_SPEED_SECONDS, most=10_000, clock=clock
+        )
+
+    def worker(self, worker_id: UUID) -> WorkerRecord | None:
+        """Return what is known of a worker."""
+        with self._database.reading() as connection:
+            row = connection.execute(_ONE, {"worker": worker_id}).first()
+        return None if row is None else _record_from(row)
+
+    def all(self) -> Sequence[WorkerRecord]:
+        """Return all workers, the first registered first."""
+        with self._database.reading() as connection:
+            return [_record_from(row) for row in connection.execute(_ALL)]
+
+    def speed_of(self, worker_id: UUID) -> float | None:
+        """Return a worker's speed in megapixelsteps a second, up to five seconds old.
+
+        None when nobody has measured it yet.
+        """
+        return self._speeds(worker_id)
+
+    def is_slow(self, worker_id: UUID) -> bool:
+        """Whether it was measured at half a megapixelstep a second or less."""
+        speed = self.speed_of(worker_id)
+        return speed is not None and speed <= SLOWEST_FAST_SPEED
+
+    def _read_speed(self, worker_id: UUID) -> float | None:
+        with self._database.reading() as connection:
+            speed: float | None = connection.execute(_SPEED, {"worker": worker_id}).scalar()
+        return speed
