@@ -50,6 +50,9 @@ _ENTRIES = (
     ReturnCode("InvalidJobID", 404, "There is no such job."),
     ReturnCode("RequestNotFound", 404, "There is no such request."),
     ReturnCode("Locked", 423, "Others were faster again and again; please try again."),
+    ReturnCode(
+        "InternalServerError", 500, "Something broke here that should not; please try again."
+    ),
 )
 
 CATALOGUE: Mapping[str, ReturnCode] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

@@ -1,0 +1,60 @@
+"""The HTTP application: the v2 API on the services that the composition root gives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from api.body_limit import BodyLimit
+from api.context import Context
+from api.errors import install_error_answers
+from api.openapi import describe
+from api.services import Services
+from api.v2 import generate, horde, images, work
+from api.v2.schemas.asking import GenerationInputStable
+from api.v2.schemas.working import PopInputStable, SubmitInputStable
+
+BASE_PATH = "/api/v2"
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the application.
+
+    Its handlers are plain functions that may block: they run in ``services.threads`` threads.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = services.threads
+        yield
+
+    app = FastAPI(
+        title="Hoard",
+        version=services.version,
+        openapi_url=f"{BASE_PATH}/openapi.json",
+        # Their pages load scripts from somebody else's server.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        # It would hand prompts and keys to whatever listens.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+        middleware=[
+            # Any web page may be a front-end: no cookie gives a browser rights that it must guard.
+            Middleware(
+                CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"]
+            ),
+            Middleware(BodyLimit, max_body_bytes=services.max_body_bytes),
+        ],
+    )
+    app.state.hoard = Context.of(services)
+    install_error_answers(app)
+    for part in (generate, images, work, horde):
+        app.include_router(part.router, prefix=BASE_PATH)
+    describe(app, (GenerationInputStable, PopInputStable, SubmitInputStable))
+    return app

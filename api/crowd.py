@@ -1,0 +1,104 @@
+"""The workers that are here now: whom a request can hope for, and how fast they are together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from uuid import UUID
+
+from domain.matching import Candidate, Requirements, why_not
+from domain.ports import Directory
+from projections.presence import Presence, PresentWorker
+from projections.workers import WorkersReader
+
+UNMEASURED_SPEED = 1.0
+"""Megapixelsteps a second that a worker is taken to make until it was measured."""
+
+_MOST_NAMES = 10_000
+
+
+class _Gathering:
+    """The workers of one moment, and what was already found out about them."""
+
+    def __init__(
+        self, present: Sequence[PresentWorker], workers: Sequence[Candidate], speed: float
+    ):
+        self.present = present
+        self.speed = speed
+        self._workers = workers
+        self._may_serve: dict[Requirements, bool] = {}
+
+    def may_serve(self, wanted: Requirements) -> bool:
+        known = self._may_serve.get(wanted)
+        if known is None:
+            known = any(why_not(worker, wanted) is None for worker in self._workers)
+            self._may_serve[wanted] = known
+        return known
+
+
+class Crowd:
+    """Answers from one look at the workers a second, however many ask."""
+
+    def __init__(self, presence: Presence, workers: WorkersReader, directory: Directory) -> None:
+        """Look at who is present, at what is known of them, and at their owners."""
+        self._presence = presence
+        self._workers = workers
+        self._directory = directory
+        self._ids: dict[str, UUID] = {}
+        self._gathering = _Gathering((), (), 0.0)
+        self._counting = threading.Lock()
+
+    def may_serve(self, wanted: Requirements) -> bool:
+        """Whether a worker that is here, in service, may serve such a request."""
+        return self._now().may_serve(wanted)
+
+    def megapixelsteps_per_second(self) -> float:
+        """Return the speed of all workers that are here, of one at least."""
+        return self._now().speed or UNMEASURED_SPEED
+
+    def is_slow(self, worker_name: str) -> bool:
+        """Whether the worker of this name was measured as slow; a new one was not measured yet."""
+        worker_id = self._id_of(worker_name)
+        return worker_id is not None and self._workers.is_slow(worker_id)
+
+    def _id_of(self, worker_name: str) -> UUID | None:
+        """Return a worker's id; once known it stays, since a name never passes to another."""
+        if worker_name not in self._ids:
+            entry = self._directory.worker_by_name(worker_name)
+            if entry is None:
+                return None
+            if len(self._ids) >= _MOST_NAMES:
+                self._ids.clear()
+            self._ids[worker_name] = entry.worker_id
+        return self._ids[worker_name]
+
+    def _now(self) -> _Gathering:
+        # Presence repeats the very same list for as long as it is fresh.
+        present = self._presence.present()
+        if self._gathering.present is not present:
+            with self._counting:
+                if self._gathering.present is not present:
+                    self._gathering = self._gather(present)
+        return self._gathering
+
+    def _gather(self, present: Sequence[PresentWorker]) -> _Gathering:
+        candidates: list[Candidate] = []
+        speed = 0.0
+        trusted: dict[UUID, bool] = {}
+        for worker in present:
+            record = self._workers.worker(worker.worker_id)
+            if record is not None and (record.maintenance or record.paused):
+                continue
+            if record is not None and record.owner_id not in trusted:
+                owner = self._directory.account(record.owner_id)
+                trusted[record.owner_id] = owner is not None and owner.roles.trusted
+            candidates.append(
+                Candidate(
+                    worker_id=worker.worker_id,
+                    capabilities=worker.capabilities,
+                    trusted=record is not None and trusted[record.owner_id],
+                    slow=self._workers.is_slow(worker.worker_id),
+                )
+            )
+            speed += self._workers.speed_of(worker.worker_id) or UNMEASURED_SPEED
+        return _Gathering(present, candidates, speed)

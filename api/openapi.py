@@ -1,0 +1,86 @@
+"""The description of the API that machines read: bodies, answers and every error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from api.bodies import Body
+from api.v2.schemas.errors import RequestError, RequestValidationError
+from domain.return_codes import CATALOGUE
+
+_COMPONENT = "#/components/schemas/{model}"
+
+_WHEN = {
+    400: "The request is wrong; `errors` says where, if fields are.",
+    401: "No account has this API key.",
+    403: "The account may not do this.",
+    404: "There is no such thing.",
+    413: "The body is too large.",
+    423: "Others were faster again and again; try again.",
+    500: "Something broke that should not.",
+}
+
+
+def takes(model: type[Body]) -> dict[str, Any]:
+    """Return what a route adds to its description to say which JSON body it takes."""
+    reference = _COMPONENT.format(model=model.__name__)
+    content = {"application/json": {"schema": {"$ref": reference}}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the error answers of a route, 500 among them."""
+    return {
+        status: {
+            "model": RequestValidationError if status == 400 else RequestError,
+            "description": _WHEN[status],
+        }
+        for status in (*statuses, 500)
+    }
+
+
+def describe(app: FastAPI, bodies: Sequence[type[Body]]) -> None:
+    """Have an application describe itself, with the bodies that its routes take."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=_introduction(),
+                routes=app.routes,
+            )
+            _, definitions = models_json_schema(
+                [(body, "validation") for body in bodies], ref_template=_COMPONENT
+            )
+            schema["components"]["schemas"].update(definitions["$defs"])
+            _forget_unused(schema)
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    # FastAPI's own way of replacing the description.
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _forget_unused(schema: dict[str, Any]) -> None:
+    """Take out FastAPI's own validation error, which no route answers with."""
+    for methods in schema["paths"].values():
+        for route in methods.values():
+            route["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+
+
+def _introduction() -> str:
+    lines = "\n".join(
+        f"| `{code.name}` | {code.status} | {code.message} |" for code in CATALOGUE.values()
+    )
+    return (
+        "The AI Horde v2 API, text to image. Every error body is `{message, rc}`; the return codes:"
+        f"\n\n| rc | status | meaning |\n| --- | --- | --- |\n{lines}\n"
+    )
