@@ -115,29 +115,35 @@ _HORIZON = f"((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_BASE}) 
 class PostgresSql:
     """PostgreSQL: a position holds its transaction's id, see :mod:`infrastructure.event_store`.
 
-    ``insert`` takes the place that the transaction has reached, then arrays: stream ids, versions,
-    topics, states of the events in order; then ids and versions of the events that precede the
-    first new one of each continued stream. It yields the first position, or no row at all when one
-    of those preceding events has a position that is not below.
+    Parameters of ``insert``: first the place that its transaction has reached, then stream id,
+    version, topic, state and place (from 0) of each event, then id and version of the event that
+    precedes the first new one of each continued stream. It yields the positions, or no row at all
+    when one of those preceding events has a position that is not below.
     """
 
-    # Rows go in by stream, not in the order of the save: two saves that share streams then wait
-    # for each other in one order and never deadlock.
-    insert: str = (
-        "WITH start AS MATERIALIZED ("
-        f" SELECT ((pg_current_xact_id()::text::bigint + {_BASE}) << {PLACE_BITS}) + %s AS first),"
-        " added AS ("
-        f" INSERT INTO event ({_COLUMNS})"
-        " SELECT start.first + g.place - 1, g.id, g.version, g.topic, g.state FROM start, unnest("
-        "%s::uuid[], %s::integer[], %s::text[], %s::bytea[])"
-        " WITH ORDINALITY AS g (id, version, topic, state, place)"
-        " WHERE NOT EXISTS (SELECT FROM unnest(%s::uuid[], %s::integer[]) AS p (id, version)"
-        " CROSS JOIN LATERAL (SELECT e.position FROM event AS e WHERE e.originator_id = p.id"
-        " AND e.originator_version = p.version OFFSET 0) AS before"
-        " WHERE before.position >= start.first)"
-        " ORDER BY g.id, g.version RETURNING position)"
-        " SELECT min(position) FROM added HAVING count(*) > 0"
-    )
+    def insert(self, *, events: int, continued: int) -> str:
+        """Append ``events`` events, ``continued`` of whose streams have older ones.
+
+        A row of values for each event runs three times as fast as arrays that are unnested.
+        """
+        rows = ", ".join(["(%b::uuid, %b::integer, %b::text, %b::bytea, %b::integer)"] * events)
+        in_order = " AND ".join(
+            [
+                "coalesce((SELECT e.position FROM event AS e WHERE e.originator_id = %b::uuid"
+                " AND e.originator_version = %b::integer) < start.first, true)"
+            ]
+            * continued
+        )
+        return (
+            "WITH start AS MATERIALIZED ("
+            f" SELECT ((pg_current_xact_id()::text::bigint + {_BASE}) << {PLACE_BITS})"
+            " + %b::integer AS first)"
+            f" INSERT INTO event ({_COLUMNS})"
+            " SELECT start.first + g.place, g.id, g.version, g.topic, g.state"
+            f" FROM start, (VALUES {rows}) AS g (id, version, topic, state, place)"
+            f"{f' WHERE {in_order}' if continued else ''} RETURNING position"
+        )
+
     horizon: str = f"SELECT {_HORIZON}"
     last_final: str = f"SELECT max(position) FROM event WHERE position < (SELECT {_HORIZON})"
     tails: str = (

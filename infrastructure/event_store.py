@@ -52,6 +52,8 @@ from infrastructure.polling_subscription import PollingSubscription
 
 _MAX_VERSION = (1 << 31) - 1
 _PLACES = "event places"
+_ROWS_AT_ONCE = 50
+"""Most rows of one statement on PostgreSQL; each number of rows is a statement to prepare."""
 
 InlineView = Callable[[Connection, Sequence[Notification]], None]
 """Changes views in the transaction that appends the events."""
@@ -73,6 +75,7 @@ class EventRecorder(ApplicationRecorder):
         self._inline = inline
         self._sql: EventSql = SqliteSql() if database.is_sqlite else PostgresSql()
         self._page = lru_cache(maxsize=64)(self._sql.page)
+        self._insert = lru_cache(maxsize=1024)(PostgresSql().insert)
         self._streams = {way: self._sql.stream(descending=way) for way in (False, True)}
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
@@ -150,24 +153,40 @@ class EventRecorder(ApplicationRecorder):
                 f"{place + len(events)} events in one transaction, at most {MAX_PLACES}"
             )
         ids = [_uuid(event.originator_id) for event in events]
-        first_versions: dict[UUID, int] = {}
+        continued: dict[UUID, int] = {}
         for stream, event in zip(ids, events, strict=True):
-            first_versions.setdefault(stream, event.originator_version)
+            continued.setdefault(stream, event.originator_version - 1)
+        before = [pair for pair in continued.items() if pair[1] > 0]
+        # By stream, not in the order of the save: two saves that share streams then wait for each
+        # other in one order and never deadlock.
+        order = sorted(
+            range(len(events)), key=lambda number: (ids[number], events[number].originator_version)
+        )
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
+        lowest: int | None = None
         try:
-            row = driver.execute(
-                PostgresSql.insert.encode(),
-                (
-                    place,
-                    ids,
-                    [event.originator_version for event in events],
-                    [event.topic for event in events],
-                    [event.state for event in events],
-                    list(first_versions.keys()),
-                    [version - 1 for version in first_versions.values()],
-                ),
-            ).fetchone()
+            for start in range(0, len(order), _ROWS_AT_ONCE):
+                numbers = order[start : start + _ROWS_AT_ONCE]
+                parameters: list[Any] = [place]
+                for number in numbers:
+                    event = events[number]
+                    parameters += (
+                        ids[number],
+                        event.originator_version,
+                        event.topic,
+                        event.state,
+                        number,
+                    )
+                for pair in before:
+                    parameters += pair
+                statement = self._insert(events=len(numbers), continued=len(before))
+                before = []
+                rows = driver.cursor(binary=True).execute(statement, parameters).fetchall()
+                if not rows:
+                    raise IntegrityError("this transaction is older than a stream's last event")
+                least = min(row[0] for row in rows) - min(numbers)
+                lowest = least if lowest is None else min(lowest, least)
         except (
             psycopg.errors.UniqueViolation,
             psycopg.errors.DeadlockDetected,
@@ -176,11 +195,9 @@ class EventRecorder(ApplicationRecorder):
             raise IntegrityError("a stream was changed by someone else") from error
         except psycopg.Error as error:
             raise OperationalError("the events could not be appended") from error
-        if row is None:
-            raise IntegrityError("this transaction is older than the last event of a stream")
+        assert lowest is not None
         notes[_PLACES] = place + len(events)
-        first: int = row[0]
-        return range(first, first + len(events))
+        return range(lowest, lowest + len(events))
 
     def select_events(
         self,
@@ -288,10 +305,15 @@ class EventRecorder(ApplicationRecorder):
         ]
 
     def _select(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
+        # On the driver's own cursor: SQLAlchemy's would cost more than the look-up itself.
         try:
             with self._database.reading() as connection:
-                return connection.exec_driver_sql(statement, parameters).all()
-        except DBAPIError as error:
+                driver = connection.connection.driver_connection
+                if isinstance(driver, sqlite3.Connection):
+                    return driver.execute(statement, parameters).fetchall()
+                assert isinstance(driver, psycopg.Connection)
+                return driver.cursor(binary=True).execute(statement.encode(), parameters).fetchall()
+        except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
             raise OperationalError("the event log could not be read") from error
 
 

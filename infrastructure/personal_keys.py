@@ -41,8 +41,18 @@ _key_table = Table(
     Column("key", LargeBinary(), nullable=False),
 )
 _values: dict[str, Any] = {"subject": bindparam("subject"), "key": bindparam("key")}
-_INSERT_SQLITE = sqlite.insert(_key_table).values(_values).on_conflict_do_nothing()
-_INSERT_POSTGRES = postgresql.insert(_key_table).values(_values).on_conflict_do_nothing()
+_INSERT_SQLITE = (
+    sqlite.insert(_key_table)
+    .values(_values)
+    .on_conflict_do_nothing()
+    .returning(_key_table.c.subject)
+)
+_INSERT_POSTGRES = (
+    postgresql.insert(_key_table)
+    .values(_values)
+    .on_conflict_do_nothing()
+    .returning(_key_table.c.subject)
+)
 _SELECT = select(_key_table.c.key).where(_key_table.c.subject == bindparam("subject"))
 _DELETE = delete(_key_table).where(_key_table.c.subject == bindparam("subject"))
 
@@ -141,7 +151,7 @@ class PersonalKeys:
             nonce = os.urandom(_NONCE_BYTES)
             wrapped = nonce + self._master.encrypt(nonce, key, subject.bytes)
             inserted = connection.execute(self._insert, {"subject": subject, "key": wrapped})
-            if inserted.rowcount == 1:
+            if inserted.first() is not None:
                 # Not for the cache: other threads must not use a key that may be rolled back.
                 cipher = fresh[subject] = AESGCM(key)
                 return cipher

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infrastructure.cli import options
-from infrastructure.cli.output import Output, printable
+from infrastructure.cli.output import Output, counted, printable
 from infrastructure.cli.trouble import WRONGLY_ASKED, Trouble
 
 if TYPE_CHECKING:
@@ -158,8 +158,7 @@ def _size(text: str) -> tuple[int, int]:
 def _announce(accepted: Accepted, images: int, output: Output) -> None:
     output.record({"type": "accepted", "id": accepted.id, "kudos": accepted.kudos})
     output.remark(
-        f"Request {accepted.id}: {images} image{'s' if images > 1 else ''}, "
-        f"{accepted.kudos:g} kudos.",
+        f"Request {accepted.id}: {counted(images, 'image')}, {accepted.kudos:g} kudos.",
         style="",
     )
     for warning in accepted.warnings or ():

@@ -110,6 +110,11 @@ class Output:
         self.out.print(table, soft_wrap=False)
 
 
+def counted(number: int, one: str) -> str:
+    """Return a number with its noun, such as ``1 row`` or ``20 images``."""
+    return f"{number} {one}{'' if number == 1 else 's'}"
+
+
 def _as_text(text: str | Text) -> Text:
     return text if isinstance(text, Text) else Text(text)
 

@@ -24,7 +24,7 @@ class Picture:
     def label(self) -> str:
         """What stands below it on a sheet: with seed and batch index it can be made again."""
         state = "" if self.generation.state == "ok" else f" · {self.generation.state}"
-        return f"seed {self.generation.seed} · {self.generation.batch_index}{state}"
+        return f"seed {self.generation.seed} · index {self.generation.batch_index}{state}"
 
 
 def save_pictures(

@@ -9,7 +9,7 @@ import typer
 
 from infrastructure.cli import options
 from infrastructure.cli.opening import opened
-from infrastructure.cli.output import Column, Output
+from infrastructure.cli.output import Column, Output, counted
 from infrastructure.cli.trouble import Trouble
 
 app = typer.Typer(help="The views: how far they are, rebuild, verify.", no_args_is_help=True)
@@ -71,7 +71,7 @@ def rebuild(name: Name, data: options.Data = None, as_json: options.AsJson = Fal
             with ReplayBar(output, f"replaying {served.name}") as bar:
                 rows = replay(served.view, hoard.log, served.database, bar.progress)
             output.record({"view": served.name, "rebuilt": True, "rows": rows})
-            output.tick(f"{served.name} is rebuilt: {rows} rows")
+            output.tick(f"{served.name} is rebuilt: {counted(rows, 'row')}")
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infrastructure.bootstrap import Hoard
-from infrastructure.cli.output import Output, printable
+from infrastructure.cli.output import Output, counted, printable
 from infrastructure.cli.replaying import ReplayBar
 from infrastructure.cli.views import ServedView
 from projections.rebuild import Report, verify
@@ -30,9 +30,9 @@ def show_report(report: Report, output: Output) -> None:
         }
     )
     output.tick(
-        f"{report.view}: {report.rows} rows "
-        + ("are" if report.holds else "are not")
-        + f" what {report.events} events say, up to position {report.position}",
+        f"{report.view}: {counted(report.rows, 'row')} served, "
+        + ("the same" if report.holds else "not the same")
+        + f" as {counted(report.events, 'event')} replayed, up to position {report.position}",
         holds=report.holds,
     )
     for difference in report.differences:

@@ -169,5 +169,5 @@ def counts_of(checked: Checked) -> str:
     if checked.waiting and checked.queue_position:
         parts.append(f"{checked.queue_position} before us")
     if not checked.is_possible and checked.waiting:
-        parts.append("no worker is online that may make it")
+        parts.append("no worker that may make them is here yet")
     return " · ".join(parts)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import base64
+import io
+import signal
+from pathlib import Path
+
+import httpx
+from PIL import Image
+
+from infrastructure.settings import load_settings
+from tests.e2e.program import Program, alive, wait_until
+
+
+def leftovers(data: Path) -> set[str]:
+    """Sockets below a folder, and processes that are noted there."""
+    sockets = {path.name for path in data.rglob("*") if path.is_socket()}
+    return sockets | {path.name for path in (data / "run").iterdir()}
+
+
+def test_a_request_is_answered_with_images_and_sigterm_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
+    with Program(tmp_path / "data") as hoard:
+        request_id = hoard.ask(3, width=128, height=64, seed="7")
+        status = hoard.wait_until_done(request_id)
+        images = status["generations"]
+        assert len({image["id"] for image in images}) == 3
+        for image in images:
+            picture = Image.open(io.BytesIO(httpx.get(image["img"]).content))
+            assert (picture.format, picture.size) == ("WEBP", (128, 64))
+            assert image["worker_name"] == "Embedded Worker"
+
+        family = hoard.family()
+        assert len(family) >= 6
+        assert hoard.stop() == 0
+
+        wait_until(lambda: not alive(family), "all processes to be gone")
+        assert leftovers(tmp_path / "data") == set()
+
+
+def test_started_again_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    with Program(tmp_path / "data", workers=0) as hoard:
+        request_id = hoard.ask(2)
+        assert hoard.check(request_id)["waiting"] == 2
+        assert hoard.stop() == 0
+
+        hoard.workers = 1
+        hoard.start()
+        assert len(hoard.wait_until_done(request_id)["generations"]) == 2
+        assert hoard.stop() == 0
+
+        hoard.start()
+        assert len(hoard.status(request_id)["generations"]) == 2
+
+
+def test_sigterm_in_mid_batch_returns_the_images_at_once(tmp_path: Path) -> None:
+    with Program(tmp_path / "data") as hoard:
+        request_id = hoard.ask(20, width=512, height=512, steps=500, sampler_name="k_euler")
+        hoard.wait_until_at_work(request_id)
+        assert hoard.stop() == 0
+
+        hoard.workers = 0
+        hoard.start()
+        found = hoard.check(request_id)
+        assert (found["waiting"], found["processing"], found["restarted"]) == (20, 0, 20)
+
+
+def test_two_on_one_folder_refuse_with_a_clear_message(tmp_path: Path) -> None:
+    with Program(tmp_path / "data", workers=0) as hoard:
+        assert hoard.process is not None
+        second = Program(tmp_path / "data", workers=0)
+        process = second.spawn()
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 1
+        second.client.close()
+        assert f"another `hoard up` (process {hoard.process.pid}) works on" in second.trouble()
+        assert hoard.client.get("/status/heartbeat").status_code == 200
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with Program(tmp_path / "one", workers=0) as hoard:
+        other = Program(tmp_path / "two", workers=0)
+        other.port = hoard.port
+        process = other.spawn()
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 1
+        other.client.close()
+        assert f"port {hoard.port}: Address already in use" in other.trouble()
+
+
+def test_a_deep_data_folder_has_its_socket_elsewhere_and_leaves_none(tmp_path: Path) -> None:
+    deep = tmp_path / ("deep" * 20) / "data"
+    with Program(deep, workers=0) as hoard:
+        socket = load_settings(data=deep).redis_socket
+        assert socket.is_socket()
+        assert not socket.is_relative_to(deep)
+        assert hoard.stop() == 0
+        assert not socket.parent.exists()
+
+
+def test_two_workers_share_the_work_under_names_of_their_own(tmp_path: Path) -> None:
+    with Program(tmp_path / "data", workers=2, worker_amount=1) as hoard:
+        for number in (1, 2):
+            hoard.pool_process(f"worker-{number}")
+        request_id = hoard.ask(12, width=256, height=256, steps=8)
+        images = hoard.wait_until_done(request_id)["generations"]
+        assert {image["worker_name"] for image in images} == {
+            "Embedded Worker",
+            "Embedded Worker 2",
+        }
+
+
+def test_a_broker_and_a_database_of_its_own_are_used_instead_of_the_embedded_ones(
+    tmp_path: Path, redis_url: str, postgres_url: str
+) -> None:
+    with Program(tmp_path / "data", broker_url=redis_url, ledger_url=postgres_url) as hoard:
+        request_id = hoard.ask(2)
+        assert len(hoard.wait_until_done(request_id)["generations"]) == 2
+        assert not (tmp_path / "data" / "run" / "redis.pid").exists()
+        assert not list((tmp_path / "data").glob("*.db"))
+        assert hoard.stop() == 0
+
+
+def test_logs_of_children_hold_neither_prompt_nor_image(tmp_path: Path) -> None:
+    with Program(tmp_path / "data", log_level="DEBUG") as hoard:
+        request_id = hoard.ask(1)
+        hoard.wait_until_done(request_id)
+        (image,) = hoard.status(request_id)["generations"]
+        start = base64.b64encode(httpx.get(image["img"]).content)[:40].decode()
+        hoard.stop()
+        assert "red circle" not in hoard.trouble()
+        assert start not in hoard.trouble()
+
+
+def test_a_hangup_of_the_terminal_stops_it_in_order(tmp_path: Path) -> None:
+    with Program(tmp_path / "data", workers=0) as hoard:
+        assert hoard.process is not None
+        family = hoard.family()
+        hoard.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not alive(family), "all processes to be gone")
+        assert leftovers(tmp_path / "data") == set()

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.servers import RedisServer, wait_until
+from workers.celery_app import WORK_QUEUE, make_app
+from workers.reactions import Bell, BrokerSender
+
+ROOT = Path(__file__).parents[2]
+
+
+class Listener:
+    """A Celery worker in a process of its own, that notes each ring."""
+
+    def __init__(self, broker_url: str, folder: Path) -> None:
+        self._broker_url = broker_url
+        self._file = folder / "rings"
+        self.log = folder / "worker.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, dies_until: int = 0) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "tests.integration.bell_listener"),
+                    *(self._broker_url, str(self._file), str(dies_until)),
+                ],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(lambda: b" ready." in self.log.read_bytes(), "the worker to be ready")
+
+    def rings(self) -> int:
+        return len(self._file.read_text().splitlines()) if self._file.exists() else 0
+
+    def wait_for(self, rings: int) -> None:
+        wait_until(lambda: self.rings() >= rings, f"{rings} rings")
+
+    def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        process, self.process = self.process, None
+        assert process is not None
+        process.send_signal(with_signal)
+        return process.wait(60)
+
+
+@pytest.fixture
+def listener(redis_url: str, tmp_path: Path) -> Iterator[Listener]:
+    made = Listener(redis_url, tmp_path)
+    yield made
+    if made.process is not None:
+        made.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis that a test may kill."""
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+def waiting(broker_url: str) -> int:
+    """Return the bells that nobody has heard yet."""
+    client = redis.Redis(unix_socket_path=broker_url.removeprefix("redis+socket://"))
+    try:
+        return int(client.llen(WORK_QUEUE))
+    finally:
+        client.close()
+
+
+def ring(broker_url: str) -> None:
+    with Bell(BrokerSender(make_app(broker_url))) as bell:
+        bell.ring()
+
+
+def test_a_ring_wakes_the_worker(listener: Listener, redis_url: str) -> None:
+    listener.start()
+
+    ring(redis_url)
+
+    listener.wait_for(1)
+    assert listener.stop() == 0
+    assert listener.rings() == 1
+
+
+def test_one_unread_message_is_enough(listener: Listener, redis_url: str) -> None:
+    for _ in range(5):
+        ring(redis_url)
+    assert waiting(redis_url) == 1
+
+    listener.start()
+
+    listener.wait_for(1)
+    assert waiting(redis_url) == 0
+
+
+def test_a_task_whose_process_died_is_handed_on(listener: Listener, redis_url: str) -> None:
+    listener.start(dies_until=1)
+
+    ring(redis_url)
+
+    listener.wait_for(2)
+
+
+def test_a_worker_finds_its_way_back_to_a_broker_that_lost_everything(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    listener = Listener(own_redis.url, tmp_path)
+    listener.start()
+    ring(own_redis.url)
+    listener.wait_for(1)
+
+    own_redis.stop()
+    own_redis.start()
+    ring(own_redis.url)
+
+    listener.wait_for(2)
+    assert listener.stop() == 0
+
+
+def test_a_worker_stops_though_its_broker_is_gone(own_redis: RedisServer, tmp_path: Path) -> None:
+    listener = Listener(own_redis.url, tmp_path)
+    listener.start()
+    own_redis.stop()
+    wait_until(lambda: b"onnection" in listener.log.read_bytes(), "the worker to notice")
+
+    listener.stop()
+
+
+def test_ringing_for_a_broker_that_is_gone_returns_at_once(own_redis: RedisServer) -> None:
+    own_redis.stop()
+    sender = BrokerSender(make_app(own_redis.url))
+    with pytest.raises(Exception, match=r".*"):
+        sender.send()
+
+    started = time.monotonic()
+    ring(own_redis.url)
+    assert time.monotonic() - started < 30
+
+
+def test_a_bell_that_was_not_heard_rings_again_with_the_next(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    with Bell(BrokerSender(make_app(own_redis.url))) as bell:
+        own_redis.stop()
+        bell.ring()
+        own_redis.start()
+        bell.ring()
+    assert waiting(own_redis.url) == 1

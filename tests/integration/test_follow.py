@@ -1,0 +1,148 @@
+"""Followers: every event exactly once, whatever fails, however many follow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, insert, select
+
+from domain.request import Request
+from projections.follow import Follower, FollowerFailed, follow
+from projections.view import Recorded
+from tests.servers import wait_until
+from tests.view_world import ViewWorld
+
+METADATA = MetaData()
+SEEN = Table("seen", METADATA, Column("position", BigInteger, nullable=False))
+
+
+class Notebook:
+    """A view that writes down every position it was given, and stumbles where it is told to."""
+
+    name = "notebook"
+    tables: Sequence[Table] = (SEEN,)
+
+    def __init__(self) -> None:
+        self.stumbles: Callable[[Recorded], bool] = lambda _: False
+
+    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+        rows = [{"position": record.position} for record in records]
+        connection.execute(insert(SEEN), rows)
+        for record in records:
+            if self.stumbles(record):
+                raise ZeroDivisionError
+
+
+@pytest.fixture
+def notebook(world: ViewWorld) -> Notebook:
+    with world.hoard.view_database.transaction() as connection:
+        METADATA.create_all(connection)
+    return Notebook()
+
+
+def follower_of(world: ViewWorld, view: Notebook) -> Follower:
+    return Follower(view, world.hoard.log, world.hoard.view_database)
+
+
+def seen(world: ViewWorld) -> list[int]:
+    """Return what the notebook holds, in the order of the log; twice seen is twice in it."""
+    with world.hoard.view_database.reading() as connection:
+        return list(connection.execute(select(SEEN.c.position).order_by(SEEN.c.position)).scalars())
+
+
+def logged(world: ViewWorld) -> list[int]:
+    return [record.position for record in world.hoard.log.after(0, 10_000)]
+
+
+def test_portions_join_without_gap_or_overlap(world: ViewWorld, notebook: Notebook) -> None:
+    for _ in range(10):
+        world.submit(2)
+    world.deliver(world.pop())
+    follower = follower_of(world, notebook)
+    assert follower.position() == 0
+    portions = []
+    while applied := follower.catch_up(4):
+        portions.append(applied)
+    assert sum(portions) == len(logged(world))
+    assert seen(world) == logged(world)
+    assert follower.position() == world.hoard.log.last_position()
+
+
+def test_a_failure_in_mid_portion_leaves_neither_rows_nor_position(
+    world: ViewWorld, notebook: Notebook
+) -> None:
+    for _ in range(5):
+        world.submit()
+    follower = follower_of(world, notebook)
+    poisoned = logged(world)[3]
+    notebook.stumbles = lambda record: record.position == poisoned
+    with pytest.raises(FollowerFailed) as failure:
+        follower.catch_up()
+    assert (failure.value.view, failure.value.position) == ("notebook", poisoned)
+    assert seen(world) == logged(world)[:3]
+    assert follower.position() == logged(world)[2]
+
+    notebook.stumbles = lambda _: False
+    follower.catch_up()
+    assert seen(world) == logged(world)
+
+
+def test_followers_that_race_apply_every_event_once(world: ViewWorld, notebook: Notebook) -> None:
+    stop = threading.Event()
+    followers = [follower_of(world, notebook) for _ in range(3)]
+    threads = [
+        threading.Thread(target=follow, args=([follower], stop, 0.001)) for follower in followers
+    ]
+    for thread in threads:
+        thread.start()
+    writers = [
+        threading.Thread(target=lambda: [world.submit() for _ in range(40)]) for _ in range(3)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    wait_until(lambda: followers[0].position() == world.hoard.log.last_position(), "the last event")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert len(logged(world)) == 121
+    assert seen(world) == logged(world)
+
+
+def test_a_view_that_fails_holds_up_no_other(world: ViewWorld, notebook: Notebook) -> None:
+    status = world.hoard.followers[0]
+    mended = threading.Event()
+    notebook.stumbles = lambda record: (
+        isinstance(record.event, Request.Submitted) and not mended.is_set()
+    )
+    stop = threading.Event()
+    told: list[Recorded] = []
+    thread = threading.Thread(
+        target=follow,
+        args=([status, follower_of(world, notebook)], stop, 0.001, told.extend),
+    )
+    thread.start()
+    request_id = world.submit()
+    wait_until(lambda: status.position() == world.hoard.log.last_position(), "the status view")
+    assert seen(world) == logged(world)[:-1]
+    mended.set()
+    wait_until(lambda: seen(world) == logged(world), "the mended view")
+    stop.set()
+    thread.join()
+    assert [record.position for record in told] == logged(world)
+    assert told[-1].event.originator_id == request_id
+
+
+def test_a_follower_that_starts_again_goes_on_where_it_was(
+    world: ViewWorld, notebook: Notebook
+) -> None:
+    world.submit()
+    follower_of(world, notebook).catch_up(1)
+    world.submit()
+    again = follower_of(world, notebook)
+    assert again.position() == logged(world)[0]
+    again.catch_up()
+    assert seen(world) == logged(world)

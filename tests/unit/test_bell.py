@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+import pytest
+from structlog.testing import capture_logs
+
+from workers.reactions import Bell
+
+DEADLINE_SECONDS = 30
+
+
+@dataclass
+class Gate:
+    """A sender that waits to be let through, and fails when told to."""
+
+    fails: bool = False
+    sent: int = 0
+    closed: bool = False
+    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    open: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def send(self) -> None:
+        self.arrived.release()
+        assert self.open.acquire(timeout=DEADLINE_SECONDS)
+        if self.fails:
+            raise ConnectionError("no broker")
+        self.sent += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+    def wait_for_arrival(self) -> None:
+        assert self.arrived.acquire(timeout=DEADLINE_SECONDS)
+
+    def let_through(self, messages: int) -> None:
+        self.open.release(messages)
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+def test_rings_while_a_message_is_on_its_way_become_one_message(gate: Gate) -> None:
+    with Bell(gate) as bell:
+        bell.ring()
+        gate.wait_for_arrival()
+        for _ in range(100):
+            bell.ring()
+        gate.let_through(1)
+        gate.wait_for_arrival()
+        gate.let_through(10)
+    assert gate.sent == 2
+    assert gate.closed
+
+
+def test_a_ring_is_never_lost_to_the_message_before_it(gate: Gate) -> None:
+    with Bell(gate) as bell:
+        bell.ring()
+        gate.wait_for_arrival()
+        bell.ring()
+        gate.let_through(1)
+        gate.wait_for_arrival()
+        gate.let_through(10)
+    assert gate.sent == 2
+
+
+def test_ringing_never_raises_and_the_bell_works_again_afterwards(gate: Gate) -> None:
+    gate.fails = True
+    with capture_logs() as entries, Bell(gate) as bell:
+        for _ in range(3):
+            bell.ring()
+            gate.wait_for_arrival()
+            gate.let_through(1)
+        gate.let_through(10)
+        gate.fails = False
+    assert [entry["event"] for entry in entries if entry["log_level"] == "warning"] == [
+        "bell not heard"
+    ]
+
+
+def test_a_closed_bell_is_silent(gate: Gate) -> None:
+    bell = Bell(gate)
+    bell.close()
+    bell.ring()
+    assert gate.sent == 0
