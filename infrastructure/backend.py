@@ -11,6 +11,10 @@ class GroupFailed(RuntimeError):
     """The commit shared with other threads failed: nothing of this transaction was kept."""
 
 
+class ForkedInUse(RuntimeError):
+    """The parent was using this SQLite file when it forked, so the child never can, safely."""
+
+
 class Backend(Protocol):
     """Opens and ends transactions, and lends connections for reading; thread-safe."""
 
@@ -35,6 +39,9 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Close what is idle."""
+
+    def before_fork(self) -> None:
+        """Called in a process that is about to fork."""
 
     def forked(self) -> None:
         """Called in a forked child: forget the parent's connections without closing them."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _INCOMING = "incoming"
+_ATTEMPTS = 5
+"""Another process may sweep a new file in the instant before it is locked, hardly ever twice."""
 
 
 class BlobMissing(LookupError):
@@ -45,12 +47,12 @@ class FolderBlobs:
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size == len(data):
                 return digest
-        _make_folder(path.parent)
-        while not self._write(path, data):
-            # Another process swept the new file in the instant before it was locked.
-            continue
-        _sync_folder(path.parent)
-        return digest
+        for _ in range(_ATTEMPTS):
+            _make_folder(path.parent)
+            if self._write(path, data):
+                _sync_folder(path.parent)
+                return digest
+        raise OSError(f"blob {digest} could not be written: its folder keeps vanishing")
 
     def get(self, digest: str) -> bytes:
         """Return the bytes, checked against their digest.

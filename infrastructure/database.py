@@ -17,11 +17,11 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
 
-from infrastructure.backend import Backend, GroupFailed
+from infrastructure.backend import Backend, ForkedInUse, GroupFailed
 from infrastructure.postgres_backend import PostgresBackend
 from infrastructure.sqlite_backend import SqliteFileBackend, SqliteMemoryBackend
 
-__all__ = ["Database", "GroupFailed", "TransactionDoomed", "normalised_url"]
+__all__ = ["Database", "ForkedInUse", "GroupFailed", "TransactionDoomed", "normalised_url"]
 
 
 class TransactionDoomed(RuntimeError):
@@ -70,8 +70,9 @@ class Database:
     """One SQL database, SQLite or PostgreSQL, chosen by URL.
 
     ``sqlite:////abs/path.db`` is a file, ``sqlite://`` lives in memory (one connection, guarded by
-    a lock), ``postgresql+psycopg://…`` is a server. Threads may share a ``Database``; a forked
-    child may go on using it, with connections of its own.
+    a lock), ``postgresql+psycopg://…`` is a server. Threads may share a ``Database``. A forked
+    child may go on using it, with connections of its own; only when the parent was using a SQLite
+    file at the moment of the fork is every use in the child refused with :class:`ForkedInUse`.
 
     :param pool_size: most connections kept for writing, and again for reading, at least 1.
     """
@@ -177,9 +178,14 @@ class Database:
 _alive: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
+def _before_fork() -> None:
+    for database in list(_alive):
+        database._backend.before_fork()
+
+
 def _after_fork_in_child() -> None:
     for database in list(_alive):
         database._forked()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

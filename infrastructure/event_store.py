@@ -164,7 +164,7 @@ class EventRecorder(ApplicationRecorder):
         )
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
-        lowest: int | None = None
+        positions: list[int] = []
         try:
             for start in range(0, len(order), _ROWS_AT_ONCE):
                 numbers = order[start : start + _ROWS_AT_ONCE]
@@ -185,8 +185,7 @@ class EventRecorder(ApplicationRecorder):
                 rows = driver.cursor(binary=True).execute(statement, parameters).fetchall()
                 if not rows:
                     raise IntegrityError("this transaction is older than a stream's last event")
-                least = min(row[0] for row in rows) - min(numbers)
-                lowest = least if lowest is None else min(lowest, least)
+                positions += [row[0] for row in rows]
         except (
             psycopg.errors.UniqueViolation,
             psycopg.errors.DeadlockDetected,
@@ -195,9 +194,8 @@ class EventRecorder(ApplicationRecorder):
             raise IntegrityError("a stream was changed by someone else") from error
         except psycopg.Error as error:
             raise OperationalError("the events could not be appended") from error
-        assert lowest is not None
         notes[_PLACES] = place + len(events)
-        return range(lowest, lowest + len(events))
+        return sorted(positions)
 
     def select_events(
         self,

@@ -83,6 +83,9 @@ class PostgresBackend:
         self._writers.dispose()
         self._readers.dispose()
 
+    def before_fork(self) -> None:
+        """Nothing: the connections stay with the parent."""
+
     def forked(self) -> None:
         self._writers.dispose(close=False)
         self._readers.dispose(close=False)

@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from infrastructure.backend import GroupFailed
+from infrastructure.backend import ForkedInUse, GroupFailed
 
 _BUSY_SECONDS = 30
 """How long to wait for a program that holds SQLite's lock without holding ours."""
@@ -69,6 +69,8 @@ class SqliteFileBackend:
         self._start_afresh()
 
     def _start_afresh(self) -> None:
+        self._unusable = False
+        self._lent: set[Connection] = set()
         self._turn = threading.Lock()
         self._waiting = 0
         self._waiting_guard = threading.Lock()
@@ -82,6 +84,7 @@ class SqliteFileBackend:
         return self._engine
 
     def begin(self) -> Connection:
+        self._check_usable()
         self._wait_for_turn()
         try:
             if self._group is None:
@@ -185,12 +188,16 @@ class SqliteFileBackend:
             group.done.set()
 
     def acquire_reader(self) -> Connection:
+        self._check_usable()
         try:
-            return self._readers.pop()
+            connection = self._readers.pop()
         except IndexError:
-            return self._read_engine.connect()
+            connection = self._read_engine.connect()
+        self._lent.add(connection)
+        return connection
 
     def release_reader(self, connection: Connection) -> None:
+        self._lent.discard(connection)
         try:
             connection.rollback()
         except SQLAlchemyError:
@@ -213,12 +220,31 @@ class SqliteFileBackend:
                 os.close(self._lock_file)
                 self._lock_file = None
 
+    def before_fork(self) -> None:
+        # SQLite keeps, for the whole process, which locks its open connections hold; a child
+        # inherits that record but not the locks. With nothing open there is nothing to inherit.
+        while self._readers:
+            self._readers.pop().close()
+        if self._turn.acquire(blocking=False):
+            try:
+                if self._group is None and self._writer is not None:
+                    self._writer.close()
+                    self._writer = None
+            finally:
+                self._turn.release()
+
     def forked(self) -> None:
+        in_use = bool(self._lent) or self._writer is not None
         _abandoned.extend((self._writer, self._readers))
         # A lock shared with the parent would stay held if the parent died while holding it.
         if self._lock_file is not None:
             os.close(self._lock_file)
         self._start_afresh()
+        self._unusable = in_use
+
+    def _check_usable(self) -> None:
+        if self._unusable:
+            raise ForkedInUse("this process was forked while its parent used the database")
 
 
 class SqliteMemoryBackend:
@@ -269,6 +295,9 @@ class SqliteMemoryBackend:
         with self._turn:
             self._connection.close()
             self._engine.dispose()
+
+    def before_fork(self) -> None:
+        """Nothing: the child gets a copy."""
 
     def forked(self) -> None:
         self._turn = threading.RLock()

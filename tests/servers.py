@@ -104,7 +104,7 @@ class PostgresServer:
             self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def url(self, database: str = "postgres") -> str:
+    def url(self, database: str) -> str:
         """The SQLAlchemy URL of a database on this server."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
@@ -120,6 +120,21 @@ class PostgresServer:
         with self.connect() as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return name
+
+    def empty_database(self, name: str) -> None:
+        """Drop all that is in a database and whoever is still connected to it.
+
+        Ten times as fast as a new one.
+        """
+        with self.connect(name) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND backend_type = 'client backend'"
+            )
+            connection.execute("SET client_min_messages = warning")
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
 
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is still connected."""
@@ -277,12 +292,17 @@ def postgres_server() -> Iterator[PostgresServer]:
         server.close()
 
 
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: PostgresServer) -> str:
+    """The name of the database that the tests of this session use one after the other."""
+    return postgres_server.create_database()
+
+
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """The URL of an empty database that is dropped after the test."""
-    name = postgres_server.create_database()
-    yield postgres_server.url(name)
-    postgres_server.drop_database(name)
+def postgres_url(postgres_server: PostgresServer, postgres_database: str) -> str:
+    """The URL of a database that is empty, and nobody else's, at the start of the test."""
+    postgres_server.empty_database(postgres_database)
+    return postgres_server.url(postgres_database)
 
 
 @pytest.fixture(scope="session")

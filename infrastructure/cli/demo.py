@@ -16,6 +16,7 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
+from infrastructure.cli import quick_settings
 from infrastructure.cli.output import Column, Output
 from infrastructure.cli.trouble import Trouble
 
@@ -26,14 +27,10 @@ if TYPE_CHECKING:
     from infrastructure.v2_client import Status, V2Client
     from projections.view import Recorded
 
-PROMPT = "a red circle on a blue background"
 IMAGES = 20
 SIZE = 512
 AMOUNT = 20
 MAX_PIXELS = 2048 * 2048
-SAMPLER = "lcm"
-STEPS = 4
-CFG_SCALE = 1.0
 
 _SECONDS_TO_GET_READY = 180.0
 _SECONDS_TO_MAKE_IMAGES = 900.0
@@ -75,7 +72,7 @@ def demo(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for pictures and ledger.")
     ] = Path("demo"),
-    prompt: Annotated[str, typer.Option(help="What to draw.")] = PROMPT,
+    prompt: Annotated[str, typer.Option(help="What to draw.")] = quick_settings.PROMPT,
 ) -> None:
     """Show the whole of Hoard: start it, make 20 images in one batch, replay how it happened.
 
@@ -96,7 +93,7 @@ def demo(
             server.wait_until_ready(_SECONDS_TO_GET_READY)
             demo.holds(True, f"API, projector, worker and Redis answer: {settings.base_url}")
         with V2Client(
-            settings.base_url, ANONYMOUS_KEY, client_agent="hoard-demo:1:https://github.com/hoard"
+            settings.base_url, ANONYMOUS_KEY, client_agent="hoard-demo:1:unknown"
         ) as client:
             made = _make_images(demo, client, prompt, folder)
         _show_history(demo, settings, made)
@@ -140,9 +137,9 @@ def _make_images(demo: Demo, client: V2Client, prompt: str, folder: Path) -> Mad
                 n=IMAGES,
                 width=SIZE,
                 height=SIZE,
-                steps=STEPS,
-                sampler_name=SAMPLER,
-                cfg_scale=CFG_SCALE,
+                steps=quick_settings.STEPS,
+                sampler_name=quick_settings.SAMPLER,
+                cfg_scale=quick_settings.CFG_SCALE,
             )
         )
         output.say(f"  request {accepted.id}, {accepted.kudos:g} kudos")
@@ -242,7 +239,7 @@ def _say_what_next(demo: Demo, folder: Path, made: Made) -> None:
         (f"{hoard} up --data {data}", "go on with this ledger, and in another terminal:"),
         (
             f'{hoard} generate "two green stars on a black background" --n 4 '
-            f"--sampler {SAMPLER} --steps {STEPS} --cfg {CFG_SCALE:g}",
+            + quick_settings.OPTIONS,
             "ask it for something else",
         ),
     ):

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from domain.events import name_of
 from domain.personal import Sealed
+from infrastructure.cli.brief_data import brief
 from infrastructure.cli.output import printable
 from projections.view import Recorded
 
@@ -94,7 +95,7 @@ class EventLine:
         line.append(f"{self.stream if wide else str(self.stream)[:8]}  ")
         line.append(f"v{self.version:<2} ", style="dim")
         line.append(f"{self.type.partition('.')[2]:<14} ", style="bold")
-        line.append(self._data(), style="dim")
+        line.append(printable(brief(self.data)), style="dim")
         line.truncate(width, overflow="ellipsis")
         return line
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from infrastructure.v2_client import Accepted, Generation, Status, V2Client
 
 _INTERRUPTED = 130
-CLIENT_AGENT = "hoard-cli:1:https://github.com/hoard"
+CLIENT_AGENT = "hoard-cli:1:unknown"
 
 
 def generate(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infrastructure.cli import options
+from infrastructure.cli import options, quick_settings
 from infrastructure.cli.output import Output
 
 
@@ -54,7 +54,9 @@ def up(
         output.say(f"  data   {settings.data}")
         if not verbose:
             output.say(f"  logs   {settings.data / 'logs'}")
-        output.say('  try    hoard generate "a red circle on a blue background" --n 4', style="")
+        output.say(
+            f'  try    hoard generate "{quick_settings.PROMPT}" -n 4 {quick_settings.OPTIONS}'
+        )
         output.say("  stop   Ctrl-C")
 
     raise typer.Exit(run_up(settings, workers, say_ready, verbose=verbose))

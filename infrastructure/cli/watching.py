@@ -17,6 +17,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 
 from infrastructure.cli.output import Output
 from infrastructure.v2_client import Checked, ServerRefused, ServerUnreachable, V2Client
@@ -80,10 +81,14 @@ class ProgressBar:
         """Prepare a bar of so many images."""
         self._bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis"),
+            ),
             console=console,
             transient=False,
         )
@@ -105,7 +110,10 @@ class ProgressBar:
 
     def progress(self, checked: Checked) -> None:
         """Show the counts."""
-        self._bar.update(self._task, completed=checked.finished, description=counts_of(checked))
+        words = counts_of(checked)
+        if checked.wait_time and not checked.done:
+            words += f" · about {checked.wait_time} s to go"
+        self._bar.update(self._task, completed=checked.finished, description=words)
 
     def away(self, reason: str) -> None:
         """Show that the server does not answer."""

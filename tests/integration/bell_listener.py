@@ -1,7 +1,8 @@
 """A Celery worker for tests: it notes in a file that it was rung for, and may die of it.
 
 ``python -m tests.integration.bell_listener BROKER_URL FILE [DIES_UNTIL]``: each task adds a line to
-the file; up to so many lines, the process that runs the task kills itself afterwards.
+the file; up to so many lines, the process that runs the task kills itself afterwards. As long as
+there is a file of the same name with ``.hold`` at its end, a task does not end.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 from workers.celery_app import make_app, register_work
@@ -24,6 +26,8 @@ def main() -> None:
             lines.write("rung\n")
         if len(file.read_text().splitlines()) <= dies_until:
             os.kill(os.getpid(), signal.SIGKILL)
+        while file.with_name(f"{file.name}.hold").exists():
+            time.sleep(0.01)
         return 0
 
     app = make_app(broker_url)

@@ -14,11 +14,13 @@ from pydantic import BaseModel
 from api.v2.schemas.asking import RequestAsync, RequestDryRun
 from api.v2.schemas.watching import RequestStatusCheck, RequestStatusStable
 from api.v2.schemas.working import GenerationPayloadStable, GenerationSubmitted
+from domain.request import Request
 from infrastructure.api_keys import ANONYMOUS_KEY
+from projections.presence import WORKER_PRESENCE
 from tests.integration.api_client import MODEL, Api, in_base64, picture, serving
 
 
-@pytest.fixture(params=["sqlite", "sqlite, followed", "postgresql", "postgresql, followed"])
+@pytest.fixture(params=["sqlite", "sqlite, followed", "postgresql"])
 def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
     """A Hoard whose followers are dead, or follow at once: no answer may depend on that."""
     kind, _, followed = cast(str, request.param).partition(", ")
@@ -254,6 +256,31 @@ def test_a_lost_image_leaves_the_facts(api: Api) -> None:
     path.unlink()
     assert api.http.get(address).status_code == 404
     assert api.status(encoded)["generations"][0]["img"] == ""
+
+
+def test_the_history_knows_who_asked_but_not_what_in_the_clear(api: Api) -> None:
+    agent = {"client-agent": "a program:1:somebody"}
+    body = {"prompt": "a fox ### blurry"}
+    answered = api.call("POST", "/generate/async", key=ANONYMOUS_KEY, headers=agent, json=body)
+    (event,) = [record.event for record in api.hoard.log.committed_after(0, 10)]
+    assert isinstance(event, Request.Submitted)
+    assert str(event.originator_id) == answered.body["id"]
+    assert event.client_agent == "a program:1:somebody"
+    assert event.negative_prompt
+    assert event.client_address
+    opened = [
+        api.hoard.keys.open(sealed)
+        for sealed in (event.prompt, event.negative_prompt, event.client_address)
+    ]
+    assert opened == ["a fox", "blurry", "testclient"]
+    assert not any(text in repr(event) for text in opened)
+
+
+def test_a_job_reaches_its_worker_whatever_becomes_of_presence(api: Api) -> None:
+    api.asked()
+    with api.hoard.view_database.transaction() as connection:
+        WORKER_PRESENCE.drop(connection)
+    api.deliver(api.popped()["ids"])
 
 
 def test_a_workers_name_belongs_to_its_first_owner(api: Api) -> None:

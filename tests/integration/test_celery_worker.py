@@ -41,6 +41,11 @@ class Listener:
             )
         wait_until(lambda: b" ready." in self.log.read_bytes(), "the worker to be ready")
 
+    @property
+    def hold(self) -> Path:
+        """While this file exists, no task ends."""
+        return self._file.with_name(f"{self._file.name}.hold")
+
     def rings(self) -> int:
         return len(self._file.read_text().splitlines()) if self._file.exists() else 0
 
@@ -56,6 +61,7 @@ class Listener:
 
 @pytest.fixture
 def listener(redis_url: str, tmp_path: Path) -> Iterator[Listener]:
+    """A worker of the session's Redis."""
     made = Listener(redis_url, tmp_path)
     yield made
     if made.process is not None:
@@ -71,6 +77,15 @@ def own_redis() -> Iterator[RedisServer]:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture
+def own_listener(own_redis: RedisServer, tmp_path: Path) -> Iterator[Listener]:
+    """A worker of the Redis that a test may kill."""
+    made = Listener(own_redis.url, tmp_path)
+    yield made
+    if made.process is not None:
+        made.stop(signal.SIGKILL)
 
 
 def waiting(broker_url: str) -> int:
@@ -117,28 +132,46 @@ def test_a_task_whose_process_died_is_handed_on(listener: Listener, redis_url: s
 
 
 def test_a_worker_finds_its_way_back_to_a_broker_that_lost_everything(
-    own_redis: RedisServer, tmp_path: Path
+    own_redis: RedisServer, own_listener: Listener
 ) -> None:
-    listener = Listener(own_redis.url, tmp_path)
-    listener.start()
+    own_listener.start()
     ring(own_redis.url)
-    listener.wait_for(1)
+    own_listener.wait_for(1)
 
     own_redis.stop()
     own_redis.start()
     ring(own_redis.url)
 
-    listener.wait_for(2)
-    assert listener.stop() == 0
+    own_listener.wait_for(2)
+    assert own_listener.stop() == 0
 
 
-def test_a_worker_stops_though_its_broker_is_gone(own_redis: RedisServer, tmp_path: Path) -> None:
-    listener = Listener(own_redis.url, tmp_path)
-    listener.start()
+def test_a_worker_whose_broker_failed_during_a_task_hears_the_next_bell(
+    own_redis: RedisServer, own_listener: Listener
+) -> None:
+    own_listener.hold.touch()
+    own_listener.start()
+    ring(own_redis.url)
+    own_listener.wait_for(1)
+
     own_redis.stop()
-    wait_until(lambda: b"onnection" in listener.log.read_bytes(), "the worker to notice")
+    own_listener.hold.unlink()
+    wait_until(lambda: b"Couldn't ack" in own_listener.log.read_bytes(), "the task to end")
+    own_redis.start()
+    ring(own_redis.url)
 
-    listener.stop()
+    own_listener.wait_for(2)
+    assert own_listener.stop() == 0
+
+
+def test_a_worker_stops_though_its_broker_is_gone(
+    own_redis: RedisServer, own_listener: Listener
+) -> None:
+    own_listener.start()
+    own_redis.stop()
+    wait_until(lambda: b"onnection" in own_listener.log.read_bytes(), "the worker to notice")
+
+    own_listener.stop()
 
 
 def test_ringing_for_a_broker_that_is_gone_returns_at_once(own_redis: RedisServer) -> None:
@@ -152,9 +185,7 @@ def test_ringing_for_a_broker_that_is_gone_returns_at_once(own_redis: RedisServe
     assert time.monotonic() - started < 30
 
 
-def test_a_bell_that_was_not_heard_rings_again_with_the_next(
-    own_redis: RedisServer, tmp_path: Path
-) -> None:
+def test_a_bell_that_was_not_heard_rings_again_with_the_next(own_redis: RedisServer) -> None:
     with Bell(BrokerSender(make_app(own_redis.url))) as bell:
         own_redis.stop()
         bell.ring()

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,13 @@ import pytest
 from sqlalchemy import event, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from infrastructure.database import Database, GroupFailed, TransactionDoomed, normalised_url
+from infrastructure.database import (
+    Database,
+    ForkedInUse,
+    GroupFailed,
+    TransactionDoomed,
+    normalised_url,
+)
 from infrastructure.migrate import migrate_ledger, migrate_views
 from infrastructure.sqlite_backend import SqliteFileBackend
 from tests.servers import PostgresServer, wait_until
@@ -396,8 +402,9 @@ def test_the_write_lock_dies_with_its_process_though_a_child_lives(shared_url: s
             os.kill(child, signal.SIGKILL)
 
 
-def in_forked_child(work: Callable[[], None]) -> bool:
-    """Run ``work`` in a forked child; whether it did not raise."""
+@contextlib.contextmanager
+def forked_child(work: Callable[[], None]) -> Iterator[None]:
+    """Run ``work`` in a forked child meanwhile; it must finish without raising."""
     child = os.fork()
     if child == 0:
         try:
@@ -405,10 +412,23 @@ def in_forked_child(work: Callable[[], None]) -> bool:
         except BaseException:
             os._exit(1)
         os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    status: list[int] = []
+
+    def ended() -> bool:
+        pid, code = os.waitpid(child, os.WNOHANG)
+        status.extend([code] if pid else [])
+        return bool(pid)
+
+    try:
+        yield
+        wait_until(ended, "the child to end")
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    assert status == [0]
 
 
-def test_a_forked_child_has_connections_of_its_own(shared_url: str) -> None:
+def test_a_forked_child_goes_on_using_the_database(shared_url: str) -> None:
     database = Database(shared_url)
     add(database, "before")
     assert names(database) == ["before"]
@@ -418,24 +438,69 @@ def test_a_forked_child_has_connections_of_its_own(shared_url: str) -> None:
         add(database, "child")
         database.close()
 
-    assert in_forked_child(in_child)
+    with forked_child(in_child):
+        pass
     add(database, "after")
     assert names(database) == ["after", "before", "child"]
     database.close()
 
 
-def test_a_child_forked_in_a_transaction_is_not_in_it(shared_url: str) -> None:
-    database = Database(shared_url)
+def test_a_forked_child_has_connections_of_its_own(postgres_url: str) -> None:
+    database = Database(postgres_url)
+
+    def backends() -> list[int]:
+        ask = text("SELECT pg_backend_pid()")
+        with database.transaction() as writing, ThreadPoolExecutor(1) as pool:
+            return [writing.execute(ask).scalar_one(), pool.submit(read_backend).result()]
+
+    def read_backend() -> int:
+        with database.reading() as reading:
+            pid: int = reading.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            return pid
+
+    inherited = backends()
+
+    def in_child() -> None:
+        assert set(inherited).isdisjoint(backends())
+
+    with forked_child(in_child):
+        pass
+    assert backends() == inherited
+    database.close()
+
+
+def test_a_child_forked_in_a_transaction_is_not_in_it(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    with database.transaction() as connection:
+        connection.execute(text("CREATE TABLE item (name VARCHAR(40) PRIMARY KEY)"))
 
     def in_child() -> None:
         assert not database.in_transaction
         assert names(database) == []
+        add(database, "child")
 
     with database.transaction():
-        add(database, "a")
-        assert in_forked_child(in_child)
-    assert names(database) == ["a"]
+        add(database, "parent")
+        with forked_child(in_child):
+            pass
+    assert names(database) == ["child", "parent"]
     database.close()
+
+
+def test_a_child_forked_while_sqlite_was_in_use_is_refused(file_database: Database) -> None:
+    def in_child() -> None:
+        with pytest.raises(ForkedInUse):
+            names(file_database)
+        with pytest.raises(ForkedInUse):
+            add(file_database, "child")
+
+    with file_database.transaction():
+        add(file_database, "a")
+        with forked_child(in_child):
+            pass
+    with file_database.reading(), forked_child(in_child):
+        pass
+    assert names(file_database) == ["a"]
 
 
 # --- PostgreSQL: a server that goes away --------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 
 from projections.models import ANY_MODEL, ModelsReader, ModelStatus
 from projections.presence import Presence
+from projections.rebuild import verify
 from projections.statistics import Made
 from projections.workers import WorkersReader
 from tests.view_world import LARGE, ViewWorld
@@ -132,6 +133,8 @@ def test_a_name_that_no_database_takes_whole_stops_no_view(world: ViewWorld) -> 
     models = models_of(world)
     assert models["ab"].record.images == 1
     assert models["ab"].record.waiting_requests == 1
+    for follower in world.hoard.followers:
+        assert verify(follower.view, world.hoard.log, world.hoard.view_database).holds
     assert world.hoard.statistics.by_model() == [Made("ab", 1, models["ab"].record.pixelsteps)]
 
 

@@ -96,3 +96,10 @@ def test_what_is_no_base64_is_refused(text: str) -> None:
 
 def test_whatever_else_was_stored_is_nobodys_picture() -> None:
     assert media_type_of(b"<html>") == "application/octet-stream"
+
+
+def test_a_whole_image_of_too_many_pixels_is_refused_unread() -> None:
+    file = BytesIO()
+    Image.new("1", (8256, 8192)).save(file, "PNG")
+    with pytest.raises(Refused, match="too many pixels"):
+        sent(file.getvalue())

@@ -151,6 +151,21 @@ def test_a_terminal_gets_one_line_that_fits() -> None:
     assert str(REQUEST) in line.as_coloured(200).plain
 
 
+def test_a_terminal_is_told_the_figures_first_and_ids_in_short() -> None:
+    asked = request()
+    asked.slice(
+        JOB, worker_id=WORKER, amount=20, max_pixels=2048**2, expires_at=NOON, timestamp=NOON
+    )
+    submitted, sliced = (line.as_coloured(500).plain for line in lines_of(asked))
+    assert sliced.endswith(
+        "job_number=0 images=2 remaining=0 amount=20 max_pixels=4194304 "
+        "job_id=11111111…00 worker_id=99999999…55 expires_at=12:00:00"
+    )
+    assert "images=2 width=512 height=512 steps=4 sampler=lcm" in submitted
+    assert f"prompt={SEALED}" in submitted
+    assert "disable_batching" not in submitted
+
+
 def test_what_clients_wrote_does_not_steer_the_terminal() -> None:
     (line,) = lines_of(request(agent="evil \x1b[31m\x9b2J\n:1:none"))
     for shown in (line.as_text(), line.as_coloured(2000).plain):

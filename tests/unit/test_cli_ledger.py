@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -202,6 +205,30 @@ def test_an_unknown_request_says_so(hoard: Hoard, command: Command) -> None:
         assert (status, out) == (1, "")
         assert f"There is no request {unknown}." in err
     assert command("events", "--request", "17")[0] == 2
+
+
+def test_what_happens_can_be_followed_until_ctrl_c(hoard: Hoard) -> None:
+    ask(hoard)
+    following = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "infrastructure.cli", "events", "--follow", "--json"),
+            *("--data", str(hoard.settings.data)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert following.stdout is not None
+        assert json.loads(following.stdout.readline())["position"] == hoard.log.last_position()
+        later = ask(hoard)
+        assert json.loads(following.stdout.readline())["stream"]["id"] == str(later)
+        following.send_signal(signal.SIGINT)
+        _, err = following.communicate(timeout=60)
+    finally:
+        following.kill()
+        following.wait()
+    assert (following.returncode, err) == (130, "")
 
 
 def test_one_history_cannot_be_followed(command: Command) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,8 +28,14 @@ MODEL = "scenes"
 
 
 @pytest.fixture(scope="module")
-def engine() -> DiffusersEngine:
-    return DiffusersEngine(FOLDER, MODEL)
+def engine() -> Iterator[DiffusersEngine]:
+    import torch
+
+    # Pictures as small as these gain nothing from threads, which only wait for each other.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield DiffusersEngine(FOLDER, MODEL)
+    torch.set_num_threads(threads)
 
 
 def batch_of(count: int = 2, **changes: Any) -> Batch:
@@ -135,7 +141,7 @@ def test_the_whole_batch_passes_the_model_once_per_step(
     assert count_forwards(engine, lambda: engine.generate(batch, no_progress)) == [rows] * 3
 
 
-@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_v2_sampler_makes_images_and_counts_its_steps(
     engine: DiffusersEngine, sampler: str, steps: int
@@ -194,7 +200,9 @@ def test_layers_of_the_text_encoder_can_be_skipped(engine: DiffusersEngine) -> N
     assert many == webps(engine, batch_of(1, clip_skip=3))
 
 
-@pytest.mark.parametrize("prompt", ["", "word " * 2000, "猫 🐈 \x00 ﷽ é", "<|endoftext|>", "0", ","])
+@pytest.mark.parametrize(
+    "prompt", ["", "word " * 2000, "猫 🐈 \x00 ﷽ é", "<|endoftext|>", "0", ","]
+)
 def test_every_text_can_be_a_prompt(
     engine: DiffusersEngine, prompt: str, caplog: pytest.LogCaptureFixture
 ) -> None:

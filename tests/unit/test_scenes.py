@@ -42,7 +42,9 @@ def test_the_same_seed_gives_the_same_scenes_captions_and_pixels() -> None:
         assert scene == scene_at(5, index)
         assert caption(scene, Random(index)) == caption(scene, Random(index))
         assert np.array_equal(draw(scene, 96, 64), draw(scene, 96, 64))
-    assert [scene_at(5, index) for index in range(20)] != [scene_at(6, index) for index in range(20)]
+    assert [scene_at(5, index) for index in range(20)] != [
+        scene_at(6, index) for index in range(20)
+    ]
 
 
 def test_pictures_have_the_size_asked_for_and_smooth_edges() -> None:

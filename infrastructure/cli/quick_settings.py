@@ -1,0 +1,11 @@
+"""The settings that make good pictures quickest with the pipeline that ships with Hoard."""
+
+from __future__ import annotations
+
+PROMPT = "a red circle on a blue background"
+SAMPLER = "lcm"
+STEPS = 4
+CFG_SCALE = 1.0
+
+OPTIONS = f"--sampler {SAMPLER} --steps {STEPS} --cfg {CFG_SCALE:g}"
+"""The same as options of ``hoard generate``."""

@@ -1,0 +1,101 @@
+"""Hoard assembled for tests of the read side: real stores, and time and chance in our hands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from domain.account import ANONYMOUS_ID, Roles
+from domain.commands import NoJob, PopJob, PoppedJob, SubmitRequest
+from domain.image_settings import ImageSettings
+from domain.job import ImageState
+from domain.matching import Capabilities, Requirements
+from infrastructure.bootstrap import assemble
+from infrastructure.settings import Settings
+from projections.status import RequestStatus
+from tests.world import HandClock, SeededChance
+
+LARGE = Capabilities(("A", "B"), 20, 2048 * 2048, True, 1, False, "test:1:large")
+
+
+class ViewWorld:
+    """A Hoard of which every part can be asked, and short ways to let things happen in it."""
+
+    def __init__(self, folder: Path, ledger_url: str | None = None) -> None:
+        self.clock = HandClock()
+        self.hoard = assemble(
+            Settings(data=folder, ledger_url=ledger_url), clock=self.clock, chance=SeededChance()
+        )
+        self.owner_id = self.hoard.ledger.open_account("owner", "0" * 64, Roles(trusted=True))
+
+    def submit(
+        self,
+        images: int = 1,
+        *,
+        side: int = 512,
+        models: Sequence[str] = (),
+        priority: float = 0.0,
+        steps: int = 20,
+        nsfw: bool = False,
+    ) -> UUID:
+        """Ask for images and return the request's id."""
+        request_id, _ = self.hoard.ledger.submit_request(
+            SubmitRequest(
+                account_id=ANONYMOUS_ID,
+                prompt="a red square",
+                negative_prompt="",
+                settings=ImageSettings(side, side, steps, "k_euler", 5.0, True, 1),
+                requirements=Requirements(tuple(models), side * side, nsfw, False, True, False),
+                images=images,
+                priority=priority,
+            )
+        )
+        return request_id
+
+    def pop(self, worker: str = "worker", capabilities: Capabilities = LARGE) -> PoppedJob:
+        """Let a worker take a job that must be there."""
+        popped = self.hoard.ledger.pop_job(PopJob(self.owner_id, True, worker, capabilities))
+        assert not isinstance(popped, NoJob)
+        return popped
+
+    def deliver(self, job: PoppedJob, *places: int, seconds: float = 0.0) -> None:
+        """Deliver these images of a job, all of them when none is named."""
+        self.clock.advance(timedelta(seconds=seconds))
+        for place in places or range(len(job.image_ids)):
+            self.hoard.ledger.submit_image(
+                job.image_ids[place],
+                owner_id=self.owner_id,
+                digest=f"{place:064x}",
+                seed=place,
+                state=ImageState.OK,
+            )
+
+    def follow(self) -> None:
+        """Let every view catch up with the log."""
+        for follower in self.hoard.followers:
+            while follower.catch_up():
+                pass
+
+    def status(self, request_id: UUID) -> RequestStatus:
+        """Return the status of a request that must be there."""
+        status = self.hoard.status.status(request_id)
+        assert status is not None
+        return status
+
+    def close(self) -> None:
+        """Let go of the databases."""
+        self.hoard.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ViewWorld]:
+    """A Hoard on SQLite files, and once more on PostgreSQL."""
+    on_postgresql = request.param == "postgresql"
+    ledger_url = request.getfixturevalue("postgres_url") if on_postgresql else None
+    made = ViewWorld(tmp_path, ledger_url)
+    yield made
+    made.close()
