@@ -66,7 +66,7 @@ def make_app(broker_url: str) -> Celery:
 def register_work(app: Celery, work: Callable[[], int]) -> None:
     """Register what a process does when the bell rings: work until idle, return the jobs run."""
 
-    @app.task(name=WORK_TASK)  # type: ignore[untyped-decorator]
+    @app.task(name=WORK_TASK, Request="workers.acknowledging:WorkRequest")  # type: ignore[untyped-decorator]
     def answer_bell() -> int:
         return work()
 

@@ -21,7 +21,7 @@ DOWNSAMPLING: Final = 32
 LATENT_CHANNELS: Final = 16
 _WIDTHS: Final = (16, 16, 32, 32, 64, 128)
 _PASSAGES: Final = ("upsamplers", "downsamplers", "conv_shortcut")
-_STAGE_ENDS: Final = (0.4, 0.6)
+_STAGE_ENDS: Final = (0.4, 0.65)
 _KL_WEIGHT: Final = 3e-4
 _EDGE_WEIGHT: Final = 1.0
 _LEARNING_RATE: Final = 2e-3
@@ -83,7 +83,7 @@ def train_autoencoder(
         for group in optimiser.param_groups:
             group["lr"] = _LEARNING_RATE * min(1.0, (step + 1) / 100) * _decay(done)
         left_out = sum(done < end for end in _STAGE_ENDS)
-        losses = _losses(vae, _to_tensor(_pictures(rng, done, left_out)), left_out)
+        losses = _losses(vae, to_tensor(_pictures(rng, done, left_out)), left_out)
         optimiser.zero_grad()
         losses["total"].backward()
         share_gradients(vae.parameters())
@@ -127,7 +127,7 @@ def encode(vae: Any, pictures: NDArray[np.uint8]) -> Tensor:
     """The mean latents of RGB pictures of shape (n, height, width, 3)."""
     vae.eval()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        distribution = vae.encode(_to_tensor(pictures)).latent_dist
+        distribution = vae.encode(to_tensor(pictures)).latent_dist
     mean: Tensor = distribution.mean.float()
     return mean
 
@@ -189,10 +189,7 @@ def _losses(vae: Any, pictures: Tensor, left_out: int) -> dict[str, Tensor]:
         latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
         restored = _decode_inside(vae, vae.post_quant_conv(latents), left_out)
     restored = restored.float()
-    difference = restored - pictures
-    colour = difference.abs().mean() + difference.square().mean()
-    edge = (difference[..., 1:] - difference[..., :-1]).abs().mean()
-    edge = edge + (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean()
+    colour, edge = restoration_losses(restored, pictures)
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
     total = colour + _EDGE_WEIGHT * edge + _KL_WEIGHT * divergence
     return {"total": total, "colour": colour, "edge": edge, "kl": divergence}
@@ -201,7 +198,7 @@ def _losses(vae: Any, pictures: Tensor, left_out: int) -> dict[str, Tensor]:
 def _pictures(rng: Random, done: float, left_out: int) -> NDArray[np.uint8]:
     """One batch; ``done`` is the share of the training that lies behind."""
     scale = 2**left_out
-    if rng.random() < (0.15 if left_out else 0.5 * max(0.0, done - 0.6)):
+    if rng.random() < (0.15 if left_out else 0.5 * done):
         width, height = rng.choice(((256, 256), (256, 256), (320, 192), (192, 320), (512, 512)))
         count = max(1, 256 * 256 // (width * height)) * scale
         width, height = width // scale, height // scale
@@ -224,8 +221,18 @@ def _pictures(rng: Random, done: float, left_out: int) -> NDArray[np.uint8]:
     return np.stack(crops[:count])
 
 
-def _to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
-    values = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
+def restoration_losses(restored: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """How wrong the colours are, and how wrong the differences between neighbouring pixels."""
+    difference = restored - pictures
+    colour = difference.abs().mean() + difference.square().mean()
+    edge = (difference[..., 1:] - difference[..., :-1]).abs().mean()
+    edge = edge + (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean()
+    return colour, edge
+
+
+def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
+    """RGB bytes of shape (n, height, width, 3) as numbers from -1 to 1 with the channels second."""
+    values = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2)
     return (values.float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
 
 

@@ -19,7 +19,7 @@ from workers.scenes.parallel import agree, share_gradients, share_weights
 from workers.scenes.text import TEXT_WIDTH, encode_texts
 from workers.scenes.text_training import scramble
 
-_WIDTHS: Final = (64, 128, 192)
+_WIDTHS: Final = (48, 96, 160)
 _LEARNING_RATE: Final = 1e-3
 _NO_TEXT_SHARE: Final = 0.1
 _PLACES_PER_BATCH: Final = 4096
@@ -154,12 +154,13 @@ def _loss(
 
 
 def _weight(encoded: Encoded, done: float) -> float:
-    places = encoded.latents.shape[-1] * encoded.latents.shape[-2]
-    if places < 64:
-        return 0.04
-    if places == 64:
-        return 1.0 - 0.85 * min(1.0, done / 0.6)
-    return (0.1 + 1.2 * done) * (1.0 if encoded.size[0] == encoded.size[1] else 0.12)
+    """How often a size comes when the share ``done`` of the training lies behind."""
+    side = max(encoded.size)
+    if side < 256:
+        return 0.03
+    if side == 256:
+        return 1.0 - 0.8 * min(1.0, done / 0.7)
+    return (0.1 + 0.9 * done) * (1.0 if encoded.size[0] == encoded.size[1] else 0.1)
 
 
 def _decay(done: float) -> float:

@@ -15,11 +15,10 @@ from workers.scenes.drawing import Scene, draw, scene_at
 Size = tuple[int, int]
 
 SHARES: Final[dict[Size, float]] = {
-    (256, 256): 0.62,
-    (512, 512): 0.24,
+    (256, 256): 0.6,
+    (512, 512): 0.3,
     (512, 384): 0.03,
     (384, 512): 0.03,
-    (192, 192): 0.04,
     (128, 128): 0.04,
 }
 """Width and height in pixels, and the share of the scenes that is drawn at that size."""

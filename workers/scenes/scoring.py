@@ -60,7 +60,7 @@ class Score:
 
     backgrounds: float
     colours: float
-    """Things whose colour fills their place."""
+    """Things whose colour is most of what stands out at their place."""
     shapes: float
     """Things whose outline looks most like the shape asked for."""
 
@@ -81,8 +81,7 @@ def score(pictures: Sequence[Image.Image], asked: Sequence[Question]) -> Score:
         backgrounds += _most_frequent(border) == question.background
         for thing in question.things:
             things += 1
-            x, y = round(thing.x * 256), round(thing.y * 256)
-            colours += _most_frequent(names[y - 6 : y + 6, x - 6 : x + 6].ravel()) == thing.colour
+            colours += _colour_at(names, thing, question.background) == thing.colour
             shapes += _shape_at(pixels, thing, question.background) == thing.shape
     total = max(1, things)
     return Score(backgrounds / max(1, len(asked)), colours / total, shapes / total)
@@ -161,6 +160,14 @@ def _nearest_colours(pixels: NDArray[np.float64]) -> NDArray[np.str_]:
 def _most_frequent(names: NDArray[np.str_]) -> str:
     values, counts = np.unique(names, return_counts=True)
     return str(values[counts.argmax()])
+
+
+def _colour_at(names: NDArray[np.str_], thing: Expected, background: str) -> str:
+    """The colour that most of what stands out at the thing's place has."""
+    x, y = round(thing.x * 256), round(thing.y * 256)
+    window = names[y - 20 : y + 20, x - 20 : x + 20]
+    standing_out = window[window != background]
+    return _most_frequent(standing_out) if standing_out.size > 0.1 * window.size else ""
 
 
 def _shape_at(pixels: NDArray[np.float64], thing: Expected, background: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 
 from workers.scenes.autoencoder import build_autoencoder, centre_latents, train_autoencoder
+from workers.scenes.decoder import train_decoder
 from workers.scenes.denoiser import build_denoiser, build_scheduler, train_denoiser
 from workers.scenes.drawing import draw, scene_at
 from workers.scenes.latents import encode_shares
@@ -19,7 +20,8 @@ from workers.scenes.text_training import train_text_encoder
 
 _TEXT_SHARE: Final = 0.1
 _AUTOENCODER_SHARE: Final = 0.2
-_DENOISER_SHARE: Final = 0.6
+_DENOISER_SHARE: Final = 0.5
+_DECODER_SHARE: Final = 0.1
 """The rest of the time goes into drawing and encoding scenes."""
 _SCENES_PER_MINUTE: Final = 300
 _CENTRING_SEED_STEP: Final = 1
@@ -60,12 +62,11 @@ def _train(rank: int, plan: Plan) -> None:
     scenes = plan.scenes or round(plan.minutes * _SCENES_PER_MINUTE)
     data = encode_shares(vae, seed=plan.seed, scenes=scenes, rank=rank, ranks=plan.processes)
 
-    def save(trained: Any) -> None:
-        parts = (vae, text_encoder, tokenizer, trained, build_scheduler())
-        save_pipeline(assemble(*parts), plan.out)
-
     averaged = train_denoiser(
         unet, text_encoder, tokenizer, data, minutes=plan.minutes * _DENOISER_SHARE, **limits
     )
+    # Last, since the denoiser needs only the encoder, which stays as it is from here on.
+    train_decoder(vae, data, minutes=plan.minutes * _DECODER_SHARE, **limits)
     if rank == 0:
-        save(averaged)
+        parts = (vae, text_encoder, tokenizer, averaged, build_scheduler())
+        save_pipeline(assemble(*parts), plan.out)
