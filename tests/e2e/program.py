@@ -55,8 +55,10 @@ class Program:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self.kill()
-        self.client.close()
+        try:
+            self.kill()
+        finally:
+            self.client.close()
 
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""

@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import random
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -18,8 +20,15 @@ from infrastructure.settings import load_settings
 from tests.e2e.program import DEADLINE_SECONDS, Program, frozen, wait_until
 from workers.celery_app import WORK_QUEUE
 
-SHORT_LEASE = 1.0
-"""Seconds; what a lease adds for its work, 30 s and more, stays."""
+QUICK: dict[str, Any] = {"lease_minimum_seconds": 1.0, "sweep_seconds": 0.5}
+"""Settings under which a lease holds for 30 s and what its work adds, the shortest there is."""
+
+
+@pytest.fixture(scope="module")
+def hoard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """One program for all tests that kill no more than a part of it."""
+    with Program(tmp_path_factory.mktemp("kills") / "data", **QUICK) as program:
+        yield program
 
 
 def opened(hoard: Program) -> Hoard:
@@ -40,127 +49,118 @@ def jobs_of(hoard: Hoard, request_id: str) -> list[Job]:
 
 def ask_for_a_long_batch(hoard: Program) -> str:
     """Ask for one batch that takes long enough to be caught, and is leased for 31 s or so."""
-    return hoard.ask(2, width=64, height=64, steps=60, sampler_name="k_euler")
+    return hoard.ask(2, steps=15, sampler_name="k_euler")
 
 
 def test_images_of_a_killed_worker_are_made_by_its_successor_and_its_late_result_is_refused(
-    tmp_path: Path,
+    hoard: Program,
 ) -> None:
-    with Program(tmp_path / "data", lease_minimum_seconds=SHORT_LEASE, sweep_seconds=0.5) as hoard:
-        request_id = ask_for_a_long_batch(hoard)
-        hoard.wait_until_at_work(request_id)
-        os.killpg(hoard.pid("worker-1"), signal.SIGKILL)
+    request_id = ask_for_a_long_batch(hoard)
+    hoard.wait_until_at_work(request_id)
+    os.killpg(hoard.pid("worker-1"), signal.SIGKILL)
 
-        status = hoard.wait_until_done(request_id)
+    status = hoard.wait_until_done(request_id)
 
-        assert status["finished"] == 2
-        assert status["restarted"] >= 2
-        beside = opened(hoard)
-        # On a busy machine the successor, too, may have run out of time before it succeeded.
-        killed, *_, successor = jobs_of(beside, request_id)
-        assert killed.delivered == set()
-        assert len(successor.delivered) == 2
-        with pytest.raises(Refused, match="AbortedGen"):
-            beside.ledger.submit_image(
-                killed.image_ids[0],
-                owner_id=beside.operator.account_id,
-                digest="0" * 64,
-                seed=1,
-                state=ImageState.OK,
-            )
-        beside.close()
-        assert hoard.status(request_id) == status
-        assert {UUID(image["id"]) for image in status["generations"]} == set(
-            image_ids_of(successor.id, 2)
+    assert status["finished"] == 2
+    assert status["restarted"] >= 2
+    beside = opened(hoard)
+    # On a busy machine the successor, too, may have run out of time before it succeeded.
+    killed, *_, successor = jobs_of(beside, request_id)
+    assert killed.delivered == set()
+    assert len(successor.delivered) == 2
+    with pytest.raises(Refused, match="AbortedGen"):
+        beside.ledger.submit_image(
+            killed.image_ids[0],
+            owner_id=beside.operator.account_id,
+            digest="0" * 64,
+            seed=1,
+            state=ImageState.OK,
         )
+    beside.close()
+    assert hoard.status(request_id) == status
+    assert {UUID(image["id"]) for image in status["generations"]} == set(
+        image_ids_of(successor.id, 2)
+    )
 
 
-def test_a_killed_pool_process_is_replaced_and_goes_on(tmp_path: Path) -> None:
-    with Program(tmp_path / "data") as hoard:
-        killed = hoard.pool_process()
-        os.kill(killed, signal.SIGKILL)
-        wait_until(lambda: hoard.pool_process() != killed, "another pool process")
+def test_a_killed_pool_process_is_replaced_and_goes_on(hoard: Program) -> None:
+    killed = hoard.pool_process()
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: hoard.pool_process() != killed, "another pool process")
 
-        assert hoard.wait_until_done(hoard.ask(2))["finished"] == 2
-
-
-def test_a_worker_that_wakes_up_after_its_lease_changes_nothing(tmp_path: Path) -> None:
-    with Program(tmp_path / "data", lease_minimum_seconds=SHORT_LEASE, sweep_seconds=0.5) as hoard:
-        request_id = ask_for_a_long_batch(hoard)
-        hoard.wait_until_at_work(request_id)
-        with frozen(hoard.pool_process()):
-            wait_until(lambda: hoard.check(request_id)["restarted"] == 2, "the lease to end")
-
-        status = hoard.wait_until_done(request_id)
-
-        beside = opened(hoard)
-        late, *_, again = jobs_of(beside, request_id)
-        assert (late.delivered, len(again.delivered)) == (set(), 2)
-        beside.close()
-        assert status["finished"] == 2
+    assert hoard.wait_until_done(hoard.ask(2))["finished"] == 2
 
 
-def test_a_killed_api_is_back_and_has_all_that_it_answered(tmp_path: Path) -> None:
-    with Program(tmp_path / "data") as hoard:
+def test_a_worker_that_wakes_up_after_its_lease_changes_nothing(hoard: Program) -> None:
+    request_id = ask_for_a_long_batch(hoard)
+    hoard.wait_until_at_work(request_id)
+    with frozen(hoard.pool_process()):
+        wait_until(lambda: hoard.check(request_id)["restarted"] == 2, "the lease to end")
+
+    status = hoard.wait_until_done(request_id)
+
+    beside = opened(hoard)
+    late, *_, again = jobs_of(beside, request_id)
+    assert (late.delivered, len(again.delivered)) == (set(), 2)
+    beside.close()
+    assert status["finished"] == 2
+
+
+def test_a_killed_api_is_back_and_has_all_that_it_answered(hoard: Program) -> None:
+    request_id = hoard.ask(2)
+    killed = hoard.pid("api")
+    os.kill(killed, signal.SIGKILL)
+
+    assert len(hoard.wait_until_done(request_id)["generations"]) == 2
+    assert hoard.pid("api") != killed
+
+
+def test_no_connection_is_refused_while_the_api_is_restarted(hoard: Program) -> None:
+    os.kill(hoard.pid("api"), signal.SIGKILL)
+
+    # Made anew: the client's own connection died with the process that held it.
+    assert httpx.get(f"{hoard.client.base_url}status/heartbeat", timeout=60).status_code == 200
+
+
+def test_a_killed_projector_is_back_and_the_request_completes(hoard: Program) -> None:
+    first = hoard.pid("projector")
+    os.kill(first, signal.SIGKILL)
+    request_id = hoard.ask(2)
+
+    assert len(hoard.wait_until_done(request_id)["generations"]) == 2
+    assert hoard.pid("projector") != first
+
+
+def test_with_redis_killed_and_every_message_lost_the_request_completes(hoard: Program) -> None:
+    with frozen(hoard.pid("worker-1")):
         request_id = hoard.ask(2)
-        killed = hoard.pid("api")
-        os.kill(killed, signal.SIGKILL)
-
-        assert len(hoard.wait_until_done(request_id)["generations"]) == 2
-        assert hoard.pid("api") != killed
-
-
-def test_no_connection_is_refused_while_the_api_is_restarted(tmp_path: Path) -> None:
-    with Program(tmp_path / "data", workers=0) as hoard:
-        os.kill(hoard.pid("api"), signal.SIGKILL)
-
-        # Made anew: the client's own connection died with the process that held it.
-        assert httpx.get(f"{hoard.client.base_url}status/heartbeat", timeout=60).status_code == 200
-
-
-def test_a_killed_projector_is_back_and_the_request_completes(tmp_path: Path) -> None:
-    with Program(tmp_path / "data") as hoard:
-        first = hoard.pid("projector")
+        first = hoard.pid("redis")
         os.kill(first, signal.SIGKILL)
+        wait_until(lambda: hoard.pid("redis") != first, "another Redis")
+
+    assert len(hoard.wait_until_done(request_id)["generations"]) == 2
+
+
+def test_a_request_that_comes_while_redis_is_gone_completes(hoard: Program) -> None:
+    with frozen(hoard.pid("redis")):
         request_id = hoard.ask(2)
+        assert hoard.check(request_id)["waiting"] == 2
 
-        assert len(hoard.wait_until_done(request_id)["generations"]) == 2
-        assert hoard.pid("projector") != first
-
-
-def test_with_redis_killed_and_every_message_lost_the_request_completes(tmp_path: Path) -> None:
-    with Program(tmp_path / "data", sweep_seconds=0.5) as hoard:
-        with frozen(hoard.pid("worker-1")):
-            request_id = hoard.ask(2)
-            first = hoard.pid("redis")
-            os.kill(first, signal.SIGKILL)
-            wait_until(lambda: hoard.pid("redis") != first, "another Redis")
-
-        assert len(hoard.wait_until_done(request_id)["generations"]) == 2
+    assert len(hoard.wait_until_done(request_id)["generations"]) == 2
 
 
-def test_a_request_that_comes_while_redis_is_gone_completes(tmp_path: Path) -> None:
-    with Program(tmp_path / "data", sweep_seconds=0.5) as hoard:
-        with frozen(hoard.pid("redis")):
-            request_id = hoard.ask(2)
-            assert hoard.check(request_id)["waiting"] == 2
+def test_a_message_that_is_taken_by_a_worker_that_dies_is_not_missed(hoard: Program) -> None:
+    hoard.wait_until_done(hoard.ask(1))
+    os.killpg(hoard.pid("worker-1"), signal.SIGKILL)
+    request_id = hoard.ask(2)
 
-        assert len(hoard.wait_until_done(request_id)["generations"]) == 2
-
-
-def test_a_message_that_is_taken_by_a_worker_that_dies_is_not_missed(tmp_path: Path) -> None:
-    with Program(tmp_path / "data", sweep_seconds=0.5) as hoard:
-        hoard.wait_until_done(hoard.ask(1))
-        os.killpg(hoard.pid("worker-1"), signal.SIGKILL)
-        request_id = hoard.ask(2)
-
-        assert len(hoard.wait_until_done(request_id)["generations"]) == 2
+    assert len(hoard.wait_until_done(request_id)["generations"]) == 2
 
 
 def test_after_sigkill_of_the_supervisor_nothing_runs_and_a_restart_goes_on(
     tmp_path: Path,
 ) -> None:
-    with Program(tmp_path / "data", lease_minimum_seconds=SHORT_LEASE, sweep_seconds=0.5) as hoard:
+    with Program(tmp_path / "data", **QUICK) as hoard:
         done = hoard.ask(1)
         hoard.wait_until_done(done)
         at_work = ask_for_a_long_batch(hoard)
@@ -195,7 +195,7 @@ def test_processes_that_outlived_their_supervisor_are_ended_by_the_next_start(
 
 def test_whatever_is_killed_every_request_that_was_taken_completes(tmp_path: Path) -> None:
     chance = random.Random(1)
-    with Program(tmp_path / "data", lease_minimum_seconds=SHORT_LEASE, sweep_seconds=0.5) as hoard:
+    with Program(tmp_path / "data", **QUICK) as hoard:
         taken: list[str] = []
         for victim in chance.sample(["api", "projector", "redis", "worker-1"], 4):
             taken.append(hoard.ask(chance.randint(1, 3)))

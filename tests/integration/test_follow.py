@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, insert, select
@@ -44,6 +46,23 @@ def notebook(world: ViewWorld) -> Notebook:
 
 def follower_of(world: ViewWorld, view: Notebook) -> Follower:
     return Follower(view, world.hoard.log, world.hoard.view_database)
+
+
+@contextmanager
+def following(
+    *groups: Sequence[Follower], told: Callable[[Sequence[Recorded]], None] | None = None
+) -> Iterator[None]:
+    """Follow with each group in a thread of its own, until the end of the block."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=follow, args=(group, stop, 0.001, told)) for group in groups]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def seen(world: ViewWorld) -> list[int]:
@@ -90,25 +109,12 @@ def test_a_failure_in_mid_portion_leaves_neither_rows_nor_position(
 
 
 def test_followers_that_race_apply_every_event_once(world: ViewWorld, notebook: Notebook) -> None:
-    stop = threading.Event()
     followers = [follower_of(world, notebook) for _ in range(3)]
-    threads = [
-        threading.Thread(target=follow, args=([follower], stop, 0.001)) for follower in followers
-    ]
-    for thread in threads:
-        thread.start()
-    writers = [
-        threading.Thread(target=lambda: [world.submit() for _ in range(40)]) for _ in range(3)
-    ]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    wait_until(lambda: followers[0].position() == world.hoard.log.last_position(), "the last event")
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert len(logged(world)) == 121
+    with following(*([follower] for follower in followers)), ThreadPoolExecutor(3) as writers:
+        for _ in range(120):
+            writers.submit(world.submit)
+        wait_until(lambda: len(logged(world)) == 121, "the writers")
+        wait_until(lambda: followers[0].position() == logged(world)[-1], "the last event")
     assert seen(world) == logged(world)
 
 
@@ -118,20 +124,13 @@ def test_a_view_that_fails_holds_up_no_other(world: ViewWorld, notebook: Noteboo
     notebook.stumbles = lambda record: (
         isinstance(record.event, Request.Submitted) and not mended.is_set()
     )
-    stop = threading.Event()
     told: list[Recorded] = []
-    thread = threading.Thread(
-        target=follow,
-        args=([status, follower_of(world, notebook)], stop, 0.001, told.extend),
-    )
-    thread.start()
-    request_id = world.submit()
-    wait_until(lambda: status.position() == world.hoard.log.last_position(), "the status view")
-    assert seen(world) == logged(world)[:-1]
-    mended.set()
-    wait_until(lambda: seen(world) == logged(world), "the mended view")
-    stop.set()
-    thread.join()
+    with following([status, follower_of(world, notebook)], told=told.extend):
+        request_id = world.submit()
+        wait_until(lambda: status.position() == logged(world)[-1], "the status view")
+        wait_until(lambda: seen(world) == logged(world)[:-1], "all but the event that fails")
+        mended.set()
+        wait_until(lambda: seen(world) == logged(world), "the mended view")
     assert [record.position for record in told] == logged(world)
     assert told[-1].event.originator_id == request_id
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Table, delete, insert, select, update
@@ -66,6 +69,28 @@ def live_through_much(world: ViewWorld) -> None:
 def wait_for_more_events(world: ViewWorld) -> None:
     before = world.hoard.log.last_position()
     wait_until(lambda: world.hoard.log.last_position() > before, "more events")
+
+
+@contextmanager
+def repeating(*actions: Callable[[], object]) -> Iterator[None]:
+    """Do each action over and over in a thread of its own, until the end of the block.
+
+    What goes wrong in a thread goes wrong here.
+    """
+    stop = threading.Event()
+
+    def repeat(action: Callable[[], object]) -> None:
+        while not stop.is_set():
+            action()
+
+    with ThreadPoolExecutor(len(actions)) as threads:
+        results = [threads.submit(repeat, action) for action in actions]
+        try:
+            yield
+        finally:
+            stop.set()
+    for result in results:
+        result.result()
 
 
 def rows_of(database: ViewDatabase, table: Table) -> set[tuple[Any, ...]]:
@@ -168,30 +193,16 @@ def test_a_broken_queue_is_rebuilt_under_its_writers(world: ViewWorld) -> None:
         connection.execute(update(OPEN_REQUEST).values(remaining=OPEN_REQUEST.c.remaining + 1))
     assert not verified(world, "queue").holds
 
-    stop = threading.Event()
-    failures: list[BaseException] = []
-
     def write(worker: str) -> None:
-        try:
-            while not stop.is_set():
-                world.submit(2)
-                # While the queue is wrong the ledger still refuses to slice what is not there.
-                world.hoard.ledger.pop_job(PopJob(world.owner_id, True, worker, LARGE))
-        except BaseException as error:
-            failures.append(error)
+        world.submit(2)
+        world.hoard.ledger.pop_job(PopJob(world.owner_id, True, worker, LARGE))
 
     rebuild(queue.view, world.hoard.log, queue.database)
-    writers = [threading.Thread(target=write, args=(f"worker {n}",)) for n in range(2)]
-    for writer in writers:
-        writer.start()
-    for _ in range(3):
+    with repeating(partial(write, "worker 0"), partial(write, "worker 1")):
+        for _ in range(3):
+            wait_for_more_events(world)
+            rebuild(queue.view, world.hoard.log, queue.database)
         wait_for_more_events(world)
-        rebuild(queue.view, world.hoard.log, queue.database)
-    wait_for_more_events(world)
-    stop.set()
-    for writer in writers:
-        writer.join()
-    assert failures == []
     for name in ("queue", "directory"):
         assert verified(world, name).differences == ()
 
@@ -199,27 +210,22 @@ def test_a_broken_queue_is_rebuilt_under_its_writers(world: ViewWorld) -> None:
 def test_a_view_is_rebuilt_while_it_follows(world: ViewWorld) -> None:
     live_through_much(world)
     status = served(world, "status")
-    stop = threading.Event()
 
     def follow_on() -> None:
-        while not stop.is_set():
-            world.submit()
-            for follower in world.hoard.followers:
-                follower.catch_up(3)
+        world.submit()
+        for follower in world.hoard.followers:
+            follower.catch_up(3)
 
-    thread = threading.Thread(target=follow_on)
-    thread.start()
     reached: list[tuple[int, int]] = []
-    for _ in range(3):
-        rebuild(
-            status.view,
-            world.hoard.log,
-            status.database,
-            lambda now, last: reached.append((now, last)),
-        )
-        assert verified(world, "status").differences == ()
-    stop.set()
-    thread.join()
+    with repeating(follow_on):
+        for _ in range(3):
+            rebuild(
+                status.view,
+                world.hoard.log,
+                status.database,
+                lambda now, last: reached.append((now, last)),
+            )
+            assert verified(world, "status").differences == ()
     assert reached
     assert all(0 < now <= last for now, last in reached)
     world.follow()

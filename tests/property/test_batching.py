@@ -41,7 +41,7 @@ def test_never_zero_never_more_than_declared_or_remain(
 def test_fewer_pixels_never_mean_a_smaller_slice(
     amount: int, max_pixels: int, width: int, height: int, other_width: int, other_height: int
 ) -> None:
-    (small, large) = sorted([(width, height), (other_width, other_height)], key=_pixels)
+    small, large = sorted([(width, height), (other_width, other_height)], key=_pixels)
     assume(_pixels(large) <= max_pixels)
     assert _slice(amount, max_pixels, small) >= _slice(amount, max_pixels, large)
 

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from domain.account import ANONYMOUS_ID, Roles
+from domain.batching import images_for
 from domain.commands import NoJob, PopJob, SubmitRequest
 from domain.image_ids import image_ids_of
 from domain.image_settings import ImageSettings
 from domain.job import ImageState
 from domain.lifetimes import LOSSES_PER_IMAGE
 from domain.matching import Capabilities, Requirements
-from domain.request import RequestState
+from domain.request import Request, RequestState
 from domain.return_codes import Refused
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.settings import load_settings
@@ -121,8 +122,13 @@ class Histories(RuleBasedStateMachine):
         request = self.requests[popped.request_id]
         images = len(popped.image_ids)
         assert request.state is RequestState.OPEN
-        assert 1 <= images <= min(request.waiting, capabilities.amount)
-        assert request.side**2 <= capabilities.max_pixels
+        assert images == images_for(
+            amount=capabilities.amount,
+            max_pixels=capabilities.max_pixels,
+            width=request.side,
+            height=request.side,
+            remaining=request.waiting,
+        )
         assert popped.model in capabilities.models
         assert popped.model in (request.models or MODELS)
         request.waiting -= images
@@ -156,9 +162,7 @@ class Histories(RuleBasedStateMachine):
             )
             target = job.delivered
         else:
-            refusal = self._refusal(
-                self.hoard.ledger.fault_image, image_id, owner_id=owner_id
-            )
+            refusal = self._refusal(self.hoard.ledger.fault_image, image_id, owner_id=owner_id)
             target = job.faulted
         assert refusal == expected
         if expected is None:
@@ -204,9 +208,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def fail(self, data: st.DataObject) -> None:
         job_id, job = self._some_job(data)
-        self.hoard.ledger.fail_job(
-            job_id, owner_id=self.owners[job.owner], reason="out of memory"
-        )
+        self.hoard.ledger.fail_job(job_id, owner_id=self.owners[job.owner], reason="out of memory")
         if job.leased:
             self._end(job)
 
@@ -273,8 +275,23 @@ class Histories(RuleBasedStateMachine):
                 status.state,
             )
 
+    def slices_never_sum_above_what_waits(self) -> None:
+        """Count each request's images along its own events."""
+        waiting: dict[UUID, int] = {}
+        for recorded in self.hoard.log.after(0, 100_000):
+            event = recorded.event
+            match event:
+                case Request.Submitted():
+                    waiting[event.originator_id] = event.images
+                case Request.Sliced():
+                    waiting[event.originator_id] -= event.images
+                    assert waiting[event.originator_id] == event.remaining >= 0
+                case Request.JobReturned():
+                    waiting[event.originator_id] += event.lost
+
     def teardown(self) -> None:
         if hasattr(self, "hoard"):
+            self.slices_never_sum_above_what_waits()
             for follower in self.hoard.followers:
                 while follower.catch_up():
                     pass

@@ -1,0 +1,58 @@
+"""The migrations make exactly the tables that the views declare, on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData
+
+from infrastructure.database import Database
+from infrastructure.migrate import migrate_ledger, migrate_views
+from projections import directory, lanes, queue
+from projections.catalogue import FOLLOWER_METADATA
+
+NOT_VIEWS = {
+    "event",
+    "log_epoch",
+    "personal_key",
+    "ledger_schema_version",
+    "views_schema_version",
+}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Database:
+    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    database = Database(url)
+    request.addfinalizer(database.close)
+    return database
+
+
+def _declared() -> MetaData:
+    declared = MetaData()
+    for metadata in (queue.METADATA, lanes.METADATA, directory.METADATA, *FOLLOWER_METADATA):
+        for table in metadata.tables.values():
+            table.to_metadata(declared)
+    return declared
+
+
+def test_the_tables_are_what_the_views_declare(database: Database) -> None:
+    migrate_ledger(database)
+    migrate_views(database)
+
+    def is_a_views(name: str | None, kind: str, _parents: Any) -> bool:
+        return kind != "table" or name not in NOT_VIEWS
+
+    options = {"compare_type": True, "include_name": is_a_views}
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, _declared()) == []
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    for _ in range(2):
+        migrate_ledger(database)
+        migrate_views(database)
