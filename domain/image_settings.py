@@ -37,6 +37,6 @@ class ImageSettings:
         return counted_steps(self.sampler, self.steps)
 
     @property
-    def megapixelsteps(self) -> float:
-        """The work of one image: denoiser passes times millions of pixels."""
-        return self.counted_steps * self.pixels / 1_000_000
+    def pixelsteps(self) -> int:
+        """The work of one image: denoiser passes times pixels."""
+        return self.counted_steps * self.pixels

@@ -60,6 +60,8 @@ class Job(Aggregate):
         """The batch's seed; an image's starting noise is a function of it and the batch index."""
         lease_ends_at: datetime
         kudos_per_image: float
+        pixelsteps: int
+        """The work of one image: denoiser passes times pixels."""
 
     class ImageGenerated(Event):
         """The worker delivered one image; the image itself lies in the blob store."""
@@ -173,6 +175,7 @@ class Job(Aggregate):
         seed: int,
         lease_ends_at: datetime,
         kudos_per_image: float,
+        pixelsteps: int,
         timestamp: datetime,
     ) -> Self:
         """Return a new job of ``images`` images with its first event pending."""
@@ -188,6 +191,7 @@ class Job(Aggregate):
             seed=seed,
             lease_ends_at=lease_ends_at,
             kudos_per_image=kudos_per_image,
+            pixelsteps=pixelsteps,
             timestamp=timestamp,
         )
 

@@ -332,6 +332,7 @@ class Ledger(Application[UUID]):
             seed=request.seed_of_job(job_number, self._chance.new_seed()),
             lease_ends_at=now + lease,
             kudos_per_image=round(image_kudos(request.settings), 2),
+            pixelsteps=request.settings.pixelsteps,
             timestamp=now,
         )
         self.save(request, job)

@@ -40,8 +40,8 @@ class EventMapper(Mapper[UUID]):
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
         """Write an event down."""
+        assert isinstance(domain_event, Aggregate.Event)
         kind = type(domain_event)
-        assert issubclass(kind, Aggregate.Event)
         fields = _adapter(kind).dump_python(domain_event, mode="json", exclude=_STREAM)
         fields[_VERSION] = _version(kind)
         return StoredEvent(

@@ -196,7 +196,10 @@ def end_leftovers(run_folder: Path) -> int:
 
     :raises TimeoutError: when one of them did not die.
     """
-    return sum(end_leftover(path) for path in sorted(run_folder.glob("*.pid")))
+    found = sum(end_leftover(path) for path in sorted(run_folder.glob("*.pid")))
+    for path in run_folder.glob("*.ready"):
+        path.unlink(missing_ok=True)
+    return found
 
 
 def _has_ended(pid: int) -> bool:

@@ -150,7 +150,7 @@ def _evolve(entries: dict[UUID, _Entry], event: Request.Event, number: int) -> N
             rank=rank_of(event.priority),
             number=number,
             waiting=event.images,
-            pixelsteps=event.settings.counted_steps * event.settings.pixels,
+            pixelsteps=event.settings.pixelsteps,
         )
     elif isinstance(event, Request.Sliced):
         entries[request_id] = replace(entries[request_id], waiting=event.remaining)

@@ -140,7 +140,7 @@ def _evolve(requests: dict[UUID, _Waiting], event: Request.Event) -> None:
             requests[request_id] = _Waiting(
                 models=tuple(models) or (ANY_MODEL,),
                 waiting=event.images,
-                pixelsteps=event.settings.counted_steps * event.settings.pixels,
+                pixelsteps=event.settings.pixelsteps,
             )
         case Request.Sliced():
             requests[request_id] = replace(requests[request_id], waiting=event.remaining)

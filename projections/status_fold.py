@@ -183,7 +183,7 @@ def _submitted(event: Request.Submitted) -> Tracked:
             priority=event.priority,
             submitted_at=event.timestamp,
             expires_at=event.expires_at,
-            pixelsteps=settings.counted_steps * settings.pixels,
+            pixelsteps=settings.pixelsteps,
             requirements=event.requirements,
         ),
         version=event.originator_version,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,11 +25,11 @@ NOT_VIEWS = {
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest) -> Database:
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     database = Database(url)
-    request.addfinalizer(database.close)
-    return database
+    yield database
+    database.close()
 
 
 def _declared() -> MetaData:

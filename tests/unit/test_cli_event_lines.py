@@ -59,6 +59,7 @@ def job() -> Job:
         seed=7,
         lease_ends_at=NOON + timedelta(seconds=150),
         kudos_per_image=5.0,
+        pixelsteps=7_864_320,
         timestamp=NOON,
     )
 

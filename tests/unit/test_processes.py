@@ -156,6 +156,7 @@ def test_a_leftover_is_ended_and_a_process_that_took_its_number_is_not(
 @pytest.mark.parametrize("text", ["", "nonsense", "12"])
 def test_a_process_file_that_was_written_halfway_is_taken_away(tmp_path: Path, text: str) -> None:
     (tmp_path / "half.pid").write_text(text)
+    (tmp_path / "half.ready").write_text(text)
 
     assert end_leftovers(tmp_path) == 0
 

@@ -79,6 +79,7 @@ class History:
             seed=1,
             lease_ends_at=LATER,
             kudos_per_image=1.5,
+            pixelsteps=7_864_320,
             timestamp=NOW,
         )
         self.save(job)

@@ -60,12 +60,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id"),
     )
     op.create_table(
-        "model_open_request",
-        sa.Column("request_id", sa.Uuid(), nullable=False),
-        sa.Column("pixelsteps", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("request_id"),
-    )
-    op.create_table(
         "model_record",
         sa.Column("model", _NAME, nullable=False),
         sa.Column("waiting_requests", sa.Integer(), nullable=False),
@@ -150,12 +144,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id"),
     )
     op.create_table(
-        "statistics_open_request",
-        sa.Column("request_id", sa.Uuid(), nullable=False),
-        sa.Column("pixelsteps", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("request_id"),
-    )
-    op.create_table(
         "statistics_total",
         sa.Column("model", _NAME, nullable=False),
         sa.Column("images", sa.BigInteger(), nullable=False),
@@ -176,12 +164,6 @@ def upgrade() -> None:
         sa.Column("pixelsteps", sa.BigInteger(), nullable=False),
         sa.Column("batched_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("job_id"),
-    )
-    op.create_table(
-        "worker_open_request",
-        sa.Column("request_id", sa.Uuid(), nullable=False),
-        sa.Column("pixelsteps", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("request_id"),
     )
     op.create_table(
         "worker_presence",
@@ -223,7 +205,6 @@ _TABLES = (
     "backlog_lane",
     "backlog_request",
     "model_open_job",
-    "model_open_request",
     "model_record",
     "model_request",
     "request_generation",
@@ -231,11 +212,9 @@ _TABLES = (
     "request_status",
     "statistics_hour",
     "statistics_open_job",
-    "statistics_open_request",
     "statistics_total",
     "view_position",
     "worker_open_job",
-    "worker_open_request",
     "worker_presence",
     "worker_record",
 )
