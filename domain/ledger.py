@@ -289,13 +289,25 @@ class Ledger(Application[UUID]):
         )
 
     def _lease_best(self, entry: WorkerEntry, worker: Candidate) -> PoppedJob | NoJob:
-        for lane in self._queue.lanes_for(worker):
-            with self._transactions.transaction():
-                request_id = self._queue.claim(lane)
-                popped = self._lease(request_id, entry, worker) if request_id else None
-                if popped is not None:
+        for _ in range(_ATTEMPTS):
+            lanes = self._queue.lanes_for(worker)
+            if not lanes:
+                return NoJob(entry.worker_id)
+            for lane in lanes:
+                if (popped := self._lease_from(lane, entry, worker)) is not None:
                     return popped
-        return NoJob(entry.worker_id)
+            # All that wait are in other workers' hands just now, and may have images left.
+            popped = self._lease_from(lanes[0], entry, worker, patiently=True)
+            if popped is not None:
+                return popped
+        raise Refused("Locked")
+
+    def _lease_from(
+        self, lane: int, entry: WorkerEntry, worker: Candidate, *, patiently: bool = False
+    ) -> PoppedJob | None:
+        with self._transactions.transaction():
+            request_id = self._queue.claim(lane, patiently=patiently)
+            return self._lease(request_id, entry, worker) if request_id else None
 
     def _lease(self, request_id: UUID, entry: WorkerEntry, worker: Candidate) -> PoppedJob | None:
         request = self._request(request_id)

@@ -46,8 +46,12 @@ class WaitingQueue(Protocol):
         Costs the same however many requests wait.
         """
 
-    def claim(self, lane: int) -> UUID | None:
-        """Claim the first request of a lane that nobody else holds, until the transaction ends."""
+    def claim(self, lane: int, *, patiently: bool = False) -> UUID | None:
+        """Claim the first request of a lane that nobody else holds, until the transaction ends.
+
+        :param patiently: whether to wait for the first request that somebody holds, rather than to
+            pass over it; None then means that nothing of it was left.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,13 +92,14 @@ _HEADS = (
     .order_by(_first.c.priority.desc(), _first.c.place)
     .limit(_LANES_OFFERED)
 )
-_CLAIM = (
+_first_of_lane = (
     select(OPEN_REQUEST.c.request_id)
     .where(OPEN_REQUEST.c.lane == bindparam("claimed_lane"), _WAITS)
     .order_by(OPEN_REQUEST.c.priority.desc(), OPEN_REQUEST.c.place)
     .limit(1)
-    .with_for_update(skip_locked=True)
 )
+_CLAIM = _first_of_lane.with_for_update(skip_locked=True)
+_CLAIM_PATIENTLY = _first_of_lane.with_for_update()
 _BY_ID = OPEN_REQUEST.c.request_id == bindparam("id")
 _SLICED = (
     update(OPEN_REQUEST)
@@ -155,10 +156,11 @@ class Queue:
                 heads.extend((-row.priority, row.place, row.id) for row in rows)
         return [lane for _, _, lane in sorted(heads)[:_LANES_OFFERED]]
 
-    def claim(self, lane: int) -> UUID | None:
+    def claim(self, lane: int, *, patiently: bool = False) -> UUID | None:
         """Claim the first request of a lane that nobody else holds, until the transaction ends."""
+        claim = _CLAIM_PATIENTLY if patiently else _CLAIM
         with self._database.transaction() as connection:
-            claimed: UUID | None = connection.execute(_CLAIM, {"claimed_lane": lane}).scalar()
+            claimed: UUID | None = connection.execute(claim, {"claimed_lane": lane}).scalar()
             return claimed
 
     def has_waiting(self) -> bool:

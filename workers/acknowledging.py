@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from celery.worker.request import Request
 from kombu.asynchronous import get_event_loop
 
@@ -27,11 +30,12 @@ class WorkRequest(Request):  # type: ignore[misc]
         self._reconnect_unless_settled()
 
     def _reconnect_unless_settled(self) -> None:
-        loop = get_event_loop()
-        if loop is not None and not self._message.acknowledged:
-            # Raised from the event loop itself: what a callback of the pool raises is only logged.
-            loop.call_soon(_report_lost_connection)  # type: ignore[no-untyped-call]
+        loop: Any = get_event_loop()
+        if loop is not None:
+            # Celery leaves the acknowledging to the loop's next round, in no certain order.
+            loop.call_soon(partial(loop.call_soon, self._require_settled))
 
-
-def _report_lost_connection() -> None:
-    raise ConnectionError("the broker did not take an acknowledgement")
+    def _require_settled(self) -> None:
+        # Raised from the event loop itself: what a callback of the pool raises is only logged.
+        if not self._message.acknowledged:
+            raise ConnectionError("the broker did not take an acknowledgement")
