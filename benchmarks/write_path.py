@@ -20,6 +20,8 @@ DEEP = 10_000
 IMAGES = 20
 """Images of each request; workers of amount 1 pop them one by one, so that depth stays put."""
 
+_DISTINCT_IMAGES = 3000
+
 OFFERED, LACKING = "Bench A", "Bench B"
 
 
@@ -44,7 +46,7 @@ class WritePath:
         self._jobs: deque[tuple[str, str]] = deque()
         self._requests: list[str] = []
         self._numbers = itertools.count()
-        self._image = _small_image()
+        self._images = itertools.cycle(_distinct_images(_DISTINCT_IMAGES))
 
     async def run(self) -> list[Measurement]:
         """Measure all operations; the deep queue comes last, since nothing empties it."""
@@ -128,7 +130,7 @@ class WritePath:
 
     async def _submit_image(self, connection: Connection, _: int) -> None:
         image_id, seed = self._jobs.popleft()
-        body = {"id": image_id, "generation": self._image, "seed": int(seed), "state": "ok"}
+        body = {"id": image_id, "generation": next(self._images), "seed": int(seed), "state": "ok"}
         status, answer = await connection.call("POST", "/api/v2/generate/submit", body, self._key)
         assert status == 200, answer
 
@@ -146,7 +148,13 @@ class WritePath:
             assert status == 200, answer
 
 
-def _small_image() -> str:
-    buffer = io.BytesIO()
-    Image.linear_gradient("L").resize((512, 512)).convert("RGB").save(buffer, "WEBP")
-    return base64.b64encode(buffer.getvalue()).decode()
+def _distinct_images(number: int) -> list[str]:
+    """Return pictures of 512x512 that all differ: no two may share a blob."""
+    canvas = Image.linear_gradient("L").resize((512, 512)).convert("RGB")
+    images = []
+    for mark in range(number):
+        canvas.paste((mark % 256, mark // 256 % 256, 128), (0, 0, 32, 32))
+        buffer = io.BytesIO()
+        canvas.save(buffer, "WEBP", method=0)
+        images.append(base64.b64encode(buffer.getvalue()).decode())
+    return images

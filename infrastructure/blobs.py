@@ -25,7 +25,7 @@ class BlobDamaged(BlobMissing):
 
 
 class FolderBlobs:
-    """A folder of blobs, ``aa/bb/<digest>``, shared by any number of processes.
+    """A folder of blobs, ``aa/<digest>``, shared by any number of processes.
 
     A blob appears whole or not at all: it is written under ``incoming/``, synced and renamed.
     Whoever opens the folder clears away what killed writers left there.
@@ -76,7 +76,7 @@ class FolderBlobs:
         """
         if not _DIGEST.fullmatch(digest):
             raise ValueError("a digest has 64 lower-case hex digits")
-        return self._root / digest[:2] / digest[2:4] / digest
+        return self._root / digest[:2] / digest
 
     def exists(self, digest: str) -> bool:
         """Whether there is such a blob.

@@ -94,8 +94,7 @@ def assemble(
     if settings.ledger_database.startswith("sqlite:///"):
         settings.data.mkdir(parents=True, exist_ok=True)
     ledger_database = Database(settings.ledger_database)
-    shared = settings.views_database == settings.ledger_database
-    view_database = ledger_database if shared else Database(settings.views_database)
+    view_database = _view_database(settings, ledger_database)
     if migrate:
         migrate_ledger(ledger_database)
         migrate_views(view_database)
@@ -140,6 +139,14 @@ def assemble(
         blobs=FolderBlobs(settings.blob_folder),
         keys=keys,
     )
+
+
+def _view_database(settings: Settings, ledger_database: Database) -> Database:
+    url = settings.views_database
+    if ledger_database.is_sqlite and url == settings.ledger_database:
+        # One file has one writer, and a database in memory only one connection.
+        return ledger_database
+    return Database(url, durable=False)
 
 
 def _master_key(settings: Settings) -> bytes:

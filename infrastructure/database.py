@@ -75,20 +75,23 @@ class Database:
     file at the moment of the fork is every use in the child refused with :class:`ForkedInUse`.
 
     :param pool_size: most connections kept for writing, and again for reading, at least 1.
+    :param durable: whether a commit waits until it is on disk. If not, a power cut may undo the
+        latest transactions, each as a whole; a killed process still undoes none. Good for views,
+        whose followers make anew what is missing.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 16) -> None:
+    def __init__(self, url: str, *, pool_size: int = 16, durable: bool = True) -> None:
         if pool_size < 1:
             raise ValueError("pool_size is at least 1")
         parsed = normalised_url(url)
         self.is_sqlite: bool = parsed.drivername == "sqlite"
         self._backend: Backend
         if not self.is_sqlite:
-            self._backend = PostgresBackend(parsed, pool_size=pool_size)
+            self._backend = PostgresBackend(parsed, pool_size=pool_size, durable=durable)
         elif parsed.database in {None, "", ":memory:"}:
             self._backend = SqliteMemoryBackend()
         else:
-            self._backend = SqliteFileBackend(parsed, pool_size=pool_size)
+            self._backend = SqliteFileBackend(parsed, pool_size=pool_size, durable=durable)
         self._state = _ThreadState()
         _alive.add(self)
 

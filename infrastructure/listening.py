@@ -1,4 +1,4 @@
-"""The API's socket, opened by the supervisor so that it outlives the process that serves it."""
+"""The API's sockets, opened by the supervisor so that they outlive the processes that serve them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,24 @@ class CannotListen(Exception):
     """The address cannot be listened on; the message says why and what to do."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; what connects waits there until a process accepts it.
+def listen(host: str, port: int, sockets: int = 1) -> list[socket.socket]:
+    """Return sockets that listen; what connects waits there until a process accepts it.
+
+    With several, the kernel spreads connections over them; on one shared socket the process that
+    wakes first would take whole bursts.
 
     :raises CannotListen: when the address is taken, is not of this machine or is not allowed.
     """
+    first = _listen(host, port)
+    if sockets == 1:
+        return [first]
+    # It was free for us alone, so nobody else listens there: now make room for ourselves.
+    taken = first.getsockname()[1]
+    first.close()
+    return [_listen(host, taken, shared=True) for _ in range(sockets)]
+
+
+def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -28,6 +41,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotListen(f"cannot listen on {host}: {error.strerror}") from None
     try:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         server.bind(address)
         server.listen(_BACKLOG)
     except OSError as error:

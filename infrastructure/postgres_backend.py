@@ -28,13 +28,16 @@ class PostgresBackend:
     """A pool for write transactions and one for reads that never opens a transaction block.
 
     :param pool_size: most connections of each pool; a caller waits up to 30 seconds for one.
+    :param durable: whether a commit waits until it is on disk.
     """
 
-    def __init__(self, url: URL, *, pool_size: int) -> None:
+    def __init__(self, url: URL, *, pool_size: int, durable: bool) -> None:
         self._writers = self._new_engine(url, pool_size)
         # A single statement needs no BEGIN and no ROLLBACK: two round trips less for every read.
         self._readers = self._new_engine(url, pool_size, isolation_level="AUTOCOMMIT")
         event.listen(self._writers, "connect", _prepare_writer)
+        if not durable:
+            event.listen(self._writers, "connect", _do_not_wait_for_disk)
         event.listen(self._readers, "connect", _prepare_reader)
 
     @staticmethod
@@ -106,6 +109,10 @@ def _driver(connection: Connection) -> psycopg.Connection[Any]:
 def _prepare_writer(driver: psycopg.Connection[Any], _record: Any) -> None:
     # Followers wait for the oldest open transaction, so a client that hangs may not keep one.
     _set_for_good(driver, "SET idle_in_transaction_session_timeout = '5min'")
+
+
+def _do_not_wait_for_disk(driver: psycopg.Connection[Any], _record: Any) -> None:
+    _set_for_good(driver, "SET synchronous_commit = off")
 
 
 def _prepare_reader(driver: psycopg.Connection[Any], _record: Any) -> None:

@@ -55,14 +55,17 @@ class SqliteFileBackend:
     """A database file in WAL mode.
 
     :param pool_size: most idle connections kept for reading.
+    :param durable: whether a commit waits until it is on disk.
     """
 
-    def __init__(self, url: URL, *, pool_size: int) -> None:
+    def __init__(self, url: URL, *, pool_size: int, durable: bool) -> None:
         assert url.database is not None
         self._lock_path = f"{url.database}.lock"
         self._pool_size = pool_size
         self._engine = _new_engine(url, poolclass=NullPool)
         event.listen(self._engine, "connect", _prepare_file)
+        if not durable:
+            event.listen(self._engine, "connect", _do_not_wait_for_disk)
         event.listen(self._engine, "begin", _begin_immediate)
         self._read_engine = _new_engine(url, poolclass=NullPool)
         event.listen(self._read_engine, "connect", _prepare_reader)
@@ -342,6 +345,10 @@ def _prepare_file(driver: sqlite3.Connection, record: Any) -> None:
     driver.execute("PRAGMA journal_mode = WAL")
     driver.execute("PRAGMA synchronous = FULL")
     _prepare_common(driver, record)
+
+
+def _do_not_wait_for_disk(driver: sqlite3.Connection, _record: Any) -> None:
+    driver.execute("PRAGMA synchronous = NORMAL")
 
 
 def _prepare_reader(driver: sqlite3.Connection, record: Any) -> None:

@@ -86,7 +86,7 @@ class _Household:
         self._run = settings.data / "run"
         self._logs = None if verbose else settings.data / "logs"
         self._workers = workers
-        self._listening: socket.socket | None = None
+        self._listening: list[socket.socket] = []
         self._children: list[Child] = []
 
     def run(self, on_ready: Callable[[], None]) -> None:
@@ -94,7 +94,7 @@ class _Household:
         self._run.mkdir(parents=True, exist_ok=True)
         if found := end_leftovers(self._run):
             _log.warning("leftover processes killed", processes=found)
-        self._listening = listen(settings.host, settings.port)
+        self._listening = listen(settings.host, settings.port, settings.api_processes)
         _prepare(settings)
         if settings.has_embedded_redis:
             make_place_for(settings.redis_socket, settings.data)
@@ -119,16 +119,18 @@ class _Household:
         """Leave no process and no socket, whatever happened."""
         for child in self._children:
             child.kill()
-        if self._listening is not None:
-            self._listening.close()
+        for listening in self._listening:
+            listening.close()
         if self._settings.has_embedded_redis:
             clear_place_of(self._settings.redis_socket, self._settings.data)
 
     def _programs(self) -> Sequence[Program]:
         settings, run_folder = self._settings, self._run
-        assert self._listening is not None
         programs = [
-            api_program(settings, run_folder, self._listening.fileno()),
+            *(
+                api_program(settings, run_folder, number, listening.fileno())
+                for number, listening in enumerate(self._listening, start=1)
+            ),
             projector_program(settings, run_folder),
             *(
                 worker_program(settings, run_folder, number + 1, self._workers)
@@ -144,8 +146,7 @@ class _Household:
             return False
         if self._settings.has_embedded_redis and not answers_ping(self._settings.redis_socket):
             return False
-        assert self._listening is not None
-        return answers_heartbeat(self._listening)
+        return answers_heartbeat(self._listening[0])
 
     def _require_progress(self, seconds: float) -> None:
         for child in self._named(API, PROJECTOR, REDIS):

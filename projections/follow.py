@@ -167,8 +167,9 @@ def follow(
     A view that fails is logged and tried again while the others go on. Followers of one log that
     stand side by side read each portion once.
 
-    :param interval: seconds until the next look when there was nothing to do, a few times that
-        when there was nothing for long.
+    :param interval: seconds until the next look, a few times that when there was nothing for
+        long. Events that come meanwhile make one portion, which costs far less than one each; only
+        after a full portion there is no pause.
     :param on_records: told what the first of the followers applied, after it was committed.
     """
     portions = {id(follower.log): SharedPortions(follower.log) for follower in followers}
@@ -180,8 +181,7 @@ def follow(
         applied = [turn.take() for turn in turns]
         if on_records is not None and applied and applied[0]:
             on_records(applied[0])
-        if any(applied):
-            wait = interval
+        if any(len(records) >= _PORTION for records in applied):
             continue
+        wait = interval if any(applied) else min(wait * 1.5, interval * _SLOWEST)
         stop.wait(wait)
-        wait = min(wait * 1.5, interval * _SLOWEST)

@@ -31,7 +31,7 @@ def test_what_was_put_is_got_by_its_digest(blobs: FolderBlobs, tmp_path: Path) -
     assert blobs.put(DATA) == DIGEST
     assert blobs.get(DIGEST) == DATA
     assert blobs.exists(DIGEST)
-    assert blobs.path_of(DIGEST) == tmp_path / "blobs" / DIGEST[:2] / DIGEST[2:4] / DIGEST
+    assert blobs.path_of(DIGEST) == tmp_path / "blobs" / DIGEST[:2] / DIGEST
     assert files_under(tmp_path) == [blobs.path_of(DIGEST)]
 
 

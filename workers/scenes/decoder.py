@@ -19,7 +19,7 @@ from workers.scenes.parallel import agree, share_gradients, share_weights
 
 _LEARNING_RATE: Final = 1e-3
 _PIXELS_PER_BATCH: Final = 2 * 256 * 256
-_MOST_NOISE: Final = 0.12
+_MOST_NOISE: Final = 0.3
 
 
 def train_decoder(
