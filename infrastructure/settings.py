@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     """TCP port that the API listens on."""
 
     api_processes: int = Field(default=2, ge=1, le=64)
-    """Processes that serve the API on one socket, 1 to 64: about one for each core that it may use."""
+    """Processes that serve the API, 1 to 64: about one for each core that it may use."""
 
     worker_name: str = Field(default="Embedded Worker", min_length=1, max_length=100)
     """Name of the in-cluster worker, 1 to 100 characters (v2 limits); one per process."""

@@ -23,8 +23,8 @@ from infrastructure.cli.trouble import Trouble
 if TYPE_CHECKING:
     from infrastructure.bootstrap import Hoard
     from infrastructure.cli.pictures import Picture
+    from infrastructure.cli.v2_client import Status, V2Client
     from infrastructure.settings import Settings
-    from infrastructure.v2_client import Status, V2Client
     from projections.view import Recorded
 
 IMAGES = 20
@@ -81,7 +81,7 @@ def demo(
     from infrastructure.api_keys import ANONYMOUS_KEY
     from infrastructure.cli.demo_folder import fresh_folder
     from infrastructure.cli.demo_server import ServerProcess, free_port
-    from infrastructure.v2_client import V2Client
+    from infrastructure.cli.v2_client import V2Client
 
     demo = Demo(Output())
     folder = fresh_folder(out)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from domain.job import Job
 from domain.request import Request
-from infrastructure.v2_client import Status
+from infrastructure.cli.v2_client import Status
 from projections.status_fold import RequestStatus, evolve_all
 from projections.view import Recorded
 

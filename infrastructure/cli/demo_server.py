@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Self
 
 import infrastructure
-from infrastructure import launch
 from infrastructure.cli.trouble import Trouble
+from infrastructure.running import launch
 
 _LOG_LINES_SHOWN = 15
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from infrastructure.cli.pictures import Picture
-    from infrastructure.v2_client import Accepted, Generation, Status, V2Client
+    from infrastructure.cli.v2_client import Accepted, Generation, Status, V2Client
 
 _INTERRUPTED = 130
 CLIENT_AGENT = "hoard-cli:1:unknown"
@@ -64,8 +64,8 @@ def generate(
 ) -> None:
     """Ask for images and save them with a contact sheet. Ctrl-C cancels what is not finished."""
     from infrastructure.api_keys import ANONYMOUS_KEY
+    from infrastructure.cli.v2_client import V2Client
     from infrastructure.settings import load_settings
-    from infrastructure.v2_client import V2Client
 
     width, height = _size(size)
     payload = payload_for(
@@ -179,7 +179,7 @@ def _watched(client: V2Client, request_id: str, images: int, output: Output) -> 
 
 
 def _cancelled(client: V2Client, request_id: str, images: int, output: Output) -> Status:
-    from infrastructure.v2_client import ServerUnreachable
+    from infrastructure.cli.v2_client import ServerUnreachable
 
     try:
         status = client.cancel(request_id)

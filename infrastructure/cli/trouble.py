@@ -64,7 +64,7 @@ def _refused(error: Exception) -> Trouble | None:
 
 
 def _server(error: Exception) -> Trouble | None:
-    from infrastructure import v2_client
+    from infrastructure.cli import v2_client
 
     if isinstance(error, v2_client.ServerUnreachable):
         return Trouble(
@@ -93,7 +93,7 @@ def _database(error: Exception) -> Trouble | None:
 _EXPLAINED: Sequence[tuple[str, Callable[[Exception], Trouble | None]]] = (
     ("infrastructure.settings", _settings),
     ("domain.return_codes", _refused),
-    ("infrastructure.v2_client", _server),
+    ("infrastructure.cli.v2_client", _server),
     ("sqlalchemy.exc", _database),
 )
 

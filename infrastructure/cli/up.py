@@ -42,8 +42,8 @@ def up(
 
     Started again on the same folder it goes on where it was, whatever ended it before.
     """
+    from infrastructure.running.up import run_up
     from infrastructure.settings import load_settings
-    from infrastructure.up import run_up
 
     settings = load_settings(data=data, port=port, host=host)
     output = Output(as_json=as_json)

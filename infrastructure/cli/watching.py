@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Column
 
 from infrastructure.cli.output import Output
-from infrastructure.v2_client import Checked, ServerRefused, ServerUnreachable, V2Client
+from infrastructure.cli.v2_client import Checked, ServerRefused, ServerUnreachable, V2Client
 
 PATIENCE_SECONDS = 60.0
 """How long a server may stay away before watching ends; the request itself loses nothing."""

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import httpx
 
-from infrastructure.process_files import birth_of
+from infrastructure.running.process_files import birth_of
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 120.0

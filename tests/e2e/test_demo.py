@@ -17,7 +17,7 @@ from PIL import Image
 
 from infrastructure.cli.demo_server import ServerProcess, free_port
 from infrastructure.cli.trouble import Trouble
-from infrastructure.folder_lock import locked
+from infrastructure.running.folder_lock import locked
 
 DEADLINE_SECONDS = 1200
 MOMENT_SECONDS = 120

@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from domain.account import Roles
 from infrastructure.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
-from infrastructure.api_process import services_of
 from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.running.api_process import services_of
 from infrastructure.settings import Settings
 from tests.world import HandClock
 

@@ -21,7 +21,7 @@ from api.v2.schemas.asking import GenerationInputStable
 from api.v2.schemas.working import PopInputStable, SubmitInputStable
 from domain.return_codes import CATALOGUE
 from infrastructure.api_keys import ANONYMOUS_KEY
-from infrastructure.api_process import services_of
+from infrastructure.running.api_process import services_of
 from tests.integration.api_client import Api, serving
 
 KEY = "1" * 22

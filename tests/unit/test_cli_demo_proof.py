@@ -16,8 +16,8 @@ from domain.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.cli.demo_proof import Slice, compare, replayed, slice_of
 from infrastructure.cli.history import history_of
+from infrastructure.cli.v2_client import Status
 from infrastructure.settings import Settings
-from infrastructure.v2_client import Status
 from projections.status_fold import RequestStatus
 
 

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from infrastructure.cli.output import Output
+from infrastructure.cli.v2_client import Checked, ServerRefused, ServerUnreachable, V2Client
 from infrastructure.cli.watching import ProgressBar, ProgressLines, counts_of, progress_on, watch
-from infrastructure.v2_client import Checked, ServerRefused, ServerUnreachable, V2Client
 
 REQUEST = "8f14e45f-ceea-467f-9c6b-1d2a3b4c5d6e"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.folder_lock import FolderBusy, locked
-from infrastructure.log_files import open_log
-from infrastructure.process_files import birth_of, end_leftover, write_process_file
-from infrastructure.processes import Child, Folders, Program, end_leftovers
+from infrastructure.running.folder_lock import FolderBusy, locked
+from infrastructure.running.log_files import open_log
+from infrastructure.running.process_files import birth_of, end_leftover, write_process_file
+from infrastructure.running.processes import Child, Folders, Program, end_leftovers
 
 NewChild = Callable[..., Child]
 

@@ -70,7 +70,9 @@ class Engine(Protocol):
     def models(self) -> Sequence[str]:
         """The model names this engine can serve now."""
 
-    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> Sequence[EngineImage]:
+    def generate(
+        self, batch: Batch, on_progress: Callable[[Progress], None]
+    ) -> Sequence[EngineImage]:
         """Make every image of the batch, in batch order.
 
         ``on_progress`` is called after each denoising step; an exception that it raises stops the

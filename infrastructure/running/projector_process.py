@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.supervised import start_process, stop_on_signal, tell_supervisor
+from infrastructure.running.supervised import start_process, stop_on_signal, tell_supervisor
 from projections.follow import follow
 from projections.view import Recorded
 from workers.celery_app import make_app

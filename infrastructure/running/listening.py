@@ -1,4 +1,4 @@
-"""The API's sockets, opened by the supervisor so that they outlive the processes that serve them."""
+"""The API's sockets, opened by the supervisor so that they outlive those that serve them."""
 
 from __future__ import annotations
 

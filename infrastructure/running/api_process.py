@@ -14,8 +14,8 @@ from api.app import create_app
 from api.services import Services
 from infrastructure.api_keys import ANONYMOUS_KEY, digest_of
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.programs import LISTEN_VARIABLE
-from infrastructure.supervised import start_process, tell_supervisor
+from infrastructure.running.programs import LISTEN_VARIABLE
+from infrastructure.running.supervised import start_process, tell_supervisor
 
 _SECONDS_TO_FINISH = 5
 _SWITCH_SECONDS = 0.0005
@@ -41,7 +41,7 @@ def services_of(hoard: Hoard) -> Services:
 
 
 def make_app() -> FastAPI:
-    """Return the application, for ``uvicorn --factory infrastructure.api_process:make_app``."""
+    """Return the application, for ``uvicorn --factory`` with this function's name."""
     return create_app(services_of(assemble(start_process())))
 
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import infrastructure
-from infrastructure.processes import Program
-from infrastructure.redis_server import redis_command
+from infrastructure.running.processes import Program
+from infrastructure.running.redis_server import redis_command
 from infrastructure.settings import Settings
 
 API = "api"
@@ -49,7 +49,7 @@ def api_program(settings: Settings, run_folder: Path, number: int, listening: in
     name = API if number == 1 else f"{API}-{number}"
     return Program(
         name,
-        _python("infrastructure.api_process"),
+        _python("infrastructure.running.api_process"),
         environment=_environment(settings, run_folder, name)
         | {LISTEN_VARIABLE: str(listening)}
         | _KEEP_MEMORY,
@@ -61,7 +61,7 @@ def projector_program(settings: Settings, run_folder: Path) -> Program:
     """Return the projector: followers, bell and sweep."""
     return Program(
         PROJECTOR,
-        _python("infrastructure.projector_process"),
+        _python("infrastructure.running.projector_process"),
         environment=_environment(settings, run_folder, PROJECTOR),
     )
 
@@ -76,7 +76,7 @@ def worker_program(settings: Settings, run_folder: Path, number: int, workers: i
         environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
     return Program(
         name,
-        _python("infrastructure.worker_process"),
+        _python("infrastructure.running.worker_process"),
         environment=environment,
         patience_seconds=_WORKER_PATIENCE_SECONDS,
     )

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import structlog
 
-from infrastructure.folder_lock import FolderBusy, locked
-from infrastructure.interruptions import Interruptions
-from infrastructure.listening import CannotListen, answers_heartbeat, listen
 from infrastructure.logs import configure_logs
 from infrastructure.master_key import FolderNotPrivate
-from infrastructure.processes import Child, Folders, Program, end_leftovers
-from infrastructure.programs import (
+from infrastructure.running.folder_lock import FolderBusy, locked
+from infrastructure.running.interruptions import Interruptions
+from infrastructure.running.listening import CannotListen, answers_heartbeat, listen
+from infrastructure.running.processes import Child, Folders, Program, end_leftovers
+from infrastructure.running.programs import (
     API,
     PROJECTOR,
     REDIS,
@@ -26,7 +26,7 @@ from infrastructure.programs import (
     redis_program,
     worker_program,
 )
-from infrastructure.redis_server import (
+from infrastructure.running.redis_server import (
     RedisMissing,
     answers_ping,
     clear_place_of,

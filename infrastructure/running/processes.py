@@ -14,9 +14,9 @@ from types import MappingProxyType
 
 import structlog
 
-from infrastructure import launch
-from infrastructure.log_files import open_log
-from infrastructure.process_files import end_leftover, write_process_file
+from infrastructure.running import launch
+from infrastructure.running.log_files import open_log
+from infrastructure.running.process_files import end_leftover, write_process_file
 
 _log = structlog.get_logger(__name__)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 from infrastructure.logs import configure_logs
-from infrastructure.processes import say_ready
-from infrastructure.programs import CHILD_VARIABLE, RUN_FOLDER_VARIABLE
+from infrastructure.running.processes import say_ready
+from infrastructure.running.programs import CHILD_VARIABLE, RUN_FOLDER_VARIABLE
 from infrastructure.settings import Settings, load_settings
 
 

@@ -1,7 +1,7 @@
 """An in-cluster worker: a Celery worker with one pool process, which holds the engine.
 
-``python -m infrastructure.worker_process`` runs one; ``celery -A infrastructure.worker_process
-worker --pool prefork --concurrency 1`` is the same with Celery's own options.
+``python -m infrastructure.running.worker_process`` runs one; so does Celery's own command, with
+``--app infrastructure.running.worker_process worker --pool prefork --concurrency 1``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from celery import Celery, signals
 from domain.job import Job
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.logs import configure_logs
+from infrastructure.running.shutdown_pipe import ShutdownPipe
+from infrastructure.running.supervised import tell_supervisor
 from infrastructure.settings import Settings, load_settings
-from infrastructure.shutdown_pipe import ShutdownPipe
-from infrastructure.supervised import tell_supervisor
 from workers.celery_app import WORK_QUEUE, make_app, register_work
 from workers.engines.protocol import Engine
 from workers.inference import InClusterWorker, Workplace, work_until_idle
