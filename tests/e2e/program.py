@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -88,6 +88,10 @@ class Program:
                 start_new_session=True,
             )
 
+    def environment(self) -> dict[str, str]:
+        """Return what a ``hoard`` command needs to work on the same installation."""
+        return _environment() | self.variables | {"HOARD_DATA": str(self.data)}
+
     def stop(self) -> int:
         """Send SIGTERM, wait for the end and return the exit status."""
         assert self.process is not None
@@ -141,10 +145,11 @@ class Program:
                 todo.extend(children_of(pid))
         return found
 
-    def ask(self, images: int = 2, **params: object) -> str:
+    def ask(self, images: int = 2, *, models: Sequence[str] = (), **params: object) -> str:
         """Ask for images; return the request's id."""
         body = {
             "prompt": "a red circle on a blue background",
+            "models": list(models),
             "params": {
                 "n": images,
                 "width": 64,
