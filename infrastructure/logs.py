@@ -20,6 +20,7 @@ from infrastructure.redaction import redact
 # Below these levels they write URLs with secrets in them, or the part of a prompt that was cut
 # off. Hoard logs what matters of that itself.
 _HUSHED = {
+    "alembic": logging.WARNING,
     "diffusers": logging.ERROR,
     "httpcore": logging.WARNING,
     "httpx": logging.WARNING,

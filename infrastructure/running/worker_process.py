@@ -21,6 +21,7 @@ from infrastructure.logs import configure_logs
 from infrastructure.running.shutdown_pipe import ShutdownPipe
 from infrastructure.running.supervised import tell_supervisor
 from infrastructure.settings import Settings, load_settings
+from workers.attendance import keep_showing
 from workers.celery_app import WORK_QUEUE, make_app, register_work
 from workers.engines.protocol import Engine
 from workers.inference import InClusterWorker, Workplace, work_until_idle
@@ -67,6 +68,7 @@ def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
         shutdown=_shutdown,
         hung_after=Watchdog(hoard.clock).until,
     )
+    keep_showing(lambda: _show(hoard, worker, place))
     return worker, place
 
 
@@ -75,6 +77,12 @@ def make_engine(settings: Settings) -> Engine:
     from workers.engines.diffusers import DiffusersEngine
 
     return DiffusersEngine(settings.pipeline_folder, settings.worker_model_name)
+
+
+def _show(hoard: Hoard, worker: InClusterWorker, place: Workplace) -> None:
+    entry = hoard.directory.worker_by_name(worker.name)
+    if entry is not None:
+        hoard.presence.seen(entry.worker_id, worker.capabilities(place.engine))
 
 
 def _is_leased(hoard: Hoard, job_id: UUID) -> bool:

@@ -1,0 +1,23 @@
+"""An idle worker keeps showing itself, whatever goes wrong in between."""
+
+from __future__ import annotations
+
+import threading
+
+from workers.attendance import keep_showing
+
+
+def test_it_shows_itself_again_and_again_though_showing_fails() -> None:
+    shown = 0
+    often = threading.Event()
+
+    def show() -> None:
+        nonlocal shown
+        shown += 1
+        if shown == 3:
+            often.set()
+        raise OSError("the database is away")
+
+    stop = keep_showing(show, every_seconds=0.001)
+    assert often.wait(30)
+    stop.set()
