@@ -223,7 +223,7 @@ def test_failures_say_nothing_of_the_prompt(engine: DiffusersEngine) -> None:
 
 @pytest.mark.parametrize("changes", [{"model": "another"}, {"sampler": "k_unknown"}])
 def test_what_the_engine_does_not_know_it_refuses(
-    engine: DiffusersEngine, changes: dict[str, str]
+    engine: DiffusersEngine, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(EngineFailed):
         engine.generate(batch_of(**changes), no_progress)
