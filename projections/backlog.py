@@ -15,7 +15,6 @@ from functools import lru_cache
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Connection,
     Select,
     bindparam,
     func,
@@ -33,7 +32,7 @@ from projections.backlog_view import (
     BacklogView,
 )
 from projections.encoding import requirements_from_json
-from projections.ranks import LEVELS, RANK_LEVELS, after_all_of, rank_of, spans_ahead
+from projections.ranks import HIGHEST_NUMBER, NUMBER_SHIFTS, RANK_LEVELS, rank_of, spans_ahead
 from projections.remembered import Remembered
 from projections.status_fold import RequestStatus
 from projections.view import ViewDatabase
@@ -61,21 +60,40 @@ class _Lane:
     images: int
 
 
-def _ahead_in_blocks(level: int) -> Select[int, int]:
+_own = BACKLOG_REQUEST.alias("own")
+_here = select(
+    # A request that the follower has not met came after all that it has.
+    func.coalesce(
+        select(_own.c.number).where(_own.c.request_id == bindparam("request")).scalar_subquery(),
+        bindparam("highest", HIGHEST_NUMBER, type_=BigInteger),
+    ).label("number")
+).cte("here")
+"""The number of the request that asks, found in the statement that needs it: one trip, not two."""
+
+
+def _block_start(shift: int) -> ColumnElement[int]:
+    size = literal(1 << shift, BigInteger)
+    return _here.c.number // size * size
+
+
+def _ahead_in_ranks(level: int) -> Select[int, int]:
     blocks = BACKLOG_BLOCK.c
-    within: tuple[ColumnElement[bool], ...]
-    if level < RANK_LEVELS:
-        within = (
-            blocks.rank >= bindparam(f"rank{level}", type_=BigInteger),
-            blocks.rank < bindparam(f"end_rank{level}", type_=BigInteger),
-        )
-    else:
-        within = (
-            blocks.rank == bindparam("rank", type_=BigInteger),
-            blocks.number >= bindparam(f"number{level}", type_=BigInteger),
-            blocks.number < bindparam(f"end_number{level}", type_=BigInteger),
-        )
-    return select(blocks.requests, blocks.pixelsteps).where(blocks.level == level, *within)
+    return select(blocks.requests, blocks.pixelsteps).where(
+        blocks.level == level,
+        blocks.rank >= bindparam(f"rank{level}", type_=BigInteger),
+        blocks.rank < bindparam(f"end_rank{level}", type_=BigInteger),
+    )
+
+
+def _ahead_in_numbers(place: int) -> Select[int, int]:
+    blocks = BACKLOG_BLOCK.c
+    first = _block_start(NUMBER_SHIFTS[place - 1]) if place else literal(0, BigInteger)
+    return select(blocks.requests, blocks.pixelsteps).where(
+        blocks.level == RANK_LEVELS + place,
+        blocks.rank == bindparam("rank", type_=BigInteger),
+        blocks.number >= first,
+        blocks.number < _block_start(NUMBER_SHIFTS[place]),
+    )
 
 
 def _ahead_in_own_block() -> Select[int, int]:
@@ -83,18 +101,19 @@ def _ahead_in_own_block() -> Select[int, int]:
     work = type_coerce(requests.waiting, BigInteger) * requests.pixelsteps
     return select(literal(1, BigInteger), work).where(
         requests.rank == bindparam("rank", type_=BigInteger),
-        requests.number >= bindparam("own_block", type_=BigInteger),
-        requests.number < bindparam("number", type_=BigInteger),
+        requests.number >= _block_start(NUMBER_SHIFTS[-1]),
+        requests.number < _here.c.number,
         requests.waiting > 0,
     )
 
 
-_ahead = union_all(*map(_ahead_in_blocks, range(LEVELS)), _ahead_in_own_block()).subquery()
+_ahead = union_all(
+    *map(_ahead_in_ranks, range(RANK_LEVELS)),
+    *map(_ahead_in_numbers, range(len(NUMBER_SHIFTS))),
+    _ahead_in_own_block(),
+).subquery()
 _requests, _pixelsteps = _ahead.c
 _AHEAD = select(func.sum(_requests), func.sum(_pixelsteps))
-_NUMBER = select(BACKLOG_REQUEST.c.number).where(
-    BACKLOG_REQUEST.c.request_id == bindparam("request")
-)
 _LANES = select(BACKLOG_LANE).where(BACKLOG_LANE.c.requests > 0)
 _TOTALS = select(func.sum(BACKLOG_BLOCK.c.requests), func.sum(BACKLOG_BLOCK.c.pixelsteps)).where(
     BACKLOG_BLOCK.c.level == 0
@@ -122,11 +141,12 @@ class BacklogReader:
         if not status.waiting:
             return Ahead()
         rank = rank_of(status.priority)
+        place: dict[str, object] = {"request": status.request_id, "rank": rank}
+        for span in spans_ahead(rank):
+            place[f"rank{span.level}"], place[f"end_rank{span.level}"] = span.first, span.end
         with self._database.reading() as connection:
-            number = connection.execute(_NUMBER, {"request": status.request_id}).scalar()
-            # A request that the follower has not met came after all that it has.
-            place = after_all_of(rank) if number is None else (rank, number)
-            return _sum(connection, *place)
+            requests, pixelsteps = connection.execute(_AHEAD, place).one()
+        return Ahead(int(requests or 0), int(pixelsteps or 0) / 1_000_000)
 
     def position_of(self, status: RequestStatus) -> int:
         """Return how many requests would be served before it; 0 when it does not wait."""
@@ -175,16 +195,3 @@ class BacklogReader:
             if reason is not None:
                 skipped[reason.value] += lane.requests
         return dict(skipped)
-
-
-def _sum(connection: Connection, rank: int, number: int) -> Ahead:
-    place = {"rank": rank, "number": number}
-    for span in spans_ahead(rank, number):
-        level = span.level
-        if level < RANK_LEVELS:
-            place |= {f"rank{level}": span.first[0], f"end_rank{level}": span.end[0]}
-        else:
-            place |= {f"number{level}": span.first[1], f"end_number{level}": span.end[1]}
-            place["own_block"] = span.end[1]
-    requests, pixelsteps = connection.execute(_AHEAD, place).one()
-    return Ahead(int(requests or 0), int(pixelsteps or 0) / 1_000_000)

@@ -20,15 +20,15 @@ _RANK_SHIFTS = (52, 44, 36, 28, 0)
 """Bits of the rank that each level leaves out: priorities within a factor of two share a block of
 level 0, equal ones one of level 4. Real priorities are few or close together, hence the jump."""
 
-_NUMBER_SHIFTS = (18, 12, 6)
+NUMBER_SHIFTS = (18, 12, 6)
 """Bits of the number that each level leaves out, within one rank."""
 
 RANK_LEVELS = len(_RANK_SHIFTS)
 """Levels 0 to one below this divide ranks, the others the numbers of one rank."""
 
-LEVELS = RANK_LEVELS + len(_NUMBER_SHIFTS)
+HIGHEST_NUMBER = (1 << 63) - 1
+"""Above every number that is ever given out."""
 
-_HIGHEST_NUMBER = (1 << 63) - 1
 _LOWEST_RANK = -(1 << 63)
 
 
@@ -52,37 +52,30 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The blocks of one level that lie ahead of a place, within its block of the level before."""
+    """The blocks of one level of ranks that lie ahead of a rank, within the block before."""
 
     level: int
-    first: tuple[int, int]
-    """Rank and number of the first of them."""
-    end: tuple[int, int]
-    """Rank and number of the first block that is not ahead any more."""
+    first: int
+    """The rank of the first of them."""
+    end: int
+    """The rank of the first block that is not ahead any more."""
 
 
 def blocks_of(rank: int, number: int) -> Sequence[Block]:
     """Return the blocks that a place lies in, one for each level."""
     by_rank = [Block(level, rank >> s << s, 0) for level, s in enumerate(_RANK_SHIFTS)]
     by_number = [
-        Block(RANK_LEVELS + level, rank, number >> s << s) for level, s in enumerate(_NUMBER_SHIFTS)
+        Block(RANK_LEVELS + level, rank, number >> s << s) for level, s in enumerate(NUMBER_SHIFTS)
     ]
     return by_rank + by_number
 
 
-def spans_ahead(rank: int, number: int) -> Sequence[Span]:
-    """Return what lies ahead of a place, one span for each level.
-
-    The requests of the place's own smallest block are not among them.
-    """
+def spans_ahead(rank: int) -> Sequence[Span]:
+    """Return which blocks lie ahead of a rank, one span for each level of ranks."""
     spans: list[Span] = []
-    first = (_LOWEST_RANK, 0)
-    for block in blocks_of(rank, number):
-        spans.append(Span(block.level, first, (block.rank, block.number)))
-        first = (block.rank, block.number)
+    first = _LOWEST_RANK
+    for level, shift in enumerate(_RANK_SHIFTS):
+        start = rank >> shift << shift
+        spans.append(Span(level, first, start))
+        first = start
     return spans
-
-
-def after_all_of(rank: int) -> tuple[int, int]:
-    """Return the place behind every request of a rank."""
-    return rank, _HIGHEST_NUMBER

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from domain.matching import Candidate, Capabilities
 from projections.backlog import BacklogReader
+from projections.backlog_view import BACKLOG_COUNTER
+from projections.rows import replace_row
 from projections.status import RequestStatus
 from tests.view_world import LARGE, ViewWorld
 
@@ -72,6 +74,16 @@ def test_positions_are_those_of_the_queue_itself(world: ViewWorld) -> None:
     for follower in world.hoard.followers:
         while follower.catch_up(7):
             pass
+    assert_counters_are_right(world, requests)
+
+
+def test_positions_hold_across_the_borders_of_every_size_of_block(world: ViewWorld) -> None:
+    requests: list[UUID] = []
+    for arrivals in (0, 62, 4094, 262_142):
+        with world.hoard.view_database.transaction() as connection:
+            replace_row(connection, BACKLOG_COUNTER, {"name": "arrivals", "value": arrivals})
+        requests += [world.submit() for _ in range(4)]
+        world.follow()
     assert_counters_are_right(world, requests)
 
 

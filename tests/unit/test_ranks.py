@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.ranks import LEVELS, Block, after_all_of, blocks_of, rank_of, spans_ahead
+from projections.ranks import NUMBER_SHIFTS, RANK_LEVELS, blocks_of, rank_of, spans_ahead
 
 PRIORITIES = st.one_of(
     st.sampled_from([0.0, -0.0, 1.0, 10.0, 10.01, -3.5]),
     st.integers(-10_000, 10_000_000_00).map(lambda hundredths: hundredths / 100),
     st.floats(allow_nan=False),
 )
-PLACES = st.tuples(PRIORITIES.map(rank_of), st.integers(1, 1 << 22))
+RANKS = PRIORITIES.map(rank_of)
 
 
 @given(PRIORITIES, PRIORITIES)
@@ -26,29 +28,17 @@ def test_ranks_fit_a_signed_64_bit_column(priority: float) -> None:
     assert -(1 << 63) <= rank_of(priority) < 1 << 63
 
 
-@given(PLACES, PLACES)
-def test_a_place_is_ahead_exactly_when_one_span_or_the_own_block_says_so(
-    one: tuple[int, int], other: tuple[int, int]
-) -> None:
-    assert counted_ahead(one, of=other) is (one < other)
+@given(RANKS, RANKS)
+def test_a_rank_is_ahead_exactly_when_one_span_says_so(one: int, other: int) -> None:
+    blocks = {block.level: block for block in blocks_of(one, 1)}
+    spans = spans_ahead(other)
+    times = sum(span.first <= blocks[span.level].rank < span.end for span in spans)
+    assert times == (one < other)
 
 
-@given(PLACES, PRIORITIES.map(rank_of))
-def test_behind_all_of_a_rank_nothing_of_it_is_left_out(place: tuple[int, int], rank: int) -> None:
-    assert counted_ahead(place, of=after_all_of(rank)) is (place[0] <= rank)
-
-
-def counted_ahead(place: tuple[int, int], *, of: tuple[int, int]) -> bool:
-    """Return whether the sum over what is ahead of one place would count the other, and once."""
-    blocks = {block.level: block for block in blocks_of(*place)}
-    assert sorted(blocks) == list(range(LEVELS))
-    spans = spans_ahead(*of)
-    times = sum(span.first <= key(blocks[span.level]) < span.end for span in spans)
-    own_block = key(blocks_of(*of)[-1])
-    times += key(blocks[LEVELS - 1]) == own_block and place < of
-    assert times <= 1
-    return times == 1
-
-
-def key(block: Block) -> tuple[int, int]:
-    return block.rank, block.number
+@given(RANKS, st.integers(1, 1 << 22))
+def test_every_block_holds_the_next_smaller_one(rank: int, number: int) -> None:
+    blocks = blocks_of(rank, number)
+    assert [block.level for block in blocks] == list(range(RANK_LEVELS + len(NUMBER_SHIFTS)))
+    for larger, smaller in pairwise(blocks):
+        assert (larger.rank, larger.number) <= (smaller.rank, smaller.number) <= (rank, number)
