@@ -118,7 +118,10 @@ def main() -> None:
     parser.add_argument("--lcm", action="store_true", help="use the LCM scheduler")
     parser.add_argument("--sheet", type=Path, help="write the pictures as one PNG")
     given = parser.parse_args()
-    pipeline: Any = DiffusionPipeline.from_pretrained(given.folder, local_files_only=True)
+    # Stored in half precision, which few CPUs can compute with.
+    pipeline: Any = DiffusionPipeline.from_pretrained(
+        given.folder, local_files_only=True, dtype=torch.float32
+    )
     pipeline.set_progress_bar_config(disable=True)
     if given.lcm:
         pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config)
