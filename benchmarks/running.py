@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from infrastructure.settings import Settings
-from tests.servers import wait_until
+from tests.waiting import wait_until
 
 
 @contextmanager

@@ -15,8 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -24,21 +23,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-_DEADLINE_SECONDS = 60.0
+from tests.waiting import DEADLINE_SECONDS, wait_until
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
-
-
-def wait_until(happened: Callable[[], bool], what: str) -> None:
-    """Wait for a condition, a minute at most.
-
-    :raises TimeoutError: with ``what`` did not happen.
-    """
-    deadline = time.monotonic() + _DEADLINE_SECONDS
-    while not happened():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited in vain for {what}")
-        time.sleep(0.01)
 
 
 class PostgresServer:
@@ -96,7 +84,7 @@ class PostgresServer:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(with_signal)
-            process.wait(_DEADLINE_SECONDS)
+            process.wait(DEADLINE_SECONDS)
 
     def close(self) -> None:
         """Stop the server and delete its folder."""
@@ -165,7 +153,7 @@ class PostgresServer:
     def _run(self, program: str, *arguments: str) -> None:
         with (self.folder / "log").open("ab") as log:
             process = self._spawn(self._binaries / program, *arguments, output=log)
-        if process.wait(_DEADLINE_SECONDS) != 0:
+        if process.wait(DEADLINE_SECONDS) != 0:
             raise RuntimeError((self.folder / "log").read_text())
 
     def _spawn(self, *command: str | Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -252,7 +240,7 @@ class RedisServer:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(with_signal)
-            process.wait(_DEADLINE_SECONDS)
+            process.wait(DEADLINE_SECONDS)
 
     def flush(self) -> None:
         """Forget all keys."""

@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -16,22 +15,9 @@ from typing import Any, Self
 import httpx
 
 from infrastructure.running.process_files import birth_of
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 120.0
-
-
-def wait_until(happened: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
-    """Wait for something true and return it.
-
-    :raises TimeoutError: with ``what`` did not happen.
-    """
-    deadline = time.monotonic() + seconds
-    while not (found := happened()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited in vain for {what}")
-        time.sleep(0.02)
-    return found
 
 
 class Program:
@@ -125,9 +111,8 @@ class Program:
     def pid(self, child: str) -> int:
         """The process id of a child: ``api``, ``projector``, ``redis`` or ``worker-1``."""
         path = self.data / "run" / f"{child}.pid"
-        return int(
-            wait_until(lambda: path.exists() and path.read_text(), f"{child} to run").split()[0]
-        )
+        note = wait_until(lambda: path.exists() and path.read_text(), f"{child} to run")
+        return int(str(note).split()[0])
 
     def pool_process(self, child: str = "worker-1") -> int:
         """The process that runs a worker's batches."""

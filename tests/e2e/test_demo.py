@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from PIL import Image
 from infrastructure.cli.demo_server import ServerProcess, free_port
 from infrastructure.cli.trouble import Trouble
 from infrastructure.running.folder_lock import locked
+from tests.waiting import wait_until
 
 DEADLINE_SECONDS = 1200
 MOMENT_SECONDS = 120
@@ -25,13 +25,6 @@ MOMENT_SECONDS = 120
 
 def hoard(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "infrastructure.cli", *arguments]
-
-
-def wait_for(happened: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + MOMENT_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.05)
 
 
 def is_running(pid: int) -> bool:
@@ -112,11 +105,11 @@ def test_a_demo_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     run = folder / "data" / "run"
     with demo_in(folder, tmp_path / "said") as demo:
-        wait_for(lambda: len(list(run.glob("*.pid"))) >= 3, "the server's processes")
+        wait_until(lambda: len(list(run.glob("*.pid"))) >= 3, "the server's processes")
         children = [pid for pid in processes_on(folder) if pid != demo.pid]
         assert len(children) >= 3
         demo.kill()
-        wait_for(lambda: not any(map(is_running, children)), "their end")
+        wait_until(lambda: not any(map(is_running, children)), "their end")
     assert processes_on(folder) == []
 
 
@@ -124,7 +117,7 @@ def test_a_demo_that_is_interrupted_stops_everything(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     said = tmp_path / "said"
     with demo_in(folder, said) as demo:
-        wait_for(lambda: "Asking for" in said.read_text(), "the request")
+        wait_until(lambda: "Asking for" in said.read_text(), "the request")
         demo.send_signal(signal.SIGINT)
         assert demo.wait(MOMENT_SECONDS) == 130
     assert "Traceback" not in said.read_text()

@@ -17,7 +17,8 @@ from domain.job import ImageState, Job
 from domain.return_codes import Refused
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.settings import load_settings
-from tests.e2e.program import DEADLINE_SECONDS, Program, frozen, wait_until
+from tests.e2e.program import Program, frozen
+from tests.waiting import DEADLINE_SECONDS, wait_until
 from workers.celery_app import WORK_QUEUE
 
 QUICK: dict[str, Any] = {"lease_minimum_seconds": 1.0, "sweep_seconds": 0.5}

@@ -9,7 +9,8 @@ import httpx
 from PIL import Image
 
 from infrastructure.settings import load_settings
-from tests.e2e.program import Program, alive, wait_until
+from tests.e2e.program import Program, alive
+from tests.waiting import wait_until
 
 
 def leftovers(data: Path) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.integration.event_stores import postgres_store, recorder, shared_store, store
 from tests.view_world import world
 
-__all__ = ["world"]
+__all__ = ["postgres_store", "recorder", "shared_store", "store", "world"]

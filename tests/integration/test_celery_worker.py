@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.servers import RedisServer, wait_until
+from tests.servers import RedisServer
+from tests.waiting import wait_until
 from workers.celery_app import WORK_QUEUE, make_app
 from workers.reactions import Bell, BrokerSender
 

@@ -27,7 +27,8 @@ from infrastructure.database import (
 )
 from infrastructure.migrate import migrate_ledger, migrate_views
 from infrastructure.sqlite_backend import SqliteFileBackend
-from tests.servers import PostgresServer, wait_until
+from tests.servers import PostgresServer
+from tests.waiting import wait_until
 
 PATIENCE_SECONDS = 60.0
 

@@ -13,8 +13,8 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, insert, 
 from domain.request import Request
 from projections.follow import Follower, FollowerFailed, follow
 from projections.view import Recorded
-from tests.servers import wait_until
 from tests.view_world import ViewWorld
+from tests.waiting import wait_until
 
 METADATA = MetaData()
 SEEN = Table("seen", METADATA, Column("position", BigInteger, nullable=False))

@@ -19,8 +19,8 @@ from projections.queue import OPEN_REQUEST
 from projections.rebuild import Report, rebuild, verify
 from projections.status_tables import REQUEST_GENERATION, REQUEST_STATUS
 from projections.view import View, ViewDatabase
-from tests.servers import wait_until
 from tests.view_world import LARGE, ViewWorld
+from tests.waiting import wait_until
 
 
 @dataclass(frozen=True)

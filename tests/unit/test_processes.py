@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from infrastructure.running.folder_lock import FolderBusy, locked
 from infrastructure.running.log_files import open_log
 from infrastructure.running.process_files import birth_of, end_leftover, write_process_file
 from infrastructure.running.processes import Child, Folders, Program, end_leftovers
+from tests.waiting import wait_until
 
 NewChild = Callable[..., Child]
 
@@ -23,11 +23,8 @@ IGNORES_SIGTERM = (
 )
 
 
-def wait_until(happened: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 @pytest.fixture
@@ -56,7 +53,7 @@ def wait_for_end(child: Child, now: float) -> None:
         child.tend(now)
         return not child.is_running
 
-    wait_until(has_ended)
+    wait_until(has_ended, "the child to end")
 
 
 def pid_in(folders: Folders) -> int:
@@ -94,7 +91,7 @@ def test_what_a_child_left_running_in_its_group_is_ended_with_it(
     child.tend(0.0)
     wait_for_end(child, 0.0)
     grandchild = int(note.read_text())
-    wait_until(lambda: birth_of(grandchild) is None)
+    wait_until(lambda: birth_of(grandchild) is None, "the grandchild to end")
 
 
 def test_a_child_that_does_not_stop_in_time_is_killed(
@@ -104,7 +101,7 @@ def test_a_child_that_does_not_stop_in_time_is_killed(
     child.tend(0.0)
     assert folders.logs is not None
     log = folders.logs / "child.log"
-    wait_until(lambda: b"ready" in log.read_bytes())
+    wait_until(lambda: b"ready" in log.read_bytes(), "the child to be ready")
     pid = pid_in(folders)
 
     child.ask_to_stop(0.0)
@@ -124,15 +121,16 @@ def test_a_child_dies_with_its_supervisor(tmp_path: Path) -> None:
             signal.pause()
         finally:
             os._exit(1)
-    wait_until(lambda: (tmp_path / "child.pid").exists() and (tmp_path / "child.pid").read_text())
+    note = tmp_path / "child.pid"
+    wait_until(lambda: note.exists() and note.read_text(), "the child to note its pid")
     pid = int((tmp_path / "child.pid").read_text().split()[0])
-    wait_until(lambda: b"time.sleep" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[-2])
-    wait_until(lambda: b"launch.py" not in Path(f"/proc/{pid}/cmdline").read_bytes())
+    wait_until(lambda: b"time.sleep" in command_of(pid).split(b"\0")[-2], "the child to sleep")
+    wait_until(lambda: b"launch.py" not in command_of(pid), "the launcher to give way")
 
     os.kill(supervisor, signal.SIGKILL)
     os.waitpid(supervisor, 0)
 
-    wait_until(lambda: birth_of(pid) is None)
+    wait_until(lambda: birth_of(pid) is None, "the child to end")
 
 
 def test_a_leftover_is_ended_and_a_process_that_took_its_number_is_not(
