@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from domain.image_settings import ImageSettings
+from domain.models import Baseline
+from domain.post_processing import HEAVY_POST_PROCESSORS
+
 SAFE_SHARE_OF_MAXIMUM = 3
 """A worker is assumed safe at its full amount on one third of its maximum resolution.
 
 Source of the rule: AI Horde's announcement of batching. Its server divides by 3.5 today, which
 hands out six images instead of seven at full resolution.
 """
+
+_WEIGHT_PER_POST_PROCESSOR = 0.4
+_HEAVY_WEIGHT = 1.8
+_FAMILY_WEIGHT = {Baseline.FLUX: 5.0, Baseline.Z_IMAGE: 8.0, Baseline.QWEN: 10.0}
+
+
+def pixel_weight(settings: ImageSettings, family: Baseline) -> float:
+    """Return how much heavier than plain text-to-image a pixel is, 1 or more.
+
+    Source of the weights: the AI Horde. A heavy post-processor and transparency, which need their
+    memory one after the other, weigh once.
+
+    :param family: that of the model that the worker draws with.
+    """
+    weight = 1 + _WEIGHT_PER_POST_PROCESSOR * len(settings.post_processing)
+    if settings.transparent or not HEAVY_POST_PROCESSORS.isdisjoint(settings.post_processing):
+        weight *= _HEAVY_WEIGHT
+    return weight * _FAMILY_WEIGHT.get(family, 1.0)
 
 
 def images_for(

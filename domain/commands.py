@@ -8,6 +8,8 @@ from uuid import UUID
 
 from domain.image_settings import ImageSettings
 from domain.matching import Capabilities, Requirements
+from domain.source_images import SourceImages
+from domain.worker import WorkerKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,19 @@ class SubmitRequest:
     disable_batching: bool = False
     shared: bool = False
     r2: bool = True
+    censor_nsfw: bool = False
+    source: SourceImages | None = None
+    """Images that lie in the blob store already."""
+    extra_texts: tuple[tuple[str, str], ...] = ()
+    """Texts that a workflow draws, each with what it is referred to by."""
+    shared_key_id: UUID | None = None
+    """The shared key of ``account_id`` that was shown instead of its own key."""
+    proxied_account: str = ""
+    """Whom a service account asks for, in its own words; empty for itself."""
     priority: float = 0.0
+    """Added to what is left of its account's kudos."""
+    upfront: bool = False
+    """Whether it is so heavy that its kudos must be there."""
     client_address: str = ""
     client_agent: str = "unknown:0:unknown"
 
@@ -43,6 +57,13 @@ class PopJob:
     owner_trusted: bool
     worker_name: str
     capabilities: Capabilities
+    kind: WorkerKind = WorkerKind.REMOTE
+    prioritised: tuple[UUID, ...] = ()
+    """Accounts whose requests it serves before all others', as it does its owner's."""
+    owner_invited: int = 0
+    """How many workers more than others its owner may run."""
+    invite_only: bool = False
+    """Whether new workers are taken from invited accounts only."""
     slow: bool = False
     """Whether it was measured at half a megapixelstep a second or less."""
 
@@ -64,6 +85,10 @@ class PoppedJob:
     lease_ends_at: datetime
     lease_seconds: int
     r2: bool
+    censor_nsfw: bool
+    source: SourceImages | None
+    extra_texts: tuple[tuple[str, str], ...]
+    """Texts that a workflow draws, each with what it is referred to by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +96,5 @@ class NoJob:
     """There is no work that this worker may have."""
 
     worker_id: UUID
+    passed_over: int = 0
+    """Waiting requests that it was not given because of words in their prompts."""

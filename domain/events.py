@@ -8,8 +8,10 @@ from types import MappingProxyType
 from eventsourcing.domain import Aggregate
 
 from domain.account import Account
+from domain.horde import Horde
 from domain.job import Job
 from domain.request import Request
+from domain.shared_key import SharedKey
 from domain.worker import Worker
 
 _PUBLISHED: tuple[type[Aggregate.Event], ...] = (
@@ -31,9 +33,27 @@ _PUBLISHED: tuple[type[Aggregate.Event], ...] = (
     Worker.CapabilitiesDeclared,
     Worker.MaintenanceChanged,
     Worker.PauseChanged,
+    Worker.Renamed,
+    Worker.InfoChanged,
+    Worker.FlaggedForMaintenance,
+    Worker.Deleted,
     Account.Opened,
     Account.KeyRegenerated,
     Account.RolesChanged,
+    Account.Renamed,
+    Account.ContactChanged,
+    Account.LimitsChanged,
+    Account.WorkersPublished,
+    Account.CommentChanged,
+    Account.KudosAwarded,
+    Account.KudosSent,
+    Account.Deleted,
+    Account.Restored,
+    SharedKey.Issued,
+    SharedKey.Changed,
+    SharedKey.Revoked,
+    Horde.Founded,
+    Horde.ModesChanged,
 )
 
 

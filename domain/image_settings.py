@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.loras import Lora, TextualInversion
 from domain.sampling import counted_steps
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
-    """The settings of a text-to-image request, the prompt apart (that is personal)."""
+    """The settings of a request, the prompt apart (that is personal)."""
 
     width: int
     """Pixels, 64 to 3072, a multiple of 64."""
@@ -25,6 +26,32 @@ class ImageSettings:
     """Whether the noise levels follow Karras et al. 2022."""
     clip_skip: int
     """Which layer of the text encoder counts as its last, 1 to 12; 1 is the very last."""
+    denoising_strength: float | None = None
+    """How much of a source image is drawn anew, 0.01 to 1."""
+    hires_fix: bool = False
+    """Whether the image is made small first and drawn again at its full size."""
+    hires_fix_denoising_strength: float | None = None
+    """How much of it is drawn anew the second time, 0.01 to 1."""
+    tiling: bool = False
+    """Whether the image's edges fit together."""
+    transparent: bool = False
+    """Whether the background stays empty."""
+    post_processing: tuple[str, ...] = ()
+    """Post-processors by their v2 names, in the order in which they run."""
+    facefixer_strength: float | None = None
+    """How much face fixers do, 0 to 1."""
+    control_type: str | None = None
+    """What a ControlNet takes from the source image, one of the v2 names."""
+    image_is_control: bool = False
+    """Whether the source image is the control map itself."""
+    return_control_map: bool = False
+    """Whether the control map is wanted instead of an image."""
+    loras: tuple[Lora, ...] = ()
+    """At most 5."""
+    tis: tuple[TextualInversion, ...] = ()
+    """At most 20."""
+    workflow: str | None = None
+    """A workflow that the worker knows by name, such as ``qr_code``."""
 
     @property
     def pixels(self) -> int:

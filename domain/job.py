@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
+from domain.account import ANONYMOUS_ID
+from domain.generation_metadata import GenerationMetadata
 from domain.image_ids import image_ids_of, place_of
 from domain.return_codes import Refused
 
@@ -48,7 +50,10 @@ class Job(Aggregate):
         """A worker got the slice, to be run as one batch."""
 
         TOPIC = "Job.Batched"
+        class_version = 2
         request_id: UUID
+        account_id: UUID
+        """The account that asked for the images."""
         worker_id: UUID
         worker_name: str
         owner_id: UUID
@@ -63,10 +68,16 @@ class Job(Aggregate):
         pixelsteps: int
         """The work of one image: denoiser passes times pixels."""
 
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """Who asked stood on the request alone."""
+            state["account_id"] = str(ANONYMOUS_ID)
+
     class ImageGenerated(Event):
         """The worker delivered one image; the image itself lies in the blob store."""
 
         TOPIC = "Job.ImageGenerated"
+        class_version = 2
         image_id: UUID
         batch_index: int
         digest: str
@@ -76,6 +87,15 @@ class Job(Aggregate):
         state: ImageState
         kudos: float
         """What the worker's owner earns for it."""
+        owner_id: UUID | None
+        """The account that earns it; None where nobody had a balance yet."""
+        metadata: tuple[GenerationMetadata, ...]
+        """What the worker said about it."""
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """What workers said was not kept at first, and what they earned was in no balance."""
+            state |= {"metadata": [], "owner_id": None}
 
         def apply(self, aggregate: Job) -> None:
             """Count the image as delivered."""
@@ -168,6 +188,7 @@ class Job(Aggregate):
         *,
         images: int,
         request_id: UUID,
+        account_id: UUID,
         worker_id: UUID,
         worker_name: str,
         owner_id: UUID,
@@ -183,6 +204,7 @@ class Job(Aggregate):
             cls.Batched,
             id=job_id,
             request_id=request_id,
+            account_id=account_id,
             worker_id=worker_id,
             worker_name=worker_name,
             owner_id=owner_id,
@@ -201,7 +223,14 @@ class Job(Aggregate):
         return self.state is JobState.LEASED
 
     def deliver(
-        self, image_id: UUID, *, digest: str, seed: int, state: ImageState, timestamp: datetime
+        self,
+        image_id: UUID,
+        *,
+        digest: str,
+        seed: int,
+        state: ImageState,
+        metadata: tuple[GenerationMetadata, ...] = (),
+        timestamp: datetime,
     ) -> float:
         """Take one finished image and return the kudos that it earns.
 
@@ -217,6 +246,8 @@ class Job(Aggregate):
             seed=seed,
             state=state,
             kudos=kudos,
+            owner_id=self.owner_id,
+            metadata=metadata,
             timestamp=timestamp,
         )
         self._end_when_all_are_spoken_for(timestamp)
@@ -252,6 +283,13 @@ class Job(Aggregate):
     def lost(self) -> int:
         """Images of the batch that are not delivered."""
         return len(self.image_ids) - len(self.delivered)
+
+    def require_open(self, image_id: UUID) -> None:
+        """Check that this image is one of the job's that is still to come.
+
+        :raises Refused: ``InvalidJobID``, ``DuplicateGen`` or ``AbortedGen``.
+        """
+        self._open_place(image_id)
 
     def _open_place(self, image_id: UUID) -> int:
         place = place_of(image_id)

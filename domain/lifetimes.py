@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from domain.image_settings import ImageSettings
+from domain.models import Baseline
 
 _LEASE_START_SECONDS = 30
 _REFERENCE_PIXELS = 512 * 512
 _SECONDS_PER_REFERENCE_STEP = 2
+_CONTROL_FACTOR = 2
+_TRANSFORMER_FACTOR = 3
+_TRANSFORMERS = frozenset({Baseline.FLUX, Baseline.QWEN, Baseline.Z_IMAGE})
 _EXTRA_SLOW_FACTOR = 3
 
 LOSSES_PER_IMAGE = 3
@@ -27,11 +31,24 @@ class Lifetimes:
     extra_slow_request: timedelta = timedelta(minutes=60)
     """The same for a request that allows extra slow workers."""
 
-    def lease(self, settings: ImageSettings, *, extra_slow_worker: bool = False) -> timedelta:
-        """Return how long a worker may take for one batch, whatever the number of its images."""
+    def lease(
+        self,
+        settings: ImageSettings,
+        *,
+        family: Baseline = Baseline.SD_1,
+        extra_slow_worker: bool = False,
+    ) -> timedelta:
+        """Return how long a worker may take for one batch, whatever the number of its images.
+
+        :param family: that of the model that the worker draws with.
+        """
         work = settings.steps * _SECONDS_PER_REFERENCE_STEP * settings.pixels / _REFERENCE_PIXELS
         seconds = timedelta(seconds=round(_LEASE_START_SECONDS + work))
         lease = max(self.minimum_lease, seconds)
+        if settings.control_type is not None:
+            lease *= _CONTROL_FACTOR
+        if family in _TRANSFORMERS:
+            lease *= _TRANSFORMER_FACTOR
         return lease * _EXTRA_SLOW_FACTOR if extra_slow_worker else lease
 
     def waiting(self, *, extra_slow_workers: bool) -> timedelta:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
+
+from domain.bridges import is_capable
 
 
 class SkipReason(StrEnum):
@@ -16,12 +18,32 @@ class SkipReason(StrEnum):
     """The worker is too slow for the request."""
     NSFW = "nsfw"
     """The worker does not serve requests that allow adult content."""
+    BLACKLIST = "blacklist"
+    """The prompt holds a word that the worker refuses."""
     UNTRUSTED = "untrusted"
     """The request wants workers of trusted owners only."""
     MODELS = "models"
     """The worker offers none of the request's models."""
+    BRIDGE_VERSION = "bridge_version"
+    """The worker's software is too old for what the request needs."""
+    KUDOS = "kudos"
+    """The worker wants requests whose kudos are there, and this one's are not."""
     MAX_PIXELS = "max_pixels"
     """The image is larger than the worker's maximum."""
+    STEP_COUNT = "step_count"
+    """The worker limits steps, and the request has more."""
+    UNSAFE_IP = "unsafe_ip"
+    """The request came through a network that the worker does not serve."""
+    IMG2IMG = "img2img"
+    """The worker takes no source images."""
+    PAINTING = "painting"
+    """The worker neither inpaints nor outpaints."""
+    POST_PROCESSING = "post-processing"
+    """The worker does not post-process."""
+    LORA = "lora"
+    """The worker loads no LoRAs or textual inversions."""
+    CONTROLNET = "controlnet"
+    """The worker has no ControlNet, or none for this family of models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +64,24 @@ class Requirements:
     """Sorted ids of the workers that alone may serve it, or that may not (see below)."""
     worker_blacklist: bool = False
     """Whether ``workers`` is a deny list instead of an allow list."""
+    img2img: bool = False
+    """Whether there is a source image."""
+    painting: bool = False
+    """Whether only a part of the source image is drawn anew."""
+    post_processing: bool = False
+    controlnet: bool = False
+    sdxl_controlnet: bool = False
+    """Whether the ControlNet is one for SDXL, which many workers lack."""
+    lora: bool = False
+    """Whether LoRAs or textual inversions are to be loaded."""
+    many_steps: bool = False
+    """Whether its steps are above what workers that limit steps take."""
+    unfunded: bool = False
+    """Whether its account lacked the kudos for it when it was submitted."""
+    unsafe_ip: bool = False
+    """Whether it came through a network that the operator calls unsafe."""
+    features: tuple[str, ...] = ()
+    """Sorted names of what only newer worker software can do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +100,21 @@ class Capabilities:
     extra_slow: bool
     bridge_agent: str
     """Name, version and contact of its software, ``name:version:url``."""
+    img2img: bool = False
+    painting: bool = False
+    post_processing: bool = False
+    controlnet: bool = False
+    sdxl_controlnet: bool = False
+    lora: bool = False
+    """Whether it loads LoRAs and textual inversions."""
+    unsafe_ip: bool = False
+    """Whether it serves requests that came through unsafe networks."""
+    limit_max_steps: bool = False
+    """Whether it takes requests of usual step counts only."""
+    require_upfront_kudos: bool = False
+    """Whether it takes only requests whose kudos were there when they were submitted."""
+    blacklist: tuple[str, ...] = ()
+    """Sorted words, in lower case, that it does not draw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +130,10 @@ class Candidate:
 
 
 def why_not(worker: Candidate, wanted: Requirements) -> SkipReason | None:
-    """Return the first reason why the worker may not serve such a request, or None if it may."""
+    """Return the first reason why the worker may not serve such a request, or None if it may.
+
+    :attr:`SkipReason.BLACKLIST` is never among them: see :func:`refuses_words`.
+    """
     offered = worker.capabilities
     if wanted.workers and (worker.worker_id in wanted.workers) is wanted.worker_blacklist:
         return SkipReason.WORKER_ID
@@ -91,7 +149,56 @@ def why_not(worker: Candidate, wanted: Requirements) -> SkipReason | None:
         offered.extra_slow and not wanted.extra_slow_workers
     ):
         return SkipReason.PERFORMANCE
+    return _inability(offered, wanted) or _reluctance(offered, wanted)
+
+
+def _inability(offered: Capabilities, wanted: Requirements) -> SkipReason | None:
+    """Return what the worker cannot do."""
+    if wanted.img2img and not offered.img2img:
+        return SkipReason.IMG2IMG
+    if wanted.painting and not offered.painting:
+        return SkipReason.PAINTING
+    if wanted.post_processing and not offered.post_processing:
+        return SkipReason.POST_PROCESSING
+    if (wanted.controlnet and not offered.controlnet) or (
+        wanted.sdxl_controlnet and not offered.sdxl_controlnet
+    ):
+        return SkipReason.CONTROLNET
+    if wanted.lora and not offered.lora:
+        return SkipReason.LORA
+    if not is_capable(offered.bridge_agent, wanted.features):
+        return SkipReason.BRIDGE_VERSION
     return None
+
+
+def _reluctance(offered: Capabilities, wanted: Requirements) -> SkipReason | None:
+    """Return what the worker could do, and its owner does not want."""
+    if wanted.unsafe_ip and not offered.unsafe_ip:
+        return SkipReason.UNSAFE_IP
+    if wanted.many_steps and offered.limit_max_steps:
+        return SkipReason.STEP_COUNT
+    if wanted.unfunded and offered.require_upfront_kudos:
+        return SkipReason.KUDOS
+    return None
+
+
+def refuses_words(worker: Capabilities, *texts: str) -> bool:
+    """Whether a text holds a word of the worker's blacklist, in any case, within a word or not.
+
+    It cannot be told from the requirements, since prompts are sealed: it is asked once a request
+    is opened for this worker.
+    """
+    if not worker.blacklist:
+        return False
+    lowered = "\n".join(texts).lower()
+    return any(word in lowered for word in worker.blacklist)
+
+
+def as_favourite(worker: Candidate) -> Candidate:
+    """Return the worker as the accounts that it serves first find it: it trusts their kudos."""
+    if not worker.capabilities.require_upfront_kudos:
+        return worker
+    return replace(worker, capabilities=replace(worker.capabilities, require_upfront_kudos=False))
 
 
 def model_for(worker: Capabilities, wanted: tuple[str, ...]) -> str:

@@ -37,3 +37,6 @@ class Sealer(Protocol):
 
         :raises Forgotten: when the subject's key was deleted.
         """
+
+    def forget(self, subject: UUID) -> None:
+        """Delete the subject's key, if there is one: nothing sealed so far can be read again."""

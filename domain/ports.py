@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.account import Roles
+from domain.kudos import Balance
 from domain.matching import Candidate, Capabilities
+from domain.roles import Roles
+from domain.shared_key import KeyLimits
+from domain.worker import WorkerKind
 
 
 class Clock(Protocol):
@@ -37,21 +40,61 @@ class Transactions(Protocol):
         """Open a transaction, or join this thread's open one; an exception undoes all of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Where a worker may look for its next job."""
+
+    lane: int
+    account_id: UUID | None = None
+    """The account whose requests alone are meant; None: those of all."""
+
+
 class WaitingQueue(Protocol):
     """The exact queue: it changes in the same transaction as the events."""
 
-    def lanes_for(self, worker: Candidate) -> Sequence[int]:
-        """Return the lanes whose first request this worker may have, the best first.
+    def lanes_for(
+        self, worker: Candidate, *, first: Collection[UUID] = (), only_first: bool = False
+    ) -> Sequence[Offer]:
+        """Return where something waits that this worker may have, the best first.
 
         Costs the same however many requests wait.
+
+        :param first: accounts whose requests come before all others; of these alone it does not
+            matter whether their kudos were there.
+        :param only_first: whether the requests of all others are left out.
         """
 
-    def claim(self, lane: int, *, patiently: bool = False) -> UUID | None:
-        """Claim the first request of a lane that nobody else holds, until the transaction ends.
+    def claim(
+        self, offer: Offer, *, patiently: bool = False, but_not: Collection[UUID] = ()
+    ) -> UUID | None:
+        """Claim the first request there that nobody else holds, until the transaction ends.
 
         :param patiently: whether to wait for the first request that somebody holds, rather than to
             pass over it; None then means that nothing of it was left.
+        :param but_not: requests to be passed over, a few hundred at most.
         """
+
+    def waiting_among(self, request_ids: Collection[UUID]) -> int:
+        """Return how many of these requests, a few hundred at most, wait for a worker."""
+
+
+class Funds(Protocol):
+    """Whose kudos are how many, exact: it changes in the same transaction as the events."""
+
+    def lock(self, account_id: UUID) -> Balance:
+        """Return a balance that nobody else spends from until this thread's transaction ends.
+
+        What arrives meanwhile (rewards, transfers, refunds) needs no lock and only adds to it.
+        """
+
+    def balance(self, holder_id: UUID) -> Balance:
+        """Return the balance of an account, or what was held and burnt under a shared key."""
+
+    def waiting_of(self, account_id: UUID, most: int) -> int:
+        """Return how many images of an account wait, counting those of up to ``most`` requests."""
+
+    def last_sent(self, sender_id: UUID, receiver_id: UUID) -> datetime | None:
+        """Return when one account last sent kudos to another, None for never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +104,32 @@ class AccountEntry:
     account_id: UUID
     name: str
     roles: Roles
+    number: int = 0
+    """0 for anonymous."""
+    concurrency: int | None = None
+    """Images that may wait at a time; None: what the installation allows everybody."""
+    worker_invited: int = 0
+    """Workers that it may run beside those that everybody may."""
+    public_workers: bool = False
+    deleted: bool = False
+    opened_at: datetime | None = None
+    shared_key_id: UUID | None = None
+    """The shared key that was shown instead of the account's own."""
+
+    @property
+    def handle(self) -> str:
+        """What clients know it by, such as ``name#12``."""
+        return f"{self.name}#{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedKeyEntry:
+    """A shared key as the directory knows it."""
+
+    shared_key_id: UUID
+    owner_id: UUID
+    name: str
+    limits: KeyLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +142,34 @@ class WorkerEntry:
     capabilities: Capabilities
     maintenance: bool
     paused: bool
+    kind: WorkerKind = WorkerKind.REMOTE
+    flagged: bool = False
+    """Whether it is in maintenance because it lost too many images."""
+    maintenance_message: str = ""
+    info: str = ""
 
 
 class Directory(Protocol):
     """Who is who, exact: it changes in the same transaction as the events."""
 
     def account_by_key(self, key_digest: str) -> AccountEntry | None:
-        """Return the account whose key has this SHA-256."""
+        """Return the account whose key has this SHA-256, be it deleted; of a shared key, its
+        owner's."""
 
     def account(self, account_id: UUID) -> AccountEntry | None:
         """Return an account."""
+
+    def shared_key(self, shared_key_id: UUID) -> SharedKeyEntry | None:
+        """Return a shared key that was not revoked."""
+
+    def count_of_shared_keys(self, owner_id: UUID) -> int:
+        """Return how many shared keys of an account were not revoked."""
+
+    def next_account_number(self) -> int:
+        """Return a number that no account has; who saves it first gets it."""
+
+    def worker(self, worker_id: UUID) -> WorkerEntry | None:
+        """Return a worker that was not deleted."""
 
     def worker_by_name(self, name: str) -> WorkerEntry | None:
         """Return the worker of this name."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
 from domain.batching import images_for
 from domain.image_settings import ImageSettings
+from domain.kudos import Payer, burnt_by, hundredths, kudos_from
 from domain.lifetimes import LOSSES_PER_IMAGE
 from domain.matching import Requirements
 from domain.personal import Sealed
 from domain.sampling import seed_of_job
+from domain.source_images import SourceImages
 
 
 class RequestState(StrEnum):
@@ -48,14 +50,23 @@ class Request(Aggregate):
         """A front-end asked for images."""
 
         TOPIC = "Request.Submitted"
+        class_version = 2
         account_id: UUID
+        shared_key_id: UUID | None
+        """The shared key that was shown instead of the account's own."""
         images: int
         settings: ImageSettings
         requirements: Requirements
         prompt: Sealed
         negative_prompt: Sealed | None
+        extra_texts: Sealed | None
+        """A JSON list of the texts that a workflow draws."""
+        source: SourceImages | None
+        """None for text to image."""
         client_address: Sealed | None
         client_agent: str
+        proxied_account: Sealed | None
+        """Whom a service account asks for, in its own words."""
         seed: int | None
         """None: every job gets a seed of its own, drawn when it is sliced."""
         seed_variation: int
@@ -63,16 +74,37 @@ class Request(Aggregate):
         shared: bool
         r2: bool
         """Whether status answers with addresses (true) or base64."""
+        censor_nsfw: bool
+        """Whether workers should censor what turns out to be adult content."""
         priority: float
         """Higher is served first."""
         kudos: float
         """What the request burns when all of it is made."""
+        kudos_per_image: float
+        """What each delivered image burns, unrounded."""
+        held: float
+        """What was held of its account's kudos; no more than this is ever burnt. 0 for anonymous,
+        which has none."""
         expires_at: datetime
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """Nothing was held before there were balances, and all was text to image."""
+            state |= {
+                "shared_key_id": None,
+                "extra_texts": None,
+                "source": None,
+                "proxied_account": None,
+                "censor_nsfw": False,
+                "kudos_per_image": max(0.0, state["kudos"] - 1) / state["images"],
+                "held": 0.0,
+            }
 
     class Sliced(Event):
         """A worker got a slice as one job; the figures that led to its size stand here."""
 
         TOPIC = "Request.Sliced"
+        class_version = 2
         job_id: UUID
         job_number: int
         """0 for the first job of the request."""
@@ -84,7 +116,14 @@ class Request(Aggregate):
         """What the worker declared as images per batch."""
         max_pixels: int
         """What the worker declared as its largest image."""
+        weight: float
+        """How much heavier than plain text to image a pixel was taken to be."""
         expires_at: datetime
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """Pixels were not weighed at first."""
+            state["weight"] = 1.0
 
         def apply(self, aggregate: Request) -> None:
             """Hand the slice's images to the job."""
@@ -96,10 +135,20 @@ class Request(Aggregate):
         """A job ended: what it delivered stays, what it lost waits again."""
 
         TOPIC = "Request.JobReturned"
+        class_version = 2
         job_id: UUID
         delivered: int
         lost: int
+        burnt: float
+        """Kudos that the delivered images burnt of what is held."""
+        payer: Payer | None
+        """Whose kudos these are; None where nothing was held."""
         expires_at: datetime
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """Nothing was burnt before there were balances."""
+            state |= {"burnt": 0.0, "payer": None}
 
         def apply(self, aggregate: Request) -> None:
             """Take the job's images back, each to its place."""
@@ -107,11 +156,24 @@ class Request(Aggregate):
             aggregate.delivered += self.delivered
             aggregate.remaining += self.lost
             aggregate.lost += self.lost
+            aggregate.burnt += hundredths(self.burnt)
 
     class Ended(Event):
         """What all endings have in common; never stored by itself."""
 
         TOPIC = "Request.Ended"
+        class_version = 2
+        burnt: float
+        """Kudos burnt for images that no job had returned yet."""
+        refunded: float
+        """Kudos of what was held that were never burnt."""
+        payer: Payer | None
+        """Whose kudos these are; None where nothing was held."""
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """Nothing was held before there were balances."""
+            state |= {"burnt": 0.0, "refunded": 0.0, "payer": None}
 
     class Completed(Ended):
         """Every image was delivered."""
@@ -160,6 +222,7 @@ class Request(Aggregate):
     def __init__(
         self,
         account_id: UUID,
+        shared_key_id: UUID | None,
         images: int,
         settings: ImageSettings,
         requirements: Requirements,
@@ -169,9 +232,15 @@ class Request(Aggregate):
         seed_variation: int,
         disable_batching: bool,
         r2: bool,
+        extra_texts: Sealed | None,
+        source: SourceImages | None,
+        censor_nsfw: bool,
+        kudos_per_image: float,
+        held: float,
     ) -> None:
         """Start with every image waiting; called with the facts of :class:`Submitted`."""
         self.account_id = account_id
+        self.payer = Payer(account_id, shared_key_id) if hundredths(held) else None
         self.images = images
         self.settings = settings
         self.requirements = requirements
@@ -181,6 +250,13 @@ class Request(Aggregate):
         self.seed_variation = seed_variation
         self.disable_batching = disable_batching
         self.r2 = r2
+        self.extra_texts = extra_texts
+        self.source = source
+        self.censor_nsfw = censor_nsfw
+        self.kudos_per_image = kudos_per_image
+        self.held = held
+        self.burnt = 0
+        """Hundredths of kudos."""
         self.state = RequestState.OPEN
         self.remaining = images
         self.open_jobs: dict[UUID, int] = {}
@@ -194,20 +270,27 @@ class Request(Aggregate):
         request_id: UUID,
         *,
         account_id: UUID,
+        shared_key_id: UUID | None,
         images: int,
         settings: ImageSettings,
         requirements: Requirements,
         prompt: Sealed,
         negative_prompt: Sealed | None,
+        extra_texts: Sealed | None,
+        source: SourceImages | None,
         client_address: Sealed | None,
         client_agent: str,
+        proxied_account: Sealed | None,
         seed: int | None,
         seed_variation: int,
         disable_batching: bool,
         shared: bool,
         r2: bool,
+        censor_nsfw: bool,
         priority: float,
         kudos: float,
+        kudos_per_image: float,
+        held: float,
         expires_at: datetime,
         timestamp: datetime,
     ) -> Self:
@@ -216,20 +299,27 @@ class Request(Aggregate):
             cls.Submitted,
             id=request_id,
             account_id=account_id,
+            shared_key_id=shared_key_id,
             images=images,
             settings=settings,
             requirements=requirements,
             prompt=prompt,
             negative_prompt=negative_prompt,
+            extra_texts=extra_texts,
+            source=source,
             client_address=client_address,
             client_agent=client_agent,
+            proxied_account=proxied_account,
             seed=seed,
             seed_variation=seed_variation,
             disable_batching=disable_batching,
             shared=shared,
             r2=r2,
+            censor_nsfw=censor_nsfw,
             priority=priority,
             kudos=kudos,
+            kudos_per_image=kudos_per_image,
+            held=held,
             expires_at=expires_at,
             timestamp=timestamp,
         )
@@ -251,11 +341,13 @@ class Request(Aggregate):
         worker_id: UUID,
         amount: int,
         max_pixels: int,
+        weight: float,
         expires_at: datetime,
         timestamp: datetime,
     ) -> int:
         """Give a worker as many images as the batching rule allows it and return their number.
 
+        :param weight: how much heavier than plain text to image a pixel is, 1 or more.
         :raises ValueError: when nothing waits, or the image is above the worker's maximum.
         """
         if not self.is_waiting:
@@ -266,6 +358,7 @@ class Request(Aggregate):
             width=self.settings.width,
             height=self.settings.height,
             remaining=self.remaining,
+            weight=weight,
         )
         self.trigger_event(
             self.Sliced,
@@ -276,6 +369,7 @@ class Request(Aggregate):
             worker_id=worker_id,
             amount=amount,
             max_pixels=max_pixels,
+            weight=weight,
             expires_at=expires_at,
             timestamp=timestamp,
         )
@@ -301,11 +395,13 @@ class Request(Aggregate):
             job_id=job_id,
             delivered=delivered,
             lost=lost,
+            burnt=self._still_to_burn(delivered),
+            payer=self.payer,
             expires_at=expires_at,
             timestamp=timestamp,
         )
         if self.delivered == self.images:
-            self.trigger_event(self.Completed, timestamp=timestamp)
+            self.trigger_event(self.Completed, **self._settled(0), timestamp=timestamp)
 
     @property
     def is_beyond_hope(self) -> bool:
@@ -321,6 +417,7 @@ class Request(Aggregate):
             self.trigger_event(
                 self.Cancelled,
                 abandoned=self._undelivered - delivered_by_open_jobs,
+                **self._settled(delivered_by_open_jobs),
                 timestamp=timestamp,
             )
 
@@ -334,13 +431,19 @@ class Request(Aggregate):
                 self.Faulted,
                 abandoned=self._undelivered - delivered_by_open_jobs,
                 lost=self.lost,
+                **self._settled(delivered_by_open_jobs),
                 timestamp=timestamp,
             )
 
     def expire(self, *, timestamp: datetime) -> None:
         """End it because nothing happened for too long; over, or in a job's hands, is no error."""
         if self.is_open and not self.open_jobs:
-            self.trigger_event(self.Expired, abandoned=self._undelivered, timestamp=timestamp)
+            self.trigger_event(
+                self.Expired,
+                abandoned=self._undelivered,
+                **self._settled(0),
+                timestamp=timestamp,
+            )
 
     def close(self, state: RequestState, abandoned: int) -> None:
         """Evolve into a final state; called by the events that end a request."""
@@ -352,3 +455,16 @@ class Request(Aggregate):
     @property
     def _undelivered(self) -> int:
         return self.images - self.delivered
+
+    def _still_to_burn(self, delivered: int) -> float:
+        """Return the kudos that so many more images burn, in whole hundredths."""
+        in_all = burnt_by(
+            self.delivered + delivered, per_image=self.kudos_per_image, held=self.held
+        )
+        return kudos_from(hundredths(in_all) - self.burnt)
+
+    def _settled(self, delivered_by_open_jobs: int) -> dict[str, float | Payer | None]:
+        """Return what is burnt, what is given back, and to whom, when it ends now."""
+        burnt = self._still_to_burn(delivered_by_open_jobs)
+        refunded = hundredths(self.held) - self.burnt - hundredths(burnt)
+        return {"burnt": burnt, "refunded": kudos_from(refunded), "payer": self.payer}

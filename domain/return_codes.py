@@ -1,77 +1,115 @@
-"""The return codes: what a refusal is called, its HTTP status and what it says by default."""
+"""The return codes: what a refusal is called, its HTTP status, what it says and what helps.
+
+The catalogue itself is data: ``return_codes.toml``, beside this file.
+"""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from types import MappingProxyType
 
+from domain.messages import filled, placeholders_of
 
-@dataclass(frozen=True, slots=True)
+_LOWEST_STATUS, _HIGHEST_STATUS = 400, 599
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnCode:
     """One entry of the catalogue."""
 
     name: str
     """What clients compare with, for ever: the ``rc`` of an error body."""
     status: int
-    """The HTTP status that goes with it."""
+    """The HTTP status that goes with it, from 400 to 599."""
     message: str
-    """What a person is told unless the place that refuses knows better."""
+    """What a person is told when nothing more is known of the case; it has no placeholders."""
+    when: str
+    """When this happens."""
+    advice: str
+    """What to do about it."""
+    detailed: str = ""
+    """The message with the details of the case, ``{named}`` in braces; empty when it has none."""
+    reserved: bool = False
+    """Whether the name is only kept for a feature that is not built."""
+    base: bool = False
+    """Whether it names a family of codes, of which only the members are raised."""
+
+    def __post_init__(self) -> None:
+        """Check the entry.
+
+        :raises ValueError: saying what is wrong with it.
+        """
+        if not self.name.isidentifier() or not self.name[0].isupper():
+            raise ValueError(f"{self.name}: a name is one word with a capital letter")
+        if not _LOWEST_STATUS <= self.status <= _HIGHEST_STATUS:
+            raise ValueError(f"{self.name}: {self.status} is no HTTP status of an error")
+        for text in (self.message, self.when, self.advice):
+            if not text.strip() or placeholders_of(text):
+                raise ValueError(f"{self.name}: a text is empty or has placeholders: {text!r}")
+        if self.detailed and not self.placeholders:
+            raise ValueError(f"{self.name}: the detailed message names no detail")
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The details that its message can name."""
+        return placeholders_of(self.detailed)
+
+    @property
+    def may_be_raised(self) -> bool:
+        """Whether a client can meet it."""
+        return not (self.reserved or self.base)
 
 
-_ENTRIES = (
-    ReturnCode("MissingPrompt", 400, "Please give a prompt: the text that says what to draw."),
-    ReturnCode("InvalidSize", 400, "Width and height must be multiples of 64 from 64 to 3072."),
-    ReturnCode("InvalidPromptSize", 400, "The prompt is too long: keep it within 7,500 words."),
-    ReturnCode("TooManySteps", 400, "Too many steps: ask for 1 to 500."),
-    ReturnCode("UnsupportedSampler", 400, "This sampler is not known."),
-    ReturnCode("UnsupportedModel", 400, "Please name at least one model that is served here."),
-    ReturnCode("BadCFGDecimals", 400, "cfg_scale takes at most two decimals."),
-    ReturnCode("BadCFGNumber", 400, "cfg_scale must be a number from 0 to 100."),
-    ReturnCode("RequiresTrust", 400, "Only trusted users and patrons may disable batching."),
-    ReturnCode("TooLongWorkerName", 400, "A worker's name has 1 to 100 characters."),
-    ReturnCode(
-        "WorkerNameAlreadyExists", 400, "Another account's worker has this name; choose another."
-    ),
-    ReturnCode("DuplicateGen", 400, "This generation was already submitted."),
-    ReturnCode(
-        "AbortedGen", 400, "This job was given up: its lease ended, or its request is over."
-    ),
-    ReturnCode(
-        "ImageValidationFailed", 400, "The generation is no image that can be read and served."
-    ),
-    ReturnCode("NulByteInPayload", 400, "Text may not hold NUL characters."),
-    ReturnCode("BadRequest", 400, "The request could not be understood."),
-    ReturnCode("InvalidAPIKey", 401, "No account has this API key."),
-    ReturnCode("WrongCredentials", 403, "This belongs to another account."),
-    ReturnCode("AnonForbiddenWorker", 403, "Anonymous may not run workers: create an account."),
-    ReturnCode("WorkerMaintenance", 403, "This worker is in maintenance mode and gets no jobs."),
-    ReturnCode("NotTrusted", 403, "Untrusted accounts may run 3 workers, trusted ones 20."),
-    ReturnCode("InvalidJobID", 404, "There is no such job."),
-    ReturnCode("RequestNotFound", 404, "There is no such request."),
-    ReturnCode("Locked", 423, "Others were faster again and again; please try again."),
-    ReturnCode(
-        "InternalServerError", 500, "Something broke here that should not; please try again."
-    ),
+def catalogue_from(text: str) -> Mapping[str, ReturnCode]:
+    """Read a catalogue, keeping its order.
+
+    :raises ValueError: when it is not valid, saying where.
+    """
+    entries = {}
+    for name, fields in tomllib.loads(text).items():
+        try:
+            entries[name] = ReturnCode(name=name, **fields)
+        except TypeError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return MappingProxyType(entries)
+
+
+CATALOGUE: Mapping[str, ReturnCode] = catalogue_from(
+    files("domain").joinpath("return_codes.toml").read_text(encoding="utf-8")
 )
-
-CATALOGUE: Mapping[str, ReturnCode] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
-"""Every return code by name."""
+"""Every return code by name, the reserved ones among them."""
 
 
 class Refused(Exception):
     """A command was refused; the return code says why in a word that programs can compare."""
 
     def __init__(
-        self, name: str, message: str | None = None, errors: Mapping[str, str] | None = None
+        self,
+        name: str,
+        message: str | None = None,
+        errors: Mapping[str, str] | None = None,
+        **details: object,
     ) -> None:
         """Refuse with the catalogue's code ``name``.
 
-        :param message: what a person is told instead of the catalogue's default.
+        :param message: what a person is told instead of the catalogue's message, in English: for
+            what only developers meet. It is never translated.
         :param errors: what is wrong, by field.
-        :raises KeyError: when the catalogue lacks the code.
+        :param details: what the catalogue's message and its translations name in braces. Without
+            all of them the message that names none is used.
+        :raises KeyError: when the catalogue lacks the code, or only keeps its name.
         """
-        self.code = CATALOGUE[name]
-        self.message = message or self.code.message
+        code = CATALOGUE[name]
+        if not code.may_be_raised:
+            raise KeyError(f"{name} is a name that is only kept: nothing may raise it")
+        self.code = code
+        self.own_message = message or None
+        """The message that was given, if one was."""
+        self.details = details
+        self.message = message or filled(code.message, code.detailed, details)
+        """What a person is told, in English."""
         self.errors = dict(errors or {})
         super().__init__(f"{name}: {self.message}")

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from enum import StrEnum
+from typing import Any, Self
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
 from domain.matching import Capabilities
+
+
+class WorkerKind(StrEnum):
+    """How a worker reaches the ledger."""
+
+    REMOTE = "remote"
+    """Over HTTP, run by anybody with an account."""
+    IN_CLUSTER = "in_cluster"
+    """As a process of the installation itself."""
+
+
+_IN_CLUSTER_AGENT = "Hoard in-cluster:"
+"""What the agents of in-cluster workers began with before their kind was recorded."""
 
 
 class Worker(Aggregate):
@@ -28,15 +42,29 @@ class Worker(Aggregate):
         """A worker asked for work for the first time."""
 
         TOPIC = "Worker.Registered"
+        class_version = 2
         name: str
         owner_id: UUID
+        kind: WorkerKind
         capabilities: Capabilities
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """The kind showed in the agent's name alone."""
+            agent = state["capabilities"]["bridge_agent"]
+            in_cluster = agent.startswith(_IN_CLUSTER_AGENT)
+            state["kind"] = WorkerKind.IN_CLUSTER if in_cluster else WorkerKind.REMOTE
 
     class CapabilitiesDeclared(Event):
         """It declared something else than before."""
 
         TOPIC = "Worker.CapabilitiesDeclared"
+        class_version = 2
         capabilities: Capabilities
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """What a worker did not declare it could not do: the defaults say so."""
 
         def apply(self, aggregate: Worker) -> None:
             """Believe the latest declaration."""
@@ -52,6 +80,8 @@ class Worker(Aggregate):
         def apply(self, aggregate: Worker) -> None:
             """Remember the mode."""
             aggregate.maintenance = self.maintenance
+            aggregate.maintenance_message = self.message
+            aggregate.flagged = False
 
     class PauseChanged(Event):
         """A moderator took it out of service, or put it back."""
@@ -63,13 +93,63 @@ class Worker(Aggregate):
             """Remember the mode."""
             aggregate.paused = self.paused
 
-    def __init__(self, name: str, owner_id: UUID, capabilities: Capabilities) -> None:
+    class Renamed(Event):
+        """It goes by another name."""
+
+        TOPIC = "Worker.Renamed"
+        name: str
+
+        def apply(self, aggregate: Worker) -> None:
+            """Remember the name."""
+            aggregate.name = self.name
+
+    class InfoChanged(Event):
+        """Its owner says something else about it."""
+
+        TOPIC = "Worker.InfoChanged"
+        info: str
+        """At most 1,000 characters; empty for nothing."""
+
+        def apply(self, aggregate: Worker) -> None:
+            """Remember the words."""
+            aggregate.info = self.info
+
+    class FlaggedForMaintenance(Event):
+        """It lost so many jobs that it was taken out of service without being asked."""
+
+        TOPIC = "Worker.FlaggedForMaintenance"
+        lost: int
+        """How many jobs it lost within an hour."""
+
+        def apply(self, aggregate: Worker) -> None:
+            """Take it out of service."""
+            aggregate.maintenance = True
+            aggregate.flagged = True
+
+    class Deleted(Event):
+        """Its owner (or a moderator) struck it from the list; its name is free again."""
+
+        TOPIC = "Worker.Deleted"
+
+        def apply(self, aggregate: Worker) -> None:
+            """Close the worker."""
+            aggregate.deleted = True
+
+    def __init__(
+        self, name: str, owner_id: UUID, kind: WorkerKind, capabilities: Capabilities
+    ) -> None:
         """Start in service; called with the facts of :class:`Registered`."""
         self.name = name
         self.owner_id = owner_id
+        self.kind = kind
         self.capabilities = capabilities
         self.maintenance = False
+        self.maintenance_message = ""
+        self.flagged = False
+        """Whether it is in maintenance because it lost too many jobs."""
         self.paused = False
+        self.info = ""
+        self.deleted = False
 
     @classmethod
     def register(
@@ -78,6 +158,7 @@ class Worker(Aggregate):
         *,
         name: str,
         owner_id: UUID,
+        kind: WorkerKind,
         capabilities: Capabilities,
         timestamp: datetime,
     ) -> Self:
@@ -87,6 +168,7 @@ class Worker(Aggregate):
             id=worker_id,
             name=name,
             owner_id=owner_id,
+            kind=kind,
             capabilities=capabilities,
             timestamp=timestamp,
         )
@@ -100,7 +182,7 @@ class Worker(Aggregate):
 
     def set_maintenance(self, maintenance: bool, *, message: str, timestamp: datetime) -> None:
         """Take it out of service for its owner, or put it back."""
-        if maintenance != self.maintenance:
+        if maintenance != self.maintenance or message != self.maintenance_message:
             self.trigger_event(
                 self.MaintenanceChanged,
                 maintenance=maintenance,
@@ -112,3 +194,23 @@ class Worker(Aggregate):
         """Take it out of service for a moderator, or put it back."""
         if paused != self.paused:
             self.trigger_event(self.PauseChanged, paused=paused, timestamp=timestamp)
+
+    def rename(self, name: str, *, timestamp: datetime) -> None:
+        """Give it another name, 1 to 100 characters that nobody else's worker has."""
+        if name != self.name:
+            self.trigger_event(self.Renamed, name=name, timestamp=timestamp)
+
+    def describe(self, info: str, *, timestamp: datetime) -> None:
+        """Say something else about it, at most 1,000 characters."""
+        if info != self.info:
+            self.trigger_event(self.InfoChanged, info=info, timestamp=timestamp)
+
+    def flag(self, lost: int, *, timestamp: datetime) -> None:
+        """Take it out of service because it lost so many jobs; its owner can put it back."""
+        if not self.maintenance:
+            self.trigger_event(self.FlaggedForMaintenance, lost=lost, timestamp=timestamp)
+
+    def delete(self, *, timestamp: datetime) -> None:
+        """Strike it from the list; struck already is no error."""
+        if not self.deleted:
+            self.trigger_event(self.Deleted, timestamp=timestamp)

@@ -1,0 +1,107 @@
+"""What every command of the ledger builds on: its ports, loading, and trying again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.domain import Aggregate
+from eventsourcing.persistence import ApplicationRecorder, IntegrityError, Mapper
+
+from domain.allowances import Allowances
+from domain.job import Job
+from domain.ledger.passed_over import PassedOver
+from domain.lifetimes import Lifetimes
+from domain.models import Models
+from domain.personal import Sealer
+from domain.ports import Chance, Clock, Directory, Funds, Transactions, WaitingQueue
+from domain.repeats import Repeats
+from domain.request import Request
+from domain.return_codes import Refused
+
+ATTEMPTS = 25
+"""How often a command that lost a race is tried again before its caller is told to."""
+
+Result = TypeVar("Result")
+Stream = TypeVar("Stream", bound=Aggregate)
+
+
+class LedgerBase(Application[UUID]):
+    """The ledger's ports and the ways that all its commands share."""
+
+    name = "ledger"
+
+    def __init__(
+        self,
+        *,
+        recorder: ApplicationRecorder,
+        mapper: Mapper[UUID],
+        transactions: Transactions,
+        queue: WaitingQueue,
+        directory: Directory,
+        funds: Funds,
+        models: Models,
+        sealer: Sealer,
+        clock: Clock,
+        chance: Chance,
+        lifetimes: Lifetimes,
+        allowances: Allowances,
+        repeats: Repeats,
+    ) -> None:
+        """Build the ledger on its ports."""
+        self._given_recorder = recorder
+        self._given_mapper = mapper
+        self._transactions = transactions
+        self._queue = queue
+        self._directory = directory
+        self._funds = funds
+        self._models = models
+        self._sealer = sealer
+        self._clock = clock
+        self._chance = chance
+        self._lifetimes = lifetimes
+        self._allowances = allowances
+        self._repeats = repeats
+        self._passed_over = PassedOver()
+        super().__init__(env={})
+
+    def construct_recorder(self) -> ApplicationRecorder:
+        """Use the recorder that the ledger was given."""
+        return self._given_recorder
+
+    def construct_mapper(self) -> Mapper[UUID]:
+        """Use the mapper that the ledger was given."""
+        return self._given_mapper
+
+    def _waiting(self, request: Request) -> timedelta:
+        return self._lifetimes.waiting(extra_slow_workers=request.requirements.extra_slow_workers)
+
+    def _request(self, request_id: UUID) -> Request:
+        return self._load(Request, request_id, "RequestNotFound")
+
+    def _job(self, job_id: UUID) -> Job:
+        return self._load(Job, job_id, "InvalidJobID")
+
+    def _load(self, kind: type[Stream], stream_id: UUID, missing: str) -> Stream:
+        """Return a stream's state.
+
+        :param missing: the return code to refuse with when there is no such stream.
+        """
+        try:
+            loaded: object = self.repository.get(stream_id)
+        except AggregateNotFoundError:
+            raise Refused(missing) from None
+        if not isinstance(loaded, kind):
+            raise Refused(missing)
+        return loaded
+
+    def _retried(self, command: Callable[[], Result]) -> Result:
+        for _ in range(ATTEMPTS):
+            try:
+                return command()
+            except IntegrityError:
+                continue
+        raise Refused("Locked")

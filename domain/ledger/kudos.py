@@ -1,0 +1,146 @@
+"""Kudos that move by decision: sent from account to account, awarded, and trust earned by work."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from domain.account import ANONYMOUS_ID, Account
+from domain.kudos import hundredths, kudos_from
+from domain.ledger.repeating import RepeatingCommands
+from domain.ports import AccountEntry
+from domain.repeats import Attempt, Done
+from domain.return_codes import Refused
+from domain.trust import earns_trust
+
+RETURN_AFTER = timedelta(minutes=1)
+"""Kudos go back to the account that they came from after this long at the earliest. It is the AI
+Horde's rule, against two accounts that pass the same kudos to and fro."""
+
+
+class KudosCommands(RepeatingCommands):
+    """What accounts and admins do with kudos, and what sustained work brings."""
+
+    def transfer_kudos(
+        self,
+        sender_id: UUID,
+        receiver_id: UUID,
+        kudos: float,
+        *,
+        attempt: Attempt | None = None,
+    ) -> float:
+        """Send kudos of one account to another and return how many, in whole hundredths.
+
+        Only the sender's balance is locked; what arrives needs no lock.
+
+        :param attempt: what tells that it is sent again: it is then done once.
+        :raises Refused: ``KudosTransferFromAnon``, ``KudosTransferToAnon``,
+            ``KudosTransferToSelf``, ``NegativeKudosTransfer`` (nothing or less), ``UserNotFound``,
+            ``DeletedUser`` (either of them), ``TooFastKudosTransfers``, ``SourceAccountFlagged``,
+            ``TargetAccountFlagged``, ``KudosTransferNotEnough`` or ``Locked``.
+        """
+        if sender_id == ANONYMOUS_ID:
+            raise Refused("KudosTransferFromAnon")
+        if receiver_id == ANONYMOUS_ID:
+            raise Refused("KudosTransferToAnon")
+        if receiver_id == sender_id:
+            raise Refused("KudosTransferToSelf")
+        amount = hundredths(kudos)
+        if amount <= 0:
+            raise Refused("NegativeKudosTransfer")
+
+        def transfer() -> None:
+            now = self._clock.now()
+            sent_before = self._funds.last_sent(receiver_id, sender_id)
+            if sent_before is not None and now < sent_before + RETURN_AFTER:
+                raise Refused("TooFastKudosTransfers")
+            if self._existing(sender_id).roles.flagged:
+                raise Refused("SourceAccountFlagged")
+            receiver = self._existing(receiver_id)
+            if receiver.deleted:
+                raise Refused("DeletedUser")
+            if receiver.roles.flagged:
+                raise Refused("TargetAccountFlagged")
+            with self._transactions.transaction():
+                available = self._funds.lock(sender_id).available
+                if amount > available:
+                    raise Refused("KudosTransferNotEnough", kudos=kudos_from(available))
+                sender = self._load(Account, sender_id, "UserNotFound")
+                sender.send_kudos(kudos_from(amount), to=receiver_id, timestamp=now)
+                self.save(sender)
+
+        def transferred() -> Done:
+            transfer()
+            return Done(receiver_id, kudos_from(amount))
+
+        if attempt is not None:
+            return self._once(attempt, transferred).kudos
+        return self._retried(transferred).kudos
+
+    def award_kudos(
+        self, receiver_id: UUID, kudos: float, *, by: UUID | None, reason: str
+    ) -> float:
+        """Give an account kudos that come from nowhere, or take some, and return how many.
+
+        :param kudos: below zero to take; no more is taken than is there and not held.
+        :param by: the admin who decides; None for the operator at the machine.
+        :param reason: for those who read the history; it is not sealed, so of nobody's person.
+        :return: what was given (or below zero, taken), in whole hundredths.
+        :raises Refused: ``NotAllowedAwards`` (``by`` is no admin), ``KudosAwardToAnon``,
+            ``UserNotFound``, ``DeletedUser`` or ``Locked``.
+        """
+        if by is not None and not self._is_admin(by):
+            raise Refused("NotAllowedAwards")
+        if receiver_id == ANONYMOUS_ID:
+            raise Refused("KudosAwardToAnon")
+        amount = hundredths(kudos)
+
+        def award() -> float:
+            with self._transactions.transaction():
+                awarded = amount
+                if amount < 0:
+                    awarded = max(amount, -max(0, self._funds.lock(receiver_id).available))
+                receiver = self._load(Account, receiver_id, "UserNotFound")
+                receiver.award(
+                    kudos_from(awarded), by=by, reason=reason, timestamp=self._clock.now()
+                )
+                self.save(receiver)
+                return kudos_from(awarded)
+
+        return self._retried(award)
+
+    def trust(self, account_id: UUID) -> bool:
+        """Trust an account if its workers' work has earned that; return whether it is new.
+
+        Trust that somebody took away does not come back by itself.
+
+        :raises Refused: ``UserNotFound``, ``DeletedUser`` or ``Locked``.
+        """
+
+        def trust() -> bool:
+            entry = self._existing(account_id)
+            account = self._load(Account, account_id, "UserNotFound")
+            now = self._clock.now()
+            earned = kudos_from(self._funds.balance(account_id).earned)
+            if account.trust_withdrawn or not earns_trust(
+                entry.roles,
+                earned=earned,
+                age=now - (entry.opened_at or now),
+                allowances=self._allowances,
+            ):
+                return False
+            account.earn_trust(timestamp=now)
+            self.save(account)
+            return True
+
+        return self._retried(trust)
+
+    def _existing(self, account_id: UUID) -> AccountEntry:
+        entry = self._directory.account(account_id)
+        if entry is None:
+            raise Refused("UserNotFound")
+        return entry
+
+    def _is_admin(self, account_id: UUID) -> bool:
+        entry = self._directory.account(account_id)
+        return entry is not None and entry.roles.admin and not entry.deleted

@@ -1,0 +1,207 @@
+"""Leasing work: a worker signs in and gets the best slice as one job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.batching import pixel_weight
+from domain.commands import NoJob, PopJob, PoppedJob
+from domain.image_ids import job_id_from
+from domain.job import Job
+from domain.ledger.base import ATTEMPTS
+from domain.ledger.ending import EndingCommands
+from domain.ledger.signing_in import SigningInCommands
+from domain.matching import Candidate, model_for, refuses_words
+from domain.models import baseline_of
+from domain.personal import Forgotten
+from domain.ports import Offer, WorkerEntry
+from domain.pricing import image_kudos
+from domain.request import Request
+from domain.return_codes import Refused
+
+_MOST_OPENED = 10
+"""How many requests one pop opens only to find a word there that its worker refuses."""
+
+_LOST_TOO_MUCH = (
+    "This worker lost too many jobs of late, so it was put into maintenance. Have a look at it, "
+    "perhaps let it declare less, and end the maintenance."
+)
+
+
+@dataclass(slots=True)
+class _Search:
+    """One worker's search for work."""
+
+    entry: WorkerEntry
+    worker: Candidate
+    refused: set[UUID]
+    """Requests that it is not given because of words in their prompts."""
+    tries: int = _MOST_OPENED
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The sealed texts of a request."""
+
+    prompt: str
+    negative_prompt: str
+    extra_texts: tuple[tuple[str, str], ...]
+
+
+class LeasingCommands(SigningInCommands, EndingCommands):
+    """What a worker without a job does."""
+
+    def pop_job(self, command: PopJob) -> PoppedJob | NoJob:
+        """Slice the best waiting request for this worker and lease it the slice as one job.
+
+        The requests of its owner and of the accounts that it names come first, also while it is in
+        maintenance; then the higher priority, then who came first.
+
+        :raises Refused: ``AnonForbiddenWorker``, ``PolymorphicNameConflict``,
+            ``WorkerNameAlreadyExists``, ``WorkerInviteOnly``, ``NotTrusted`` (too many workers),
+            ``WorkerMaintenance`` or ``WorkerFlaggedMaintenance`` (with nothing for it), ``Locked``.
+        """
+        entry = self._retried(lambda: self._sign_in(command))
+        if entry.paused:
+            raise Refused("WorkerMaintenance")
+        candidate = Candidate(
+            worker_id=entry.worker_id,
+            capabilities=command.capabilities,
+            trusted=command.owner_trusted,
+            slow=command.slow,
+        )
+        favourites = (command.owner_id, *command.prioritised)
+        found = self._retried(lambda: self._lease_best(entry, candidate, favourites))
+        if isinstance(found, NoJob) and entry.flagged:
+            raise Refused("WorkerFlaggedMaintenance", _LOST_TOO_MUCH)
+        if isinstance(found, NoJob) and entry.maintenance:
+            if not entry.maintenance_message:
+                raise Refused("WorkerMaintenance")
+            raise Refused("WorkerMaintenance", reason=entry.maintenance_message)
+        return found
+
+    def _lease_best(
+        self, entry: WorkerEntry, worker: Candidate, favourites: Collection[UUID]
+    ) -> PoppedJob | NoJob:
+        blacklist = worker.capabilities.blacklist
+        refused = self._passed_over.by(worker.worker_id, blacklist)
+        search = _Search(entry, worker, set(refused))
+        for _ in range(ATTEMPTS):
+            offers = self._queue.lanes_for(worker, first=favourites, only_first=entry.maintenance)
+            if not offers:
+                return self._no_job(search)
+            for offer in offers:
+                if (popped := self._lease_from(offer, search)) is not None:
+                    return popped
+            # All that wait are in other workers' hands just now, and may have images left.
+            popped = self._lease_from(offers[0], search, patiently=True)
+            if popped is not None:
+                return popped
+            if search.refused:
+                return self._no_job(search)
+        raise Refused("Locked")
+
+    def _no_job(self, search: _Search) -> NoJob:
+        refused = search.refused
+        return NoJob(search.worker.worker_id, self._queue.waiting_among(refused) if refused else 0)
+
+    def _lease_from(
+        self, offer: Offer, search: _Search, *, patiently: bool = False
+    ) -> PoppedJob | None:
+        while search.tries > 0:
+            with self._transactions.transaction():
+                request_id = self._queue.claim(offer, patiently=patiently, but_not=search.refused)
+                popped = self._lease(request_id, search) if request_id else None
+            if popped is not None or request_id not in search.refused:
+                return popped
+        return None
+
+    def _lease(self, request_id: UUID, search: _Search) -> PoppedJob | None:
+        entry, worker = search.entry, search.worker
+        request = self._request(request_id)
+        opened = self._open(request)
+        if opened is None:
+            # Whoever asked was forgotten: what was asked can never be made, and must not block.
+            self._end_request(request, request.cancel)
+            return None
+        if self._refuses(worker, opened):
+            search.refused.add(request_id)
+            search.tries -= 1
+            self._passed_over.add(worker.worker_id, worker.capabilities.blacklist, request_id)
+            return None
+        now = self._clock.now()
+        model = model_for(worker.capabilities, request.requirements.models)
+        family = baseline_of(model, self._models)
+        job_id = job_id_from(self._chance.new_id())
+        job_number = request.jobs_sliced
+        images = request.slice(
+            job_id,
+            worker_id=worker.worker_id,
+            amount=worker.capabilities.amount,
+            max_pixels=worker.capabilities.max_pixels,
+            weight=pixel_weight(request.settings, family),
+            expires_at=now + self._waiting(request),
+            timestamp=now,
+        )
+        lease = self._lifetimes.lease(
+            request.settings,
+            family=family,
+            extra_slow_worker=worker.capabilities.extra_slow,
+        )
+        job = Job.batch(
+            job_id,
+            images=images,
+            request_id=request.id,
+            account_id=request.account_id,
+            worker_id=worker.worker_id,
+            worker_name=entry.name,
+            owner_id=entry.owner_id,
+            model=model,
+            seed=request.seed_of_job(job_number, self._chance.new_seed()),
+            lease_ends_at=now + lease,
+            kudos_per_image=round(image_kudos(request.settings), 2),
+            pixelsteps=request.settings.pixelsteps,
+            timestamp=now,
+        )
+        self.save(request, job)
+        return PoppedJob(
+            job_id=job.id,
+            request_id=request.id,
+            image_ids=job.image_ids,
+            worker_id=worker.worker_id,
+            model=job.model,
+            prompt=opened.prompt,
+            negative_prompt=opened.negative_prompt,
+            settings=request.settings,
+            seed=job.seed,
+            lease_ends_at=job.lease_ends_at,
+            lease_seconds=round(lease.total_seconds()),
+            r2=request.r2,
+            censor_nsfw=request.censor_nsfw,
+            source=request.source,
+            extra_texts=opened.extra_texts,
+        )
+
+    def _open(self, request: Request) -> _Opened | None:
+        """Return the request's texts; None when whoever asked was forgotten."""
+        negative, extra = request.negative_prompt, request.extra_texts
+        try:
+            return _Opened(
+                prompt=self._sealer.open(request.prompt),
+                negative_prompt=self._sealer.open(negative) if negative else "",
+                extra_texts=(
+                    tuple((text, ref) for text, ref in json.loads(self._sealer.open(extra)))
+                    if extra
+                    else ()
+                ),
+            )
+        except Forgotten:
+            return None
+
+    @staticmethod
+    def _refuses(worker: Candidate, opened: _Opened) -> bool:
+        extra = (text for text, _ in opened.extra_texts)
+        return refuses_words(worker.capabilities, opened.prompt, opened.negative_prompt, *extra)
