@@ -68,7 +68,7 @@ def read_body(model: type[Model], raw: bytes) -> Model:
 
 
 def _refusal(model: type[Body], error: ValidationError) -> Refused:
-    details = error.errors(include_url=False, include_input=False, include_context=False)
+    details = error.errors(include_url=False, include_input=False)
     first = details[0]
     if first["type"] == "json_invalid":
         return Refused("BadRequest", f"The body could not be read. {first['msg']}.")
@@ -77,8 +77,11 @@ def _refusal(model: type[Body], error: ValidationError) -> Refused:
     field = _name(first)
     code = _code(model, first)
     errors = {_name(detail): detail["msg"] for detail in reversed(details[:_MOST_ERRORS])}
-    message = f"{field}: {first['msg']}" if code == "BadRequest" else None
-    return Refused(code, message, errors)
+    if code == "BadRequest":
+        return Refused(code, f"{field}: {first['msg']}", errors)
+    # What a validator of ours says of the case is fit to be told; what pydantic says need not be.
+    known = first.get("ctx", {}) if first["type"] == code else {}
+    return Refused(code, None, errors, **known)
 
 
 def _code(model: type[Body], detail: ErrorDetails) -> str:

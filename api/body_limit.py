@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import error_answer
+from domain.return_codes import Refused
 
 _TOO_LARGE = 413
 
@@ -34,7 +36,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         if self._declared_too_large(scope):
-            answer = error_answer("BadRequest", self._message, status=_TOO_LARGE)
+            refusal = Refused("BadRequest", self._message)
+            answer = error_answer(HTTPConnection(scope), refusal, status=_TOO_LARGE)
             await answer(scope, receive, send)
             return
         taken = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -22,6 +23,7 @@ _WHEN = {
     404: "There is no such thing.",
     413: "The body is too large.",
     423: "Others were faster again and again; try again.",
+    429: "Too much at once; `Retry-After` says when to try again, if it is there.",
     500: "Something broke that should not.",
 }
 
@@ -38,7 +40,7 @@ def refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "model": RequestValidationError if status == 400 else RequestError,
-            "description": _WHEN[status],
+            "description": _WHEN.get(status, HTTPStatus(status).phrase),
         }
         for status in (*statuses, 500)
     }
@@ -60,6 +62,7 @@ def describe(app: FastAPI, bodies: Sequence[type[Body]]) -> None:
             )
             schema["components"]["schemas"].update(definitions["$defs"])
             _forget_unused(schema)
+            _say_json(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -76,11 +79,25 @@ def _forget_unused(schema: dict[str, Any]) -> None:
         schema["components"]["schemas"].pop(name, None)
 
 
+def _say_json(schema: dict[str, Any]) -> None:
+    """Take back that an answer is text, which FastAPI says of what it does not write itself."""
+    for methods in schema["paths"].values():
+        for route in methods.values():
+            for answer in route["responses"].values():
+                described = answer.get("content", {}).get("application/json", {}).get("schema", {})
+                if described.keys() & {"$ref", "anyOf", "oneOf"}:
+                    described.pop("type", None)
+
+
 def _introduction() -> str:
     lines = "\n".join(
-        f"| `{code.name}` | {code.status} | {code.message} |" for code in CATALOGUE.values()
+        f"| `{code.name}` | {code.status} | {code.message} |"
+        for code in CATALOGUE.values()
+        if code.may_be_raised
     )
     return (
-        "The AI Horde v2 API, text to image. Every error body is `{message, rc}`; the return codes:"
+        "The AI Horde v2 API, as far as it is about images. Every error body is `{message, rc}`, "
+        "or problem details (RFC 9457) for a client that accepts `application/problem+json`; "
+        "`Accept-Language` chooses the language of the message. The return codes:"
         f"\n\n| rc | status | meaning |\n| --- | --- | --- |\n{lines}\n"
     )

@@ -1,0 +1,1 @@
+"""The pages: HTML for people, made on the server, without scripts and without other servers."""
