@@ -115,6 +115,7 @@ _ahead = union_all(
 _requests, _pixelsteps = _ahead.c
 _AHEAD = select(func.sum(_requests), func.sum(_pixelsteps))
 _LANES = select(BACKLOG_LANE).where(BACKLOG_LANE.c.requests > 0)
+_IMAGES = select(func.sum(BACKLOG_LANE.c.images)).where(BACKLOG_LANE.c.requests > 0)
 _TOTALS = select(func.sum(BACKLOG_BLOCK.c.requests), func.sum(BACKLOG_BLOCK.c.pixelsteps)).where(
     BACKLOG_BLOCK.c.level == 0
 )
@@ -131,6 +132,9 @@ class BacklogReader:
         self._database = database
         self._lanes: Remembered[None, Sequence[_Lane]] = Remembered(
             self._read_lanes, seconds=_SECONDS, clock=clock
+        )
+        self._images: Remembered[None, int] = Remembered(
+            self._count_images, seconds=_SECONDS, clock=clock
         )
         self._skipped: Remembered[Candidate, Mapping[str, int]] = Remembered(
             self._count_skipped, seconds=_SECONDS, clock=clock
@@ -173,12 +177,16 @@ class BacklogReader:
 
     def waiting_images(self) -> int:
         """Return how many images wait for a worker, up to a second ago."""
-        return sum(lane.images for lane in self._lanes(None))
+        return self._images(None)
 
     def _totals(self) -> tuple[int, int]:
         with self._database.reading() as connection:
             requests, pixelsteps = connection.execute(_TOTALS).one()
         return int(requests or 0), int(pixelsteps or 0)
+
+    def _count_images(self, _: None) -> int:
+        with self._database.reading() as connection:
+            return int(connection.execute(_IMAGES).scalar() or 0)
 
     def _read_lanes(self, _: None) -> Sequence[_Lane]:
         with self._database.reading() as connection:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import MetaData
 
 from projections import (
+    accounts,
     backlog_view,
     models_view,
     positions,
@@ -15,6 +16,7 @@ from projections import (
     status_tables,
     workers,
 )
+from projections.accounts import AccountsView
 from projections.backlog import BacklogView
 from projections.models import ModelsView
 from projections.statistics import StatisticsView
@@ -22,7 +24,7 @@ from projections.status import StatusView
 from projections.view import View
 from projections.workers import WorkersView
 
-INLINE_VIEWS = frozenset({"queue", "directory"})
+INLINE_VIEWS = frozenset({"queue", "directory", "kudos", "modes"})
 """Names of the views that change in the transaction of the events and so have no position."""
 
 FOLLOWER_METADATA: Sequence[MetaData] = (
@@ -31,6 +33,7 @@ FOLLOWER_METADATA: Sequence[MetaData] = (
     status_tables.METADATA,
     backlog_view.METADATA,
     workers.METADATA,
+    accounts.METADATA,
     models_view.METADATA,
     statistics.METADATA,
 )
@@ -39,4 +42,11 @@ FOLLOWER_METADATA: Sequence[MetaData] = (
 
 def follower_views() -> tuple[View, ...]:
     """Return the views that follow the log, the one that readers want freshest first."""
-    return (StatusView(), BacklogView(), WorkersView(), ModelsView(), StatisticsView())
+    return (
+        StatusView(),
+        BacklogView(),
+        WorkersView(),
+        AccountsView(),
+        ModelsView(),
+        StatisticsView(),
+    )

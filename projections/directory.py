@@ -2,106 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Connection,
-    MetaData,
-    Row,
-    String,
-    Table,
-    Text,
-    Uuid,
-    bindparam,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, Table, bindparam, func, select
 
-from domain.account import Account, Roles
-from domain.ports import AccountEntry, WorkerEntry
-from domain.worker import Worker
-from projections.encoding import capabilities_from_json, capabilities_to_json
+from domain.personal import Sealed
+from domain.ports import AccountEntry, SharedKeyEntry, WorkerEntry
+from domain.roles import Roles
+from domain.shared_key import KeyLimits
+from domain.worker import WorkerKind
+from projections.directory_changes import apply_changes, unboxed
+from projections.directory_tables import ACCOUNT, METADATA, ROLE_COLUMNS, SHARED_KEY, WORKER
+from projections.encoding import capabilities_from_json
+from projections.rows import rows_by_key
 from projections.view import Recorded, ViewDatabase
 
-METADATA = MetaData()
-
-ACCOUNT = Table(
-    "account",
-    METADATA,
-    Column("account_id", Uuid, primary_key=True),
-    Column("name", Text, nullable=False, index=True),
-    Column("key_digest", String(64), nullable=False, unique=True),
-    Column("trusted", Boolean, nullable=False),
-    Column("patron", Boolean, nullable=False),
-    Column("moderator", Boolean, nullable=False),
-)
-WORKER = Table(
-    "worker",
-    METADATA,
-    Column("worker_id", Uuid, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("owner_id", Uuid, nullable=False, index=True),
-    Column("capabilities", Text, nullable=False),
-    Column("maintenance", Boolean, nullable=False),
-    Column("paused", Boolean, nullable=False),
-)
+__all__ = ["ACCOUNT", "METADATA", "SHARED_KEY", "WORKER", "AccountDirectory"]
 
 _BY_KEY = select(ACCOUNT).where(ACCOUNT.c.key_digest == bindparam("key"))
+_BY_SHARED_KEY = (
+    select(ACCOUNT, SHARED_KEY.c.shared_key_id)
+    .join_from(SHARED_KEY, ACCOUNT, ACCOUNT.c.account_id == SHARED_KEY.c.owner_id)
+    .where(SHARED_KEY.c.key_digest == bindparam("key"))
+)
 _BY_NAME = select(WORKER).where(WORKER.c.name == bindparam("worker_name"))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNotes:
+    """What is written down about an account, sealed under its key."""
+
+    contact: Sealed | None
+    comment: Sealed | None
 
 
 class AccountDirectory:
     """Accounts and workers, as a view of the log and as the ledger's port to it."""
 
     name = "directory"
-    tables: Sequence[Table] = (ACCOUNT, WORKER)
+    tables: Sequence[Table] = (ACCOUNT, SHARED_KEY, WORKER)
 
     def __init__(self, database: ViewDatabase) -> None:
         """Keep the directory in the database that holds the events."""
         self._database = database
 
     def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
-        """Follow accounts and workers."""
+        """Follow accounts, shared keys and workers."""
         for record in records:
-            _apply(connection, record.event)
+            apply_changes(connection, record.event)
 
     def account_by_key(self, key_digest: str) -> AccountEntry | None:
-        """Return the account whose key has this SHA-256."""
+        """Return the account whose key has this SHA-256, be it deleted; of a shared key, its
+        owner's."""
         with self._database.reading() as connection:
-            return _account(connection.execute(_BY_KEY, {"key": key_digest}).first())
+            row = connection.execute(_BY_KEY, {"key": key_digest}).first()
+            if row is None:
+                row = connection.execute(_BY_SHARED_KEY, {"key": key_digest}).first()
+            return _account(row)
 
     def account(self, account_id: UUID) -> AccountEntry | None:
-        """Return an account."""
-        with self._database.reading() as connection:
-            found = select(ACCOUNT).where(ACCOUNT.c.account_id == account_id)
-            return _account(connection.execute(found).first())
+        """Return an account, be it deleted."""
+        return self._account_where(ACCOUNT.c.account_id == account_id)
+
+    def account_by_number(self, number: int) -> AccountEntry | None:
+        """Return the account of this number, be it deleted."""
+        return self._account_where(ACCOUNT.c.number == number)
 
     def account_by_name(self, name: str) -> AccountEntry | None:
         """Return the account of this name that was opened first."""
-        found = select(ACCOUNT).where(ACCOUNT.c.name == name).order_by(ACCOUNT.c.account_id)
+        found = select(ACCOUNT).where(ACCOUNT.c.name == name).order_by(ACCOUNT.c.number)
         with self._database.reading() as connection:
             return _account(connection.execute(found.limit(1)).first())
+
+    def accounts(self, *, after: int, limit: int) -> Sequence[AccountEntry]:
+        """Return accounts by their numbers, those above ``after``; the deleted ones are left out.
+
+        :param limit: 1 to 1,000.
+        """
+        page = (
+            select(ACCOUNT)
+            .where(ACCOUNT.c.number > after, ~ACCOUNT.c.deleted)
+            .order_by(ACCOUNT.c.number)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [_entry(row) for row in connection.execute(page)]
+
+    def accounts_by_ids(self, account_ids: Collection[UUID]) -> Mapping[UUID, AccountEntry]:
+        """Return these accounts, a few hundred at most, be they deleted."""
+        found = select(ACCOUNT).where(ACCOUNT.c.account_id.in_(account_ids))
+        with self._database.reading() as connection:
+            return {row.account_id: _entry(row) for row in connection.execute(found)}
+
+    def notes_on(self, account_id: UUID) -> AccountNotes:
+        """Return what is written down about an account, sealed."""
+        found = select(ACCOUNT.c.contact, ACCOUNT.c.comment)
+        with self._database.reading() as connection:
+            row = connection.execute(found.where(ACCOUNT.c.account_id == account_id)).first()
+        return AccountNotes(*map(unboxed, row)) if row else AccountNotes(None, None)
+
+    def next_account_number(self) -> int:
+        """Return a number that no account has; who saves it first gets it."""
+        highest = select(func.max(ACCOUNT.c.number))
+        with self._database.reading() as connection:
+            return (connection.execute(highest).scalar() or 0) + 1
+
+    def shared_key(self, shared_key_id: UUID) -> SharedKeyEntry | None:
+        """Return a shared key that was not revoked."""
+        found = select(SHARED_KEY).where(SHARED_KEY.c.shared_key_id == shared_key_id)
+        with self._database.reading() as connection:
+            row = connection.execute(found).first()
+        return None if row is None else _shared_key(row)
+
+    def shared_key_by_digest(self, key_digest: str) -> SharedKeyEntry | None:
+        """Return the shared key that has this SHA-256, if it was not revoked."""
+        found = select(SHARED_KEY).where(SHARED_KEY.c.key_digest == key_digest)
+        with self._database.reading() as connection:
+            row = connection.execute(found).first()
+        return None if row is None else _shared_key(row)
+
+    def count_of_shared_keys(self, owner_id: UUID) -> int:
+        """Return how many shared keys of an account were not revoked."""
+        counted = select(func.count()).select_from(SHARED_KEY)
+        with self._database.reading() as connection:
+            return connection.execute(counted.where(SHARED_KEY.c.owner_id == owner_id)).scalar_one()
+
+    def shared_keys_of(self, owner_id: UUID) -> Sequence[SharedKeyEntry]:
+        """Return the shared keys of an account that were not revoked."""
+        found = select(SHARED_KEY).where(SHARED_KEY.c.owner_id == owner_id)
+        with self._database.reading() as connection:
+            return [_shared_key(row) for row in connection.execute(found)]
+
+    def worker(self, worker_id: UUID) -> WorkerEntry | None:
+        """Return a worker that was not deleted."""
+        with self._database.reading() as connection:
+            found = select(WORKER).where(WORKER.c.worker_id == worker_id)
+            row = connection.execute(found).first()
+        return None if row is None else _worker(row)
+
+    def workers(self, worker_ids: Collection[UUID]) -> Mapping[UUID, WorkerEntry]:
+        """Return those of these workers that were not deleted."""
+        found: dict[UUID, WorkerEntry] = {}
+        with self._database.reading() as connection:
+            for row in rows_by_key(connection, WORKER, worker_ids):
+                found[row.worker_id] = _worker(row)
+        return found
 
     def worker_by_name(self, name: str) -> WorkerEntry | None:
         """Return the worker of this name."""
         with self._database.reading() as connection:
             row = connection.execute(_BY_NAME, {"worker_name": name}).first()
-        if row is None:
-            return None
-        return WorkerEntry(
-            worker_id=row.worker_id,
-            name=row.name,
-            owner_id=row.owner_id,
-            capabilities=capabilities_from_json(row.capabilities),
-            maintenance=row.maintenance,
-            paused=row.paused,
-        )
+        return None if row is None else _worker(row)
+
+    def workers_owned_by(self, owner_id: UUID) -> Sequence[WorkerEntry]:
+        """Return the workers that an account runs, by their names."""
+        found = select(WORKER).where(WORKER.c.owner_id == owner_id).order_by(WORKER.c.name)
+        with self._database.reading() as connection:
+            return [_worker(row) for row in connection.execute(found)]
 
     def workers_of(self, owner_id: UUID) -> int:
         """Return how many workers an account runs."""
@@ -109,50 +170,56 @@ class AccountDirectory:
         with self._database.reading() as connection:
             return connection.execute(counted).scalar_one()
 
+    def _account_where(self, condition: Any) -> AccountEntry | None:
+        with self._database.reading() as connection:
+            return _account(connection.execute(select(ACCOUNT).where(condition)).first())
+
 
 def _account(row: Row[Any] | None) -> AccountEntry | None:
-    if row is None:
-        return None
-    roles = Roles(trusted=row.trusted, patron=row.patron, moderator=row.moderator)
-    return AccountEntry(account_id=row.account_id, name=row.name, roles=roles)
+    return None if row is None else _entry(row)
 
 
-def _apply(connection: Connection, event: Any) -> None:
-    match event:
-        case Account.Opened():
-            row = {
-                "account_id": event.originator_id,
-                "name": event.name,
-                "key_digest": event.key_digest,
-                **_roles(event.roles),
-            }
-            connection.execute(insert(ACCOUNT), row)
-        case Account.KeyRegenerated():
-            _set(connection, ACCOUNT.c.account_id, event, key_digest=event.key_digest)
-        case Account.RolesChanged():
-            _set(connection, ACCOUNT.c.account_id, event, **_roles(event.roles))
-        case Worker.Registered():
-            row = {
-                "worker_id": event.originator_id,
-                "name": event.name,
-                "owner_id": event.owner_id,
-                "capabilities": capabilities_to_json(event.capabilities),
-                "maintenance": False,
-                "paused": False,
-            }
-            connection.execute(insert(WORKER), row)
-        case Worker.CapabilitiesDeclared():
-            declared = capabilities_to_json(event.capabilities)
-            _set(connection, WORKER.c.worker_id, event, capabilities=declared)
-        case Worker.MaintenanceChanged():
-            _set(connection, WORKER.c.worker_id, event, maintenance=event.maintenance)
-        case Worker.PauseChanged():
-            _set(connection, WORKER.c.worker_id, event, paused=event.paused)
+def _entry(row: Row[Any]) -> AccountEntry:
+    values = row._mapping
+    return AccountEntry(
+        account_id=row.account_id,
+        name=row.name,
+        number=row.number,
+        roles=Roles(**{role: values[role] for role in ROLE_COLUMNS}),
+        concurrency=row.concurrency,
+        worker_invited=row.worker_invited,
+        public_workers=row.public_workers,
+        deleted=row.deleted,
+        opened_at=row.opened_at,
+        shared_key_id=values.get("shared_key_id"),
+    )
 
 
-def _roles(roles: Roles) -> dict[str, bool]:
-    return {"trusted": roles.trusted, "patron": roles.patron, "moderator": roles.moderator}
+def _shared_key(row: Row[Any]) -> SharedKeyEntry:
+    ends_at: datetime | None = row.ends_at
+    return SharedKeyEntry(
+        shared_key_id=row.shared_key_id,
+        owner_id=row.owner_id,
+        name=row.name,
+        limits=KeyLimits(
+            kudos=None if row.kudos is None else row.kudos // 100,
+            ends_at=ends_at,
+            max_image_pixels=row.max_image_pixels,
+            max_image_steps=row.max_image_steps,
+        ),
+    )
 
 
-def _set(connection: Connection, key: Column[UUID], event: Any, **values: object) -> None:
-    connection.execute(update(key.table).where(key == event.originator_id).values(**values))
+def _worker(row: Row[Any]) -> WorkerEntry:
+    return WorkerEntry(
+        worker_id=row.worker_id,
+        name=row.name,
+        owner_id=row.owner_id,
+        kind=WorkerKind(row.kind),
+        capabilities=capabilities_from_json(row.capabilities),
+        maintenance=row.maintenance,
+        maintenance_message=row.maintenance_message,
+        flagged=row.flagged,
+        paused=row.paused,
+        info=row.info,
+    )

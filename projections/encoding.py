@@ -15,6 +15,20 @@ from domain.matching import Capabilities, Requirements
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+_ASKED_LATER = (
+    "img2img",
+    "painting",
+    "post_processing",
+    "controlnet",
+    "sdxl_controlnet",
+    "lora",
+    "many_steps",
+    "unfunded",
+    "unsafe_ip",
+    "features",
+)
+"""Requirements that the first programs did not know; all are false or empty where not asked for."""
+
 
 class Instant(TypeDecorator[datetime]):
     """A moment with its time zone, stored as microseconds since 1970 UTC, exact everywhere."""
@@ -32,8 +46,15 @@ class Instant(TypeDecorator[datetime]):
 
 
 def requirements_to_json(requirements: Requirements) -> str:
-    """Return equal text for equal requirements."""
-    return json.dumps(asdict(requirements), default=str, sort_keys=True, separators=(",", ":"))
+    """Return equal text for equal requirements.
+
+    What a request does not ask for is left out: text that older programs wrote stays the same.
+    """
+    asked = asdict(requirements)
+    for later in _ASKED_LATER:
+        if not asked[later]:
+            del asked[later]
+    return json.dumps(asked, default=str, sort_keys=True, separators=(",", ":"))
 
 
 def requirements_from_json(text: str) -> Requirements:
@@ -41,6 +62,7 @@ def requirements_from_json(text: str) -> Requirements:
     fields = json.loads(text)
     fields["models"] = tuple(fields["models"])
     fields["workers"] = tuple(UUID(worker) for worker in fields["workers"])
+    fields["features"] = tuple(fields.get("features", ()))
     return Requirements(**fields)
 
 
@@ -53,4 +75,5 @@ def capabilities_from_json(text: str) -> Capabilities:
     """Return the capabilities that :func:`capabilities_to_json` wrote down."""
     fields = json.loads(text)
     fields["models"] = tuple(fields["models"])
+    fields["blacklist"] = tuple(fields.get("blacklist", ()))
     return Capabilities(**fields)

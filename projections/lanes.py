@@ -83,6 +83,11 @@ class LaneMatcher:
                 self._matches.popitem(last=False)
             return lanes
 
+    def is_for(self, worker: Candidate, lane: int) -> bool:
+        """Whether this worker may serve a lane; not, while nothing is known of the lane yet."""
+        requirements = self._known.get(lane)
+        return requirements is not None and why_not(worker, requirements) is None
+
     def _learn(self, connection: Connection) -> None:
         horizon = self._read_from
         if time.monotonic() - self._horizon_asked_at >= _HORIZON_SECONDS:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
 
-from sqlalchemy import Column, MetaData, Table, Text, Uuid, bindparam, select
+from sqlalchemy import Column, MetaData, Table, Text, Uuid, bindparam, func, select
 
 from domain.matching import Capabilities
 from domain.ports import Clock
@@ -26,8 +26,9 @@ WORKER_PRESENCE = Table(
     Column("worker_id", Uuid, primary_key=True),
     Column("capabilities", Text, nullable=False),
     Column("seen_at", Instant, nullable=False, index=True),
+    Column("address", Text, nullable=False),
 )
-"""When a worker last asked for work, and what it declared then."""
+"""When a worker last asked for work, what it declared then, and a digest of where it asked from."""
 
 _WRITE_EVERY = timedelta(seconds=5)
 _PRESENT = timedelta(minutes=5)
@@ -49,6 +50,8 @@ class PresentWorker:
     capabilities: Capabilities
     seen_at: datetime
     """When it last asked, up to five seconds too early."""
+    address: str = ""
+    """A digest of the network address that it asked from; empty for in-cluster workers."""
 
 
 class Presence:
@@ -67,12 +70,14 @@ class Presence:
         self._database = database
         self._clock = clock
         self._written: dict[UUID, tuple[datetime, Capabilities]] = {}
-        self._present: Remembered[timedelta, Sequence[PresentWorker]] = Remembered(
-            self._read_present, seconds=_REMEMBERED_SECONDS, clock=seconds
-        )
+        self._seconds = seconds
+        self._present = self._remember()
 
-    def seen(self, worker_id: UUID, capabilities: Capabilities) -> None:
-        """Note that a worker is there: one write in five seconds, or when it declares anew."""
+    def seen(self, worker_id: UUID, capabilities: Capabilities, address: str = "") -> None:
+        """Note that a worker is there: one write in five seconds, or when it declares anew.
+
+        :param address: a digest of its network address, never the address itself.
+        """
         now = self._clock.now()
         written = self._written.get(worker_id)
         if written and now - written[0] < _WRITE_EVERY and written[1] == capabilities:
@@ -82,19 +87,42 @@ class Presence:
             "worker_id": worker_id,
             "capabilities": capabilities_to_json(capabilities),
             "seen_at": now,
+            "address": address,
         }
         with self._database.transaction() as connection:
             replace_row(connection, WORKER_PRESENCE, row)
+        if written is None:
+            # Who has just come is here at once, as this process tells it.
+            self._present = self._remember()
 
     def present(self, within: timedelta = _PRESENT) -> Sequence[PresentWorker]:
         """Return the workers that asked for work within this time, as of up to a second ago."""
         return self._present(within)
+
+    def _remember(self) -> Remembered[timedelta, Sequence[PresentWorker]]:
+        return Remembered(self._read_present, seconds=_REMEMBERED_SECONDS, clock=self._seconds)
+
+    def count_at(self, address: str, within: timedelta = _PRESENT) -> int:
+        """Return how many workers asked from an address, by its digest, within this time."""
+        since = self._clock.now() - within
+        counted = (
+            select(func.count())
+            .select_from(WORKER_PRESENCE)
+            .where(WORKER_PRESENCE.c.seen_at >= since, WORKER_PRESENCE.c.address == address)
+        )
+        with self._database.reading() as connection:
+            return connection.execute(counted).scalar_one()
 
     def _read_present(self, within: timedelta) -> Sequence[PresentWorker]:
         since = self._clock.now() - within
         with self._database.reading() as connection:
             rows = connection.execute(_SINCE, {"since": since}).all()
         return [
-            PresentWorker(row.worker_id, _capabilities_from_json(row.capabilities), row.seen_at)
+            PresentWorker(
+                row.worker_id,
+                _capabilities_from_json(row.capabilities),
+                row.seen_at,
+                row.address,
+            )
             for row in rows
         ]

@@ -2,104 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Uuid,
-    bindparam,
-    delete,
-    insert,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, text, update
 
 from domain.job import Job
-from domain.matching import Candidate
+from domain.matching import Candidate, as_favourite
+from domain.ports import Offer
 from domain.request import Request
-from projections.encoding import Instant
 from projections.lanes import LANE, LaneMatcher, open_lane
+from projections.queue_order import claim_first, read_heads
+from projections.queue_tables import LEASE, METADATA, OPEN_REQUEST, WAITS
 from projections.view import Recorded, ViewDatabase
 
-METADATA = MetaData()
-
-OPEN_REQUEST = Table(
-    "open_request",
-    METADATA,
-    Column("request_id", Uuid, primary_key=True),
-    Column("lane", BigInteger, nullable=False),
-    Column("priority", Float, nullable=False),
-    Column("place", BigInteger, nullable=False),
-    Column("remaining", Integer, nullable=False),
-    Column("jobs", Integer, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-)
-"""Requests that are not over. ``place`` is the position of their first event: first come, first
-served. ``remaining`` images wait, ``jobs`` are at work."""
-
-_WAITS = text("remaining > 0")
-
-Index(
-    "open_request_waiting",
-    OPEN_REQUEST.c.lane,
-    OPEN_REQUEST.c.priority.desc(),
-    OPEN_REQUEST.c.place,
-    sqlite_where=_WAITS,
-    postgresql_where=_WAITS,
-)
-Index(
-    "open_request_idle",
-    OPEN_REQUEST.c.expires_at,
-    sqlite_where=text("jobs = 0"),
-    postgresql_where=text("jobs = 0"),
-)
-
-LEASE = Table(
-    "lease",
-    METADATA,
-    Column("job_id", Uuid, primary_key=True),
-    Column("ends_at", Instant, nullable=False, index=True),
-)
-"""Jobs at work and when their leases end."""
+__all__ = ["LEASE", "METADATA", "OPEN_REQUEST", "Queue"]
 
 _LANES_AT_ONCE = 500
-_LANES_OFFERED = 32
 
-_head = (
-    select(OPEN_REQUEST.c.request_id)
-    .where(OPEN_REQUEST.c.lane == LANE.c.id, _WAITS)
-    .order_by(OPEN_REQUEST.c.priority.desc(), OPEN_REQUEST.c.place)
-    .limit(1)
-    .correlate(LANE)
-    .scalar_subquery()
-)
-_first = OPEN_REQUEST.alias("first")
-_HEADS = (
-    select(LANE.c.id, _first.c.priority, _first.c.place)
-    .join_from(LANE, _first, _first.c.request_id == _head)
-    .where(LANE.c.id.in_(bindparam("lanes", expanding=True)))
-    .order_by(_first.c.priority.desc(), _first.c.place)
-    .limit(_LANES_OFFERED)
-)
-_first_of_lane = (
-    select(OPEN_REQUEST.c.request_id)
-    .where(OPEN_REQUEST.c.lane == bindparam("claimed_lane"), _WAITS)
-    .order_by(OPEN_REQUEST.c.priority.desc(), OPEN_REQUEST.c.place)
-    .limit(1)
-)
-_CLAIM = _first_of_lane.with_for_update(skip_locked=True)
-_CLAIM_PATIENTLY = _first_of_lane.with_for_update()
 _BY_ID = OPEN_REQUEST.c.request_id == bindparam("id")
 _SLICED = (
     update(OPEN_REQUEST)
@@ -142,30 +65,48 @@ class Queue:
         for record in records:
             _apply(connection, record.position, record.event)
 
-    def lanes_for(self, worker: Candidate) -> Sequence[int]:
-        """Return the lanes whose first request this worker may have, the best first.
+    def lanes_for(
+        self, worker: Candidate, *, first: Collection[UUID] = (), only_first: bool = False
+    ) -> Sequence[Offer]:
+        """Return where something waits that this worker may have, the best first.
 
-        One index probe for each lane that it may serve; how many requests wait does not matter.
+        One index probe for each lane that it may serve, and one for each of the accounts that come
+        first (with one more for each lane in which these wait), as a rule in one statement; how
+        many requests wait does not matter.
         """
         with self._database.reading() as connection:
             lanes = self._lanes.matching(connection, worker)
-            heads: list[tuple[float, int, int]] = []
-            for start in range(0, len(lanes), _LANES_AT_ONCE):
-                portion = lanes[start : start + _LANES_AT_ONCE]
-                rows = connection.execute(_HEADS, {"lanes": portion})
-                heads.extend((-row.priority, row.place, row.id) for row in rows)
-        return [lane for _, _, lane in sorted(heads)[:_LANES_OFFERED]]
+            portions = [
+                [] if only_first else lanes[start : start + _LANES_AT_ONCE]
+                for start in range(0, 1 if only_first else max(1, len(lanes)), _LANES_AT_ONCE)
+            ]
+            heads = read_heads(connection, portions[0], first)
+            for portion in portions[1:]:
+                heads.extend(read_heads(connection, portion, ()))
+        favoured = as_favourite(worker)
+        kept = [
+            head
+            for head in heads
+            if head.account_id is None or self._lanes.is_for(favoured, head.lane)
+        ]
+        return [Offer(head.lane, head.account_id) for head in sorted(kept, key=attrgetter("rank"))]
 
-    def claim(self, lane: int, *, patiently: bool = False) -> UUID | None:
-        """Claim the first request of a lane that nobody else holds, until the transaction ends."""
-        claim = _CLAIM_PATIENTLY if patiently else _CLAIM
+    def claim(
+        self, offer: Offer, *, patiently: bool = False, but_not: Collection[UUID] = ()
+    ) -> UUID | None:
+        """Claim the first request there that nobody else holds, until the transaction ends."""
         with self._database.transaction() as connection:
-            claimed: UUID | None = connection.execute(claim, {"claimed_lane": lane}).scalar()
-            return claimed
+            return claim_first(connection, offer, patiently=patiently, but_not=but_not)
+
+    def waiting_among(self, request_ids: Collection[UUID]) -> int:
+        """Return how many of these requests wait for a worker."""
+        counted = select(func.count()).where(OPEN_REQUEST.c.request_id.in_(request_ids), WAITS)
+        with self._database.reading() as connection:
+            return connection.execute(counted).scalar_one()
 
     def has_waiting(self) -> bool:
         """Whether any image waits for a worker."""
-        waiting = select(OPEN_REQUEST.c.lane).where(_WAITS).limit(1)
+        waiting = select(OPEN_REQUEST.c.lane).where(WAITS).limit(1)
         with self._database.reading() as connection:
             return connection.execute(waiting).first() is not None
 
@@ -197,6 +138,7 @@ def _apply(connection: Connection, position: int, event: Any) -> None:
         case Request.Submitted():
             row = {
                 "request_id": event.originator_id,
+                "account_id": event.account_id,
                 "lane": open_lane(connection, event.requirements, position),
                 "priority": event.priority,
                 "place": position,

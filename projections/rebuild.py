@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select, tuple_
+from sqlalchemy import Connection, FromClause, Row, Table, func, select, tuple_
 
 from projections.catalogue import INLINE_VIEWS
 from projections.positions import lock_position, read_position, set_position
 from projections.rows import insert_rows, portions_of
 from projections.scratch import Scratch, scratch_of
-from projections.view import Log, Recorded, View, ViewDatabase
+from projections.view import Compared, Log, Recorded, SettlingView, View, ViewDatabase
 
 _PORTION = 1000
 
@@ -76,8 +76,8 @@ def verify(
             _replay(scratch, _committed_after(log, 0), log.last_position(), progress)
         elif position := read_position(served, view.name):
             _replay(scratch, _up_to(position, _final_after(log, 0)), position, progress)
-        for table in view.tables:
-            _compare(table, served, scratch, findings)
+        for compared in _compared(view):
+            _compare(compared, served, scratch.connection, findings)
     return Report(
         view=view.name,
         position=scratch.position,
@@ -110,10 +110,18 @@ def _is_inline(view: View) -> bool:
     return view.name in INLINE_VIEWS
 
 
+def _compared(view: View) -> Sequence[Compared]:
+    if isinstance(view, SettlingView):
+        return view.compared
+    return [Compared.table(table) for table in view.tables]
+
+
 def _replay(scratch: Scratch, portions: Portions, last: int, progress: Progress | None) -> None:
     """Apply portions of the log; ``last`` is where progress is to end."""
     for records in portions:
         scratch.apply(records)
+        if isinstance(scratch.view, SettlingView):
+            scratch.view.settle(scratch.connection)
         if progress is not None:
             progress(scratch.position, max(last, scratch.position))
 
@@ -158,59 +166,67 @@ def _lock(view: View, connection: Connection) -> None:
         connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
 
 
-def _compare(table: Table, served: Connection, scratch: Scratch, findings: _Findings) -> None:
+def _compare(
+    compared: Compared, served: Connection, expected: Connection, findings: _Findings
+) -> None:
     served_rows = found = 0
-    for rows in _rows(served, table):
+    for rows in _rows(served, compared.rows):
         served_rows += len(rows)
-        expected = {_key(table, row): row for row in _same_keys(scratch.connection, table, rows)}
-        found += len(expected)
+        by_key = {_key(compared, row): row for row in _same_keys(expected, compared, rows)}
+        found += len(by_key)
         for row in rows:
-            _compare_row(table, row, expected.get(_key(table, row)), findings)
+            _compare_row(compared, row, by_key.get(_key(compared, row)), findings)
     findings.rows += served_rows
-    if found == scratch.count(table):
+    if found == _count(expected, compared.rows):
         return
-    for rows in _rows(scratch.connection, table):
-        there = {_key(table, row) for row in _same_keys(served, table, rows)}
+    for rows in _rows(expected, compared.rows):
+        there = {_key(compared, row) for row in _same_keys(served, compared, rows)}
         for row in rows:
-            if _key(table, row) not in there:
-                findings.add(f"{_named(table, row)} is missing")
+            if _key(compared, row) not in there:
+                findings.add(f"{_named(compared, row)} is missing")
 
 
 def _compare_row(
-    table: Table, served: Row[Any], expected: Row[Any] | None, findings: _Findings
+    compared: Compared, served: Row[Any], expected: Row[Any] | None, findings: _Findings
 ) -> None:
     if expected is None:
-        findings.add(f"{_named(table, served)} should not be there")
+        findings.add(f"{_named(compared, served)} should not be there")
     elif tuple(served) != tuple(expected):
         wrong = "; ".join(
             f"{column.name} is {has!r} and should be {should!r}"
-            for column, has, should in zip(table.columns, served, expected, strict=True)
+            for column, has, should in zip(compared.rows.c, served, expected, strict=True)
             if has != should
         )
-        findings.add(f"{_named(table, served)}: {wrong}")
+        findings.add(f"{_named(compared, served)}: {wrong}")
 
 
-def _rows(connection: Connection, table: Table) -> Iterator[Sequence[Row[Any]]]:
-    result = connection.execute(select(table), execution_options={"yield_per": _PORTION})
+def _rows(connection: Connection, source: FromClause) -> Iterator[Sequence[Row[Any]]]:
+    result = connection.execute(select(source), execution_options={"yield_per": _PORTION})
     yield from result.partitions()
 
 
-def _same_keys(connection: Connection, table: Table, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """Return the rows that have the same primary keys as these."""
-    key = tuple_(*table.primary_key.columns)
+def _count(connection: Connection, source: FromClause) -> int:
+    return connection.execute(select(func.count()).select_from(source)).scalar_one()
+
+
+def _same_keys(
+    connection: Connection, compared: Compared, rows: Sequence[Row[Any]]
+) -> list[Row[Any]]:
+    """Return the rows that have the same keys as these."""
+    key = tuple_(*compared.key)
     found: list[Row[Any]] = []
     for portion in portions_of(rows):
-        wanted = key.in_([_key(table, row) for row in portion])
-        found.extend(connection.execute(select(table).where(wanted)))
+        wanted = key.in_([_key(compared, row) for row in portion])
+        found.extend(connection.execute(select(compared.rows).where(wanted)))
     return found
 
 
-def _key(table: Table, row: Row[Any]) -> tuple[Any, ...]:
-    return tuple(row._mapping[column] for column in table.primary_key.columns)
+def _key(compared: Compared, row: Row[Any]) -> tuple[Any, ...]:
+    return tuple(row._mapping[column] for column in compared.key)
 
 
-def _named(table: Table, row: Row[Any]) -> str:
-    return f"{table.name} {', '.join(str(part) for part in _key(table, row))}"
+def _named(compared: Compared, row: Row[Any]) -> str:
+    return f"{compared.name} {', '.join(str(part) for part in _key(compared, row))}"
 
 
 def _replace(table: Table, connection: Connection, scratch: Scratch) -> int:

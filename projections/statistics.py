@@ -1,20 +1,30 @@
-"""The statistics: images and work by hour and model, and all together."""
+"""The statistics: images and work by hour and model, all together, and of the last hour."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, MetaData, Select, Table, func, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Select,
+    Table,
+    func,
+    select,
+)
 
 from domain.job import Job
 from projections.columns import Name
 from projections.encoding import Instant
 from projections.open_work import OpenWork
-from projections.rows import add_to_counters
+from projections.rows import add_to_counters, insert_rows, rows_by_key, update_rows
 from projections.view import Recorded, ViewDatabase
 
 METADATA = MetaData()
@@ -38,6 +48,23 @@ STATISTICS_TOTAL = Table(
 )
 """What was ever made with a model."""
 
+STATISTICS_RECENT = Table(
+    "statistics_recent",
+    METADATA,
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("step", BigInteger, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    Column("pixelsteps", BigInteger, nullable=False),
+)
+"""What was made with all models within ten seconds, for the latest hour and some: a ring. ``step``
+counts tens of seconds since 1970 (UTC), ``slot`` is its place in the ring."""
+
+STEP = timedelta(seconds=10)
+"""How exactly it is known when something of the last hour was made."""
+
+_SLOTS = 400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 _work = OpenWork("statistics", METADATA)
 
 
@@ -45,20 +72,56 @@ class StatisticsView:
     """Follows what is made."""
 
     name = "statistics"
-    tables: Sequence[Table] = (STATISTICS_HOUR, STATISTICS_TOTAL, *_work.tables)
+    tables: Sequence[Table] = (
+        STATISTICS_HOUR,
+        STATISTICS_TOTAL,
+        STATISTICS_RECENT,
+        *_work.tables,
+    )
 
     def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
         """Count the images among these events."""
         hours: defaultdict[tuple[datetime, str], list[int]] = defaultdict(lambda: [0, 0])
         totals: defaultdict[tuple[str], list[int]] = defaultdict(lambda: [0, 0])
+        steps: list[tuple[int, int]] = []
         for event, job in _work.trace(connection, records):
             if isinstance(event, Job.ImageGenerated):
                 hour = _hour_of(event.timestamp)
                 for counted in (hours[hour, job.model], totals[job.model,]):
                     counted[0] += 1
                     counted[1] += job.pixelsteps
+                steps.append((_step_of(event.timestamp), job.pixelsteps))
         add_to_counters(connection, STATISTICS_HOUR, hours)
         add_to_counters(connection, STATISTICS_TOTAL, totals)
+        _add_to_ring(connection, steps)
+
+
+def _step_of(moment: datetime) -> int:
+    return (moment - _EPOCH) // STEP
+
+
+def _add_to_ring(connection: Connection, made: Sequence[tuple[int, int]]) -> None:
+    """Count images, each by its step and its work; a later step takes an earlier one's slot."""
+    slots = {step % _SLOTS for step, _ in made}
+    known = {
+        row.slot: dict(row._mapping) for row in rows_by_key(connection, STATISTICS_RECENT, slots)
+    }
+    changed = dict(known)
+    for step, pixelsteps in made:
+        slot = step % _SLOTS
+        row = changed.get(slot)
+        if row is None or row["step"] < step:
+            row = {"slot": slot, "step": step, "images": 0, "pixelsteps": 0}
+        elif row["step"] > step:
+            # Clocks of several machines never differ by a whole ring; an old image is no news.
+            continue
+        changed[slot] = row | {
+            "images": row["images"] + 1,
+            "pixelsteps": row["pixelsteps"] + pixelsteps,
+        }
+    new, old = changed.keys() - known.keys(), changed.keys() & known.keys()
+    insert_rows(connection, STATISTICS_RECENT, [changed[slot] for slot in sorted(new)])
+    update_rows(connection, STATISTICS_RECENT, [changed[slot] for slot in sorted(old)])
 
 
 def _hour_of(moment: datetime) -> datetime:
@@ -126,6 +189,19 @@ class StatisticsReader:
         """
         made = self.by_model(since)
         return Made("", sum(each.images for each in made), sum(each.pixelsteps for each in made))
+
+    def lately(self, since: datetime) -> Made:
+        """Return what was made with all models since a moment of the last hour.
+
+        The ten seconds in which that moment lies do not count.
+        """
+        table = STATISTICS_RECENT.c
+        wanted = select(func.sum(table.images), func.sum(table.pixelsteps)).where(
+            table.step > _step_of(since)
+        )
+        with self._database.reading() as connection:
+            images, pixelsteps = connection.execute(wanted).one()
+        return Made("", int(images or 0), int(pixelsteps or 0))
 
     def _made(self, wanted: Select[Any]) -> Sequence[Made]:
         with self._database.reading() as connection:

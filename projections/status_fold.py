@@ -18,6 +18,7 @@ from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
+from domain.generation_metadata import GenerationMetadata
 from domain.job import ImageState, Job
 from domain.matching import Requirements
 from domain.request import Request, RequestState
@@ -44,6 +45,8 @@ class Generation:
     """What the worker's owner earned for it."""
     position: int
     """Where its event stands in the log."""
+    metadata: tuple[GenerationMetadata, ...] = ()
+    """What its worker said about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,4 +258,5 @@ def _generation(event: Job.ImageGenerated, job: OpenJob, position: int) -> Gener
         generated_at=event.timestamp,
         kudos=event.kudos,
         position=position,
+        metadata=tuple(event.metadata),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from sqlalchemy import (
     Uuid,
 )
 
+from domain.generation_metadata import GenerationMetadata, MetadataType, MetadataValue
 from domain.job import ImageState
 from domain.request import RequestState
 from projections.columns import Name
@@ -74,9 +75,10 @@ REQUEST_GENERATION = Table(
     Column("generated_at", Instant, nullable=False),
     Column("kudos", Double, nullable=False),
     Column("position", BigInteger, nullable=False),
+    Column("metadata", Text, nullable=False),
     Index("request_generation_by_request", "request_id", "position"),
 )
-"""One delivered image."""
+"""One delivered image; ``metadata`` is JSON: of each word its type, value and reference."""
 
 REQUEST_OPEN_JOB = Table(
     "request_open_job",
@@ -149,6 +151,7 @@ def row_of_generation(request_id: UUID, generation: Generation) -> dict[str, Any
         "generated_at": generation.generated_at,
         "kudos": generation.kudos,
         "position": generation.position,
+        "metadata": _text_of_metadata(generation.metadata),
     }
 
 
@@ -167,6 +170,21 @@ def generation_from(row: Row[Any]) -> Generation:
         generated_at=row.generated_at,
         kudos=row.kudos,
         position=row.position,
+        metadata=_metadata_from(row.metadata) if row.metadata else (),
+    )
+
+
+def _text_of_metadata(metadata: Sequence[GenerationMetadata]) -> str:
+    if not metadata:
+        return ""
+    words = [[word.type.value, word.value.value, word.ref] for word in metadata]
+    return json.dumps(words, separators=(",", ":"))
+
+
+def _metadata_from(text: str) -> tuple[GenerationMetadata, ...]:
+    return tuple(
+        GenerationMetadata(MetadataType(kind), MetadataValue(value), ref)
+        for kind, value, ref in json.loads(text)
     )
 
 

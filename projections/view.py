@@ -1,8 +1,8 @@
 """What every view is: some tables, and how events change them.
 
-A view holds nothing that the log does not: it can be dropped and rebuilt from event one. ``queue``
-and ``directory`` change in the transaction that saves the events (inline); all others follow the
-log, with the position that they reached stored in the same transaction as the change.
+A view holds nothing that the log does not: it can be dropped and rebuilt from event one. A few (the
+inline ones, such as ``queue``) change in the transaction that saves the events; all others follow
+the log, with the position that they reached stored in the same transaction as the change.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self, runtime_checkable
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
-from sqlalchemy import Connection, Table
+from sqlalchemy import ColumnElement, Connection, FromClause, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,33 @@ class View(Protocol):
         Nothing but the records and the view's own tables may decide what is written: the same log
         gives the same rows, whoever replays it and in whatever portions.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Rows that are the same whoever made them from the log, and that may therefore be compared."""
+
+    name: str
+    rows: FromClause
+    key: Sequence[ColumnElement[Any]]
+    """The columns that tell one row from another."""
+
+    @classmethod
+    def table(cls, table: Table) -> Self:
+        """Compare a table as it is."""
+        return cls(table.name, table, list(table.primary_key.columns))
+
+
+@runtime_checkable
+class SettlingView(View, Protocol):
+    """A view that keeps one truth in several forms, of which time chooses one."""
+
+    @property
+    def compared(self) -> Sequence[Compared]:
+        """What follows from the log alone, whatever the form that its tables have just now."""
+
+    def settle(self, connection: Connection) -> None:
+        """Bring the tables into their shortest form, in a database where nobody else is."""
 
 
 class Log(Protocol):

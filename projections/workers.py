@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from domain.job import Job
 from domain.matching import Capabilities
-from domain.worker import Worker
+from domain.worker import Worker, WorkerKind
 from projections.averages import moved_average
 from projections.columns import Name
 from projections.encoding import Instant, capabilities_from_json, capabilities_to_json
@@ -48,6 +48,7 @@ WORKER_RECORD = Table(
     Column("capabilities", Text, nullable=False),
     Column("maintenance", Boolean, nullable=False),
     Column("paused", Boolean, nullable=False),
+    Column("deleted", Boolean, nullable=False),
     Column("registered_at", Instant, nullable=False),
     Column("jobs", Integer, nullable=False),
     Column("uncompleted_jobs", Integer, nullable=False),
@@ -55,12 +56,19 @@ WORKER_RECORD = Table(
     Column("pixelsteps", BigInteger, nullable=False),
     Column("kudos", Double, nullable=False),
     Column("speed", Double),
+    Column("seconds", Double, nullable=False),
     Column("last_job_at", Instant),
+    Column("in_cluster", Boolean, nullable=False),
+    Column("lost_lately", Integer, nullable=False),
+    Column("losing_since", Instant, index=True),
 )
 """One worker; ``speed`` is in megapixelsteps a second, NULL until it was measured."""
 
 SLOWEST_FAST_SPEED = 0.5
 """Megapixelsteps a second that a worker has to exceed not to count as slow: the v2 API's limit."""
+
+LOSSES_WITHIN = timedelta(hours=1)
+"""How long lost jobs are counted together."""
 
 _SPEED_SECONDS = 5.0
 """How old a measured speed that decides over slowness can be."""
@@ -81,6 +89,8 @@ class WorkerRecord:
     maintenance: bool
     paused: bool
     registered_at: datetime
+    deleted: bool = False
+    """Whether it was struck from the list; what it made still counts."""
     jobs: int = 0
     """Jobs that it completed."""
     uncompleted_jobs: int = 0
@@ -92,7 +102,14 @@ class WorkerRecord:
     """What its owner earned for these images."""
     speed: float | None = None
     """Megapixelsteps a second, a moving average over its jobs; None until it completed one."""
+    seconds: float = 0.0
+    """How long it had its jobs in hand, until each ended."""
     last_job_at: datetime | None = None
+    in_cluster: bool = False
+    """Whether it is a process of the installation itself."""
+    lost_lately: int = 0
+    """Jobs that it lost within an hour of :attr:`losing_since`, since it was last flagged."""
+    losing_since: datetime | None = None
 
     @property
     def megapixelsteps(self) -> float:
@@ -141,6 +158,7 @@ def _evolve(
             maintenance=False,
             paused=False,
             registered_at=event.timestamp,
+            in_cluster=event.kind is WorkerKind.IN_CLUSTER,
         )
     assert record is not None
     match event:
@@ -148,6 +166,12 @@ def _evolve(
             return replace(record, capabilities=event.capabilities)
         case Worker.MaintenanceChanged():
             return replace(record, maintenance=event.maintenance)
+        case Worker.FlaggedForMaintenance():
+            return replace(record, maintenance=True, lost_lately=0, losing_since=None)
+        case Worker.Renamed():
+            return replace(record, name=event.name)
+        case Worker.Deleted():
+            return replace(record, deleted=True)
         case Worker.PauseChanged():
             return replace(record, paused=event.paused)
     return record if job is None else _with_job_event(record, event, job)
@@ -156,6 +180,9 @@ def _evolve(
 def _with_job_event(
     record: WorkerRecord, event: Worker.Event | Job.Event, job: JobInHand
 ) -> WorkerRecord:
+    if isinstance(event, Job.Ended):
+        seconds = job.seconds_until(event.timestamp)
+        record = replace(record, seconds=record.seconds + seconds)
     match event:
         case Job.Batched():
             return replace(record, last_job_at=event.timestamp)
@@ -173,8 +200,21 @@ def _with_job_event(
                 record, jobs=record.jobs + 1, speed=moved_average(record.speed, measured)
             )
         case Job.Failed() | Job.LeaseExpired():
-            return replace(record, uncompleted_jobs=record.uncompleted_jobs + 1)
+            return _with_loss(record, event.timestamp)
     return record
+
+
+def _with_loss(record: WorkerRecord, lost_at: datetime) -> WorkerRecord:
+    """Count a lost job, within the hour that began with the first one: the AI Horde's rule."""
+    since, lately = record.losing_since, record.lost_lately
+    if since is None or lost_at - since > LOSSES_WITHIN:
+        since, lately = lost_at, 0
+    return replace(
+        record,
+        uncompleted_jobs=record.uncompleted_jobs + 1,
+        losing_since=since,
+        lost_lately=lately + 1,
+    )
 
 
 def _row_of(record: WorkerRecord) -> dict[str, Any]:
@@ -190,7 +230,11 @@ def _record_from(row: Row[Any]) -> WorkerRecord:
 
 
 _ONE = select(WORKER_RECORD).where(WORKER_RECORD.c.worker_id == bindparam("worker"))
-_ALL = select(WORKER_RECORD).order_by(WORKER_RECORD.c.registered_at, WORKER_RECORD.c.worker_id)
+_ALL = (
+    select(WORKER_RECORD)
+    .where(~WORKER_RECORD.c.deleted)
+    .order_by(WORKER_RECORD.c.registered_at, WORKER_RECORD.c.worker_id)
+)
 _SPEED = select(WORKER_RECORD.c.speed).where(WORKER_RECORD.c.worker_id == bindparam("worker"))
 
 
@@ -213,10 +257,31 @@ class WorkersReader:
             row = connection.execute(_ONE, {"worker": worker_id}).first()
         return None if row is None else _record_from(row)
 
+    def records(self, worker_ids: Iterable[UUID]) -> Mapping[UUID, WorkerRecord]:
+        """Return what is known of each of these workers; those of which nothing is are left out."""
+        with self._database.reading() as connection:
+            rows = rows_by_key(connection, WORKER_RECORD, worker_ids)
+        return {row.worker_id: _record_from(row) for row in rows}
+
     def all(self) -> Sequence[WorkerRecord]:
-        """Return all workers, the first registered first."""
+        """Return all workers that were not deleted, the first registered first."""
         with self._database.reading() as connection:
             return [_record_from(row) for row in connection.execute(_ALL)]
+
+    def losing(self, more_than: int, now: datetime) -> Mapping[UUID, int]:
+        """Return the remote workers that lost more jobs than this of late, and how many each.
+
+        Those that are in maintenance are left out.
+        """
+        found = select(WORKER_RECORD.c.worker_id, WORKER_RECORD.c.lost_lately).where(
+            WORKER_RECORD.c.losing_since >= now - LOSSES_WITHIN,
+            WORKER_RECORD.c.lost_lately > more_than,
+            ~WORKER_RECORD.c.in_cluster,
+            ~WORKER_RECORD.c.maintenance,
+            ~WORKER_RECORD.c.deleted,
+        )
+        with self._database.reading() as connection:
+            return {row.worker_id: row.lost_lately for row in connection.execute(found)}
 
     def speed_of(self, worker_id: UUID) -> float | None:
         """Return a worker's speed in megapixelsteps a second, up to five seconds old.

@@ -1,0 +1,71 @@
+"""The tables of the directory: accounts, the keys that they lend out, and workers."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, Text, Uuid
+
+from projections.encoding import Instant
+
+METADATA = MetaData()
+
+ROLE_COLUMNS = (
+    "trusted",
+    "patron",
+    "moderator",
+    "admin",
+    "service",
+    "customizer",
+    "special",
+    "education",
+    "vpn",
+    "flagged",
+)
+"""The fields of :class:`domain.roles.Roles`."""
+
+ACCOUNT = Table(
+    "account",
+    METADATA,
+    Column("account_id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, index=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("key_digest", String(64), nullable=False, unique=True),
+    *(Column(role, Boolean, nullable=False) for role in ROLE_COLUMNS),
+    Column("concurrency", Integer),
+    Column("worker_invited", Integer, nullable=False),
+    Column("public_workers", Boolean, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("contact", Text),
+    Column("comment", Text),
+)
+"""``contact`` and ``comment`` are sealed boxes as JSON."""
+
+SHARED_KEY = Table(
+    "shared_key",
+    METADATA,
+    Column("shared_key_id", Uuid, primary_key=True),
+    Column("owner_id", Uuid, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("key_digest", String(64), nullable=False, unique=True),
+    Column("kudos", BigInteger),
+    Column("ends_at", Instant),
+    Column("max_image_pixels", Integer),
+    Column("max_image_steps", Integer),
+)
+"""Keys that were not revoked; ``kudos`` is in hundredths, and null is without a limit."""
+
+WORKER = Table(
+    "worker",
+    METADATA,
+    Column("worker_id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("owner_id", Uuid, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("capabilities", Text, nullable=False),
+    Column("maintenance", Boolean, nullable=False),
+    Column("maintenance_message", Text, nullable=False),
+    Column("flagged", Boolean, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("info", Text, nullable=False),
+)
+"""Workers that were not deleted."""
