@@ -8,10 +8,18 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from pathlib import Path
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _INCOMING = "incoming"
+
+PLACES = 256
+"""Parts of the store, by the first two digits of a digest."""
+
+_USE_NOTED_SECONDS = 3600.0
+"""How exactly the last use of a blob is known: not each time that it is read is written down."""
+
 _ATTEMPTS = 5
 """Another process may sweep a new file in the instant before it is locked, hardly ever twice."""
 
@@ -40,13 +48,14 @@ class FolderBlobs:
     def put(self, data: bytes) -> str:
         """Store the bytes, durably, and return their digest: 64 lower-case hex digits.
 
+        Bytes that are there already count as used now.
+
         :raises OSError: when the disk is full or cannot be written.
         """
         digest = hashlib.sha256(data).hexdigest()
         path = self.path_of(digest)
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_size == len(data):
-                return digest
+        if _use(path, len(data)):
+            return digest
         for _ in range(_ATTEMPTS):
             _make_folder(path.parent)
             if self._write(path, data):
@@ -55,16 +64,20 @@ class FolderBlobs:
         raise OSError(f"blob {digest} could not be written: its folder keeps vanishing")
 
     def get(self, digest: str) -> bytes:
-        """Return the bytes, checked against their digest.
+        """Return the bytes, checked against their digest; they count as used now.
 
         :raises BlobMissing: when there is no such blob.
         :raises BlobDamaged: when its bytes have changed.
         :raises ValueError: when this is no digest.
         """
+        path = self.path_of(digest)
         try:
-            data = self.path_of(digest).read_bytes()
+            data = path.read_bytes()
         except FileNotFoundError:
             raise BlobMissing(f"no blob {digest}") from None
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _USE_NOTED_SECONDS:
+                os.utime(path)
         if hashlib.sha256(data).hexdigest() != digest:
             raise BlobDamaged(f"blob {digest} is damaged")
         return data
@@ -91,6 +104,27 @@ class FolderBlobs:
         :raises ValueError: when this is no digest.
         """
         self.path_of(digest).unlink(missing_ok=True)
+
+    def delete_unused(self, place: int, seconds: float) -> int:
+        """Delete what nobody has put or got for so long; return how many blobs that was.
+
+        Blobs are shared: the same bytes are one blob, however many requests name them. So age alone
+        decides, and a blob that is put again in this very moment stays.
+
+        :param place: which of the :data:`PLACES` parts of the store to look through: all of it may
+            be too much at a time.
+        :param seconds: at least as long as a request can live between two uses of its images.
+        """
+        before = time.time() - seconds
+        deleted = 0
+        try:
+            paths = list((self._root / f"{place:02x}").iterdir())
+        except FileNotFoundError:
+            return 0
+        for path in paths:
+            if _DIGEST.fullmatch(path.name):
+                deleted += _delete_if_older(path, before)
+        return deleted
 
     def _write(self, path: Path, data: bytes) -> bool:
         temporary = self._incoming / f"{path.name}.{secrets.token_hex(8)}"
@@ -123,6 +157,48 @@ class FolderBlobs:
                 continue
             finally:
                 os.close(descriptor)
+
+
+def _use(path: Path, size: int) -> bool:
+    """Note that a whole blob is used; false when there is none, or it is being deleted."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # Not while somebody decides whether to delete it; afterwards it may be gone.
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        found = os.fstat(descriptor)
+        if found.st_nlink == 0 or found.st_size != size:
+            return False
+        os.utime(descriptor)
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _delete_if_older(path: Path, before: float) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        if os.fstat(descriptor).st_mtime >= before:
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Looked at again: who held the lock may have used it, or deleted it and made another.
+        if os.fstat(descriptor).st_mtime >= before or not _is_at(descriptor, path):
+            return False
+        path.unlink(missing_ok=True)
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False
 
 
 def _make_folder(folder: Path) -> None:

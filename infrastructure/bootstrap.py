@@ -5,26 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.account import Roles
+from domain.allowances import Allowances
 from domain.ledger import Ledger
 from domain.lifetimes import Lifetimes
 from domain.ports import AccountEntry, Chance, Clock
+from domain.roles import Roles
+from infrastructure.address_digests import AddressDigests
 from infrastructure.api_keys import digest_of, new_api_key
 from infrastructure.blobs import FolderBlobs
+from infrastructure.civitai import Civitai
 from infrastructure.database import Database
 from infrastructure.event_log import EventLog, applied_inline
 from infrastructure.event_mapper import EventMapper
 from infrastructure.event_store import EventRecorder
+from infrastructure.forbidden_words import OperatorsWords
+from infrastructure.idempotency import KeyedDigests, RepeatedCommands
+from infrastructure.lora_versions import AsGiven, CachedLoraVersions
 from infrastructure.master_key import parse_master_key, read_or_make_master_key
+from infrastructure.messages import MessageTable
 from infrastructure.migrate import migrate_ledger, migrate_views
+from infrastructure.model_catalogue import ModelCatalogue
+from infrastructure.news import OperatorsNews
+from infrastructure.outbound import Outbound
 from infrastructure.personal_keys import PersonalKeys
 from infrastructure.settings import Settings
+from infrastructure.signing import AddressSigner
+from infrastructure.timeouts import AddressTimeouts
+from infrastructure.uploads import Uploads
 from infrastructure.world import SystemChance, SystemClock
+from projections.accounts import AccountsReader
 from projections.backlog import BacklogReader
 from projections.catalogue import follower_views
 from projections.directory import AccountDirectory
 from projections.follow import Follower
+from projections.kudos import Kudos
 from projections.models import ModelsReader
+from projections.modes import ModesReader, ModesView
 from projections.presence import Presence
 from projections.queue import Queue
 from projections.statistics import StatisticsReader
@@ -42,22 +58,38 @@ class Hoard:
 
     settings: Settings
     clock: Clock
+    chance: Chance
     ledger: Ledger
     log: EventLog
     ledger_database: Database
     view_database: Database
     queue: Queue
     directory: AccountDirectory
+    kudos: Kudos
     status: StatusReader
     backlog: BacklogReader
     workers: WorkersReader
+    accounts: AccountsReader
     presence: Presence
     models: ModelsReader
+    catalogue: ModelCatalogue
+    loras: AsGiven | CachedLoraVersions
+    modes: ModesReader
+    news: OperatorsNews
     statistics: StatisticsReader
     inline_views: tuple[View, ...]
     followers: tuple[Follower, ...]
     blobs: FolderBlobs
+    uploads: Uploads
     keys: PersonalKeys
+    decency: OperatorsWords
+    messages: MessageTable
+    timeouts: AddressTimeouts
+    address_digest: AddressDigests
+    repeats: RepeatedCommands
+    keyed_digest: KeyedDigests
+    signer: AddressSigner
+    outbound: Outbound
 
     @property
     def operator(self) -> AccountEntry:
@@ -72,6 +104,8 @@ class Hoard:
 
     def close(self) -> None:
         """Let go of the databases."""
+        self.loras.close()
+        self.outbound.close()
         self.ledger.close()
         self.ledger_database.close()
         self.view_database.close()
@@ -91,6 +125,7 @@ def assemble(
     :param migrate: whether to bring the databases' tables up to date first.
     """
     clock = clock or SystemClock()
+    chance = chance or SystemChance()
     if settings.ledger_database.startswith("sqlite:///"):
         settings.data.mkdir(parents=True, exist_ok=True)
     ledger_database = Database(settings.ledger_database)
@@ -103,41 +138,66 @@ def assemble(
     positions = EventRecorder(ledger_database)
     queue = Queue(ledger_database, positions.horizon)
     directory = AccountDirectory(ledger_database)
-    inline_views: tuple[View, ...] = (queue, directory)
+    kudos = Kudos(ledger_database)
+    inline_views: tuple[View, ...] = (queue, directory, kudos, ModesView())
     recorder = EventRecorder(ledger_database, applied_inline(inline_views, mapper))
     log = EventLog(recorder, mapper)
-    keys = PersonalKeys(ledger_database, _master_key(settings))
+    master_key = _master_key(settings)
+    keys = PersonalKeys(ledger_database, master_key)
+    address_digest = AddressDigests(master_key)
+    catalogue = ModelCatalogue.in_folder(settings.data)
+    repeats = RepeatedCommands(ledger_database)
     ledger = Ledger(
         recorder=recorder,
         mapper=mapper,
         transactions=ledger_database,
         queue=queue,
         directory=directory,
+        funds=kudos,
+        models=catalogue,
         sealer=keys,
         clock=clock,
-        chance=chance or SystemChance(),
+        chance=chance,
         lifetimes=_lifetimes(settings),
+        allowances=allowances_of(settings),
+        repeats=repeats,
     )
     presence = Presence(view_database, clock)
     return Hoard(
         settings=settings,
         clock=clock,
+        chance=chance,
         ledger=ledger,
         log=log,
         ledger_database=ledger_database,
         view_database=view_database,
         queue=queue,
         directory=directory,
+        kudos=kudos,
         status=StatusReader(view_database, log),
         backlog=BacklogReader(view_database),
         workers=WorkersReader(view_database),
+        accounts=AccountsReader(view_database),
         presence=presence,
         models=ModelsReader(view_database, presence),
+        catalogue=catalogue,
+        loras=_lora_versions(settings, view_database, clock),
+        modes=ModesReader(ledger_database),
+        news=OperatorsNews(settings.data),
         statistics=StatisticsReader(view_database),
         inline_views=inline_views,
         followers=tuple(Follower(view, log, view_database) for view in follower_views()),
         blobs=FolderBlobs(settings.blob_folder),
+        uploads=Uploads(ledger_database),
         keys=keys,
+        decency=OperatorsWords(settings.data),
+        messages=MessageTable(ledger_database, clock),
+        timeouts=AddressTimeouts(ledger_database, address_digest, clock),
+        address_digest=address_digest,
+        repeats=repeats,
+        keyed_digest=KeyedDigests(master_key),
+        signer=AddressSigner(master_key, clock),
+        outbound=Outbound(permitted=settings.permitted_networks),
     )
 
 
@@ -153,6 +213,29 @@ def _master_key(settings: Settings) -> bytes:
     if settings.master_key is not None:
         return parse_master_key(settings.master_key.get_secret_value())
     return read_or_make_master_key(settings.master_key_file)
+
+
+def _lora_versions(
+    settings: Settings, view_database: Database, clock: Clock
+) -> AsGiven | CachedLoraVersions:
+    if settings.civitai_url is None:
+        return AsGiven()
+    return CachedLoraVersions(
+        view_database,
+        Civitai(settings.civitai_url, timeout=settings.civitai_timeout_seconds),
+        clock,
+        fresh=timedelta(seconds=settings.civitai_fresh_seconds),
+        wait=settings.civitai_wait_seconds,
+    )
+
+
+def allowances_of(settings: Settings) -> Allowances:
+    """Return what the settings allow accounts."""
+    return Allowances(
+        concurrency=settings.concurrency,
+        trust_kudos=settings.trust_kudos,
+        trust_age=timedelta(days=settings.trust_age_days),
+    )
 
 
 def _lifetimes(settings: Settings) -> Lifetimes:

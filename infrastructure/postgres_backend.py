@@ -32,7 +32,9 @@ class PostgresBackend:
     """
 
     def __init__(self, url: URL, *, pool_size: int, durable: bool) -> None:
-        self._writers = self._new_engine(url, pool_size)
+        # Whatever the server's default is: who has waited for a payer's lock must then see what its
+        # holder committed, and not what was there when the transaction began.
+        self._writers = self._new_engine(url, pool_size, isolation_level="READ COMMITTED")
         # A single statement needs no BEGIN and no ROLLBACK: two round trips less for every read.
         self._readers = self._new_engine(url, pool_size, isolation_level="AUTOCOMMIT")
         event.listen(self._writers, "connect", _prepare_writer)

@@ -7,8 +7,10 @@ resolved by the property named in its description.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -17,7 +19,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import workers
+from domain.models import UnknownModels
 from infrastructure.master_key import parse_master_key
+from infrastructure.public_addresses import Network
 
 ENVIRONMENT_PREFIX = "HOARD_"
 
@@ -96,11 +100,27 @@ class Settings(BaseSettings):
     request_lifetime_seconds: float = Field(default=1200, gt=0, allow_inf_nan=False)
     """Seconds after which a request that nobody finished expires."""
 
+    concurrency: int = Field(default=30, ge=0, le=500)
+    """Images of one account that may wait at a time, 0 to 500; trusted ones have three times it.
+
+    An account may have a limit of its own; anonymous has none.
+    """
+
+    trust_kudos: float = Field(default=10_000, ge=0)
+    """Kudos that an account's workers earn until it is trusted; ``inf``: never by itself."""
+
+    trust_age_days: float = Field(default=7, ge=0, le=3650, allow_inf_nan=False)
+    """Days since an account was opened before work makes it trusted, up to ten years."""
+
     sweep_seconds: float = Field(default=5, gt=0, allow_inf_nan=False)
     """Seconds between two sweeps for ended leases, expired requests and unheard bells."""
 
     follow_seconds: float = Field(default=0.05, gt=0, allow_inf_nan=False)
     """Seconds that a follower of the log waits before it looks again."""
+
+    registrations_per_hour: int = Field(default=5, ge=0, le=1000)
+    """Accounts that may be opened from one network address within an hour; 0: by ``hoard accounts
+    create`` alone."""
 
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=64 * 1024)
     """Largest request body in bytes, at least 64 KiB.
@@ -108,6 +128,54 @@ class Settings(BaseSettings):
     The largest legitimate one is a submit with a base64 image in it: 16 MiB hold 12 MiB of WebP,
     more than 3072x3072 pixels take at any lossy quality.
     """
+
+    permit_networks: str = ""
+    """Networks of the operator's own that clients' addresses may lead into: ``10.1.0.0/16``, …
+
+    Separated by spaces or commas; plain HTTP is permitted there too. Empty: the public internet
+    alone, and HTTPS. See :attr:`permitted_networks`.
+    """
+
+    image_days: float = Field(default=30, ge=1)
+    """Days after which an image that nobody looked at is deleted, 1 or more; ``inf``: never."""
+
+    image_address_seconds: float = Field(default=1800, ge=60, allow_inf_nan=False)
+    """Seconds for which the address of an image counts, at least 60."""
+
+    unsafe_networks: str = ""
+    """Networks of open proxies and the like, separated by spaces or commas: ``203.0.113.0/24``, …
+
+    Workers may refuse what is asked from there. See :attr:`networks_called_unsafe`.
+    """
+
+    workers_per_address: int = Field(default=10, ge=0)
+    """Workers at one network address beyond which untrusted accounts may add none; 0: any number.
+    """
+
+    worker_losses_per_hour: int = Field(default=20, ge=0)
+    """Jobs that a remote worker may lose within an hour before it is put into maintenance; 0: any
+    number."""
+
+    unknown_models: UnknownModels = UnknownModels.ALLOW
+    """What becomes of models that the catalogue lacks: ``allow`` or ``refuse`` (AI Horde)."""
+
+    kudos_upfront: bool = True
+    """Whether heavy requests need their kudos beforehand (AI Horde's rule)."""
+
+    civitai_url: str | None = None
+    """Where versions of LoRAs are found out, such as ``https://civitai.com/api/v1``.
+
+    Left out, nobody is asked: a LoRA reaches the worker as it was named.
+    """
+
+    civitai_timeout_seconds: float = Field(default=5, gt=0, le=60, allow_inf_nan=False)
+    """Seconds within which CivitAI has to answer, up to 60."""
+
+    civitai_wait_seconds: float = Field(default=1, ge=0, le=2, allow_inf_nan=False)
+    """Seconds that a request waits for a LoRA that nobody asked for before, 0 to 2."""
+
+    civitai_fresh_seconds: float = Field(default=3600, ge=60, allow_inf_nan=False)
+    """Seconds for which the latest version is taken to be the latest, at least 60."""
 
     master_key: SecretStr | None = None
     """Key that wraps the keys of personal fields: 32 bytes as hex or base64.
@@ -144,7 +212,7 @@ class Settings(BaseSettings):
     def _names_a_broker(cls, url: str | None) -> str | None:
         return _with_scheme_of(url, _BROKER_SCHEMES)
 
-    @field_validator("public_url")
+    @field_validator("public_url", "civitai_url")
     @classmethod
     def _is_a_web_address(cls, url: str | None) -> str | None:
         if url is None:
@@ -155,6 +223,12 @@ class Settings(BaseSettings):
         if parts.query or parts.fragment or parts.username:
             raise ValueError("may hold scheme, host, port and path only")
         return url.rstrip("/")
+
+    @field_validator("permit_networks", "unsafe_networks")
+    @classmethod
+    def _names_networks(cls, text: str) -> str:
+        _networks(text)
+        return text
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -172,6 +246,13 @@ class Settings(BaseSettings):
     def _views_outlive_no_ledger(self) -> Self:
         if self.ledger_database in _IN_MEMORY and self.views_database not in _IN_MEMORY:
             raise ValueError("a ledger in memory needs views in memory: leave views_url out")
+        return self
+
+    @model_validator(mode="after")
+    def _images_outlive_requests(self) -> Self:
+        # A source image is used whenever a worker gets a part of its request, or not for so long.
+        if self.image_days * 86_400 < 4 * self.request_lifetime_seconds:
+            raise ValueError("image_days must be four times request_lifetime_seconds at least")
         return self
 
     @property
@@ -228,6 +309,16 @@ class Settings(BaseSettings):
         """The pipeline that the worker serves: ``worker_model_folder``, else the shipped one."""
         shipped = Path(workers.__file__).parent / "pipelines" / "scenes"
         return self.worker_model_folder or shipped
+
+    @property
+    def permitted_networks(self) -> tuple[Network, ...]:
+        """The networks that ``permit_networks`` names."""
+        return _networks(self.permit_networks)
+
+    @property
+    def networks_called_unsafe(self) -> tuple[Network, ...]:
+        """The networks that ``unsafe_networks`` names."""
+        return _networks(self.unsafe_networks)
 
     @property
     def master_key_file(self) -> Path:
@@ -288,9 +379,15 @@ def _with_scheme_of(url: str | None, schemes: frozenset[str]) -> str | None:
     return url
 
 
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(part) for part in text.replace(",", " ").split())
+
+
 def _as_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, tuple):
+        return json.dumps(value)
     return str(value)

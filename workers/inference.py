@@ -16,6 +16,7 @@ from domain.commands import NoJob, PopJob, PoppedJob
 from domain.matching import Capabilities
 from domain.ports import Clock
 from domain.return_codes import Refused
+from domain.worker import WorkerKind
 from workers.celery_app import LONGEST_TURN_SECONDS
 from workers.delivery import Blobs, Results, deliver
 from workers.engines.protocol import Batch, Engine, EngineFailed, Progress
@@ -85,7 +86,7 @@ class InClusterWorker:
     """Name, version and contact of its software, ``name:version:url``."""
 
     def capabilities(self, engine: Engine) -> Capabilities:
-        """Return what it declares with this engine."""
+        """Return what it declares with this engine: text to image, from wherever it is asked."""
         return Capabilities(
             models=tuple(sorted(engine.models)),
             amount=self.amount,
@@ -94,6 +95,7 @@ class InClusterWorker:
             threads=1,
             extra_slow=False,
             bridge_agent=self.agent,
+            unsafe_ip=True,
         )
 
 
@@ -150,6 +152,7 @@ def _ask(
         owner_trusted=True,
         worker_name=worker.name,
         capabilities=capabilities,
+        kind=WorkerKind.IN_CLUSTER,
         slow=place.is_slow(worker.name),
     )
     try:

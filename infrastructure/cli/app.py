@@ -12,7 +12,17 @@ from typing import Annotated
 
 import typer
 
-from infrastructure.cli import accounts, demo, events, generate, projections, up
+from infrastructure.cli import (
+    accounts,
+    demo,
+    events,
+    generate,
+    models,
+    modes,
+    projections,
+    return_codes,
+    up,
+)
 from infrastructure.cli.output import Output
 from infrastructure.cli.trouble import trouble_from
 
@@ -29,8 +39,11 @@ app.command("demo")(demo.demo)
 app.command("up")(up.up)
 app.command("generate")(generate.generate)
 app.command("events")(events.events)
+app.command("modes")(modes.modes)
 app.add_typer(projections.app, name="projections")
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(models.app, name="models")
+app.add_typer(return_codes.app, name="return-codes")
 
 
 def _show_version(wanted: bool) -> None:

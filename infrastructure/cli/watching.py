@@ -174,8 +174,8 @@ def counts_of(checked: Checked) -> str:
     ]
     if checked.restarted:
         parts.append(f"{checked.restarted} lost and begun again")
-    if checked.waiting and checked.queue_position:
-        parts.append(f"{checked.queue_position} before us")
+    if checked.waiting and checked.queue_position > 1:
+        parts.append(f"{checked.queue_position - 1} before us")
     if not checked.is_possible and checked.waiting:
         parts.append("no worker that may make them is here yet")
     return " · ".join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from datetime import timedelta
 from importlib import metadata
 
 import uvicorn
@@ -12,10 +13,12 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.services import Services
-from infrastructure.api_keys import ANONYMOUS_KEY, digest_of
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
+from infrastructure.bootstrap import Hoard, allowances_of, assemble
 from infrastructure.running.programs import LISTEN_VARIABLE
 from infrastructure.running.supervised import start_process, tell_supervisor
+from infrastructure.unsafe_networks import UnsafeNetworks
+from projections.made_lately import MadeLately
 
 _SECONDS_TO_FINISH = 5
 _SWITCH_SECONDS = 0.0005
@@ -30,11 +33,38 @@ def services_of(hoard: Hoard) -> Services:
         status=hoard.status,
         backlog=hoard.backlog,
         workers=hoard.workers,
+        accounts=hoard.accounts,
+        funds=hoard.kudos,
+        decency=hoard.decency,
+        allowances=allowances_of(settings),
+        messages=hoard.messages,
+        timeouts=hoard.timeouts,
+        sealer=hoard.keys,
+        clock=hoard.clock,
+        chance=hoard.chance,
+        address_digest=hoard.address_digest,
+        new_key=new_api_key,
+        registrations_per_hour=settings.registrations_per_hour,
         presence=hoard.presence,
+        models=hoard.models,
+        made=MadeLately(hoard.statistics, hoard.clock),
+        modes=hoard.modes,
+        catalogue=hoard.catalogue,
+        loras=hoard.loras,
+        news=hoard.news,
+        unknown_models=settings.unknown_models,
+        kudos_upfront=settings.kudos_upfront,
         blobs=hoard.blobs,
+        uploads=hoard.uploads,
+        unsafe_networks=UnsafeNetworks(settings.networks_called_unsafe),
+        workers_per_address=settings.workers_per_address,
+        signer=hoard.signer,
+        keyed_digest=hoard.keyed_digest,
+        fetcher=hoard.outbound,
         digest_of=digest_of,
         anonymous_key=ANONYMOUS_KEY,
         public_url=settings.public_url,
+        image_address_lifetime=timedelta(seconds=settings.image_address_seconds),
         max_body_bytes=settings.max_body_bytes,
         version=_version(),
     )

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import structlog
 
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.blobs import PLACES
+from infrastructure.bootstrap import Hoard, allowances_of, assemble
 from infrastructure.running.supervised import start_process, stop_on_signal, tell_supervisor
 from projections.follow import follow
 from projections.view import Recorded
 from workers.celery_app import make_app
+from workers.losses import flag_losing_workers
 from workers.reactions import Bell, BrokerSender, makes_work
 from workers.sweep import sweep
 from workers.tracing import where
+from workers.upkeep import fold_balances, give_trust
 
 _log = structlog.get_logger(__name__)
+
+_TRUST_EVERY_SECONDS = 60
 
 
 def main() -> None:
@@ -47,13 +53,30 @@ def follow_until(stop: threading.Event, hoard: Hoard, bell: Bell) -> None:
 
 def sweep_until(stop: threading.Event, hoard: Hoard, bell: Bell) -> None:
     """Sweep at once and then every so many seconds, whatever happens to a round."""
+    trust_after = 0.0
+    place = 0
     while not stop.is_set():
         try:
-            swept = sweep(hoard.queue, hoard.ledger, bell.ring, hoard.clock.now())
+            now = hoard.clock.now()
+            swept = sweep(hoard.queue, hoard.ledger, bell.ring, now)
+            hoard.repeats.forget_those_over(now)
+            hoard.uploads.forget_those_over()
+            most_lost = hoard.settings.worker_losses_per_hour
+            flag_losing_workers(hoard.workers, hoard.ledger, most_lost, now)
             if swept.leases or swept.requests or swept.failed:
                 _log.info(
                     "swept", leases=swept.leases, requests=swept.requests, failed=swept.failed
                 )
+            fold_balances(hoard.kudos)
+            if time.monotonic() >= trust_after:
+                trust_after = time.monotonic() + _TRUST_EVERY_SECONDS
+                allowances = allowances_of(hoard.settings)
+                if new := give_trust(hoard.kudos, hoard.ledger, allowances, hoard.clock.now()):
+                    _log.info("trusted for good work", accounts=new)
+            # A part of the store each time: all of it may be millions of files.
+            place = (place + 1) % PLACES
+            if old := hoard.blobs.delete_unused(place, hoard.settings.image_days * 86_400):
+                _log.info("images deleted", images=old)
         except Exception as error:
             _log.error("sweep failed", error=type(error).__name__, where=where(error))
         stop.wait(hoard.settings.sweep_seconds)
