@@ -13,13 +13,63 @@ from starlette.middleware.cors import CORSMiddleware
 from api.body_limit import BodyLimit
 from api.context import Context
 from api.errors import install_error_answers
+from api.native import accounts as native_accounts
+from api.native.schemas import RegisterInput
 from api.openapi import describe
+from api.pages import registration
+from api.pages import return_codes as return_codes_page
 from api.services import Services
-from api.v2 import generate, horde, images, work
+from api.v2 import (
+    generate,
+    horde,
+    images,
+    kudos,
+    left_out,
+    messages,
+    models,
+    operations,
+    return_codes,
+    shared_keys,
+    statistics,
+    uploads,
+    users,
+    work,
+    workers,
+)
+from api.v2.schemas.accounts import ModifyUserInput
 from api.v2.schemas.asking import GenerationInputStable
+from api.v2.schemas.horde import ModifyHordeModes
+from api.v2.schemas.kudos import KudosAwardInput, KudosTransferInput
+from api.v2.schemas.shared_keys import SharedKeyInput
+from api.v2.schemas.workers import (
+    AddTimeoutIPInput,
+    AddWorkerTimeout,
+    DeleteTimeoutIPInput,
+    MessageInput,
+    ModifyWorkerInput,
+)
 from api.v2.schemas.working import PopInputStable, SubmitInputStable
 
 BASE_PATH = "/api/v2"
+NATIVE_PATH = "/api/native"
+
+_BODIES = (
+    GenerationInputStable,
+    PopInputStable,
+    SubmitInputStable,
+    ModifyHordeModes,
+    ModifyUserInput,
+    ModifyWorkerInput,
+    MessageInput,
+    KudosTransferInput,
+    KudosAwardInput,
+    SharedKeyInput,
+    AddTimeoutIPInput,
+    DeleteTimeoutIPInput,
+    AddWorkerTimeout,
+    RegisterInput,
+)
+"""Bodies that routes read by themselves."""
 
 
 def create_app(services: Services) -> FastAPI:
@@ -53,8 +103,28 @@ def create_app(services: Services) -> FastAPI:
         ],
     )
     app.state.hoard = Context.of(services)
-    install_error_answers(app)
-    for part in (generate, images, work, horde):
+    install_error_answers(app, public_url=services.public_url or "")
+    for part in (
+        generate,
+        images,
+        work,
+        uploads,
+        users,
+        # Before the workers by id: their paths look alike.
+        messages,
+        workers,
+        kudos,
+        shared_keys,
+        operations,
+        horde,
+        models,
+        statistics,
+        return_codes,
+        left_out,
+    ):
         app.include_router(part.router, prefix=BASE_PATH)
-    describe(app, (GenerationInputStable, PopInputStable, SubmitInputStable))
+    app.include_router(native_accounts.router, prefix=NATIVE_PATH)
+    for shown in (return_codes_page, registration):
+        app.include_router(shown.router)
+    describe(app, _BODIES)
     return app

@@ -10,8 +10,15 @@ from starlette.requests import Request
 
 from api.authentication import Accounts
 from api.crowd import Crowd
+from api.registering import Registrations
 from api.services import Services
 from domain.ports import AccountEntry
+from domain.return_codes import Refused
+
+
+def address_of(request: Request) -> str:
+    """Return the network address that a request comes from; empty where there is none."""
+    return request.client.host if request.client else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,7 @@ class Context:
 
     services: Services
     accounts: Accounts
+    registrations: Registrations
     crowd: Crowd
 
     @classmethod
@@ -32,15 +40,33 @@ class Context:
                 digest_of=services.digest_of,
                 anonymous_key=services.anonymous_key,
             ),
+            registrations=Registrations(services),
             crowd=Crowd(services.presence, services.workers, services.directory),
         )
 
     def account(self, key: str | None) -> AccountEntry:
-        """Return who is asking.
+        """Return who is asking. Shared keys are no account's own: they only ask for images.
 
-        :raises Refused: ``InvalidAPIKey``.
+        :raises Refused: ``InvalidAPIKey`` or ``DeletedUser``.
+        """
+        account = self.accounts.by_key(key)
+        if account.shared_key_id is not None:
+            raise Refused("InvalidAPIKey", "A shared key only asks for images.")
+        return account
+
+    def payer(self, key: str | None) -> AccountEntry:
+        """Return who is asking for images, be it under a shared key.
+
+        :raises Refused: ``InvalidAPIKey`` or ``DeletedUser``.
         """
         return self.accounts.by_key(key)
+
+    def require_allowed(self, request: Request) -> None:
+        """Let clients pass whose network address is not shut out; costs no query.
+
+        :raises Refused: ``TimeoutIP``.
+        """
+        self.services.timeouts.require_allowed(address_of(request))
 
 
 async def _context(request: Request) -> Context:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from collections.abc import Sequence
 from uuid import UUID
 
 from domain.matching import Candidate, Requirements, why_not
-from domain.ports import Directory
+from domain.names import NUMBER_SIGN
+from projections.directory import AccountDirectory
 from projections.presence import Presence, PresentWorker
 from projections.workers import WorkersReader
 
@@ -15,6 +18,10 @@ UNMEASURED_SPEED = 1.0
 """Megapixelsteps a second that a worker is taken to make until it was measured."""
 
 _MOST_NAMES = 10_000
+_NAME_SECONDS = 60.0
+"""How long a worker is taken to bear the name that it bore: few are renamed or struck."""
+
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class _Gathering:
@@ -39,12 +46,15 @@ class _Gathering:
 class Crowd:
     """Answers from one look at the workers a second, however many ask."""
 
-    def __init__(self, presence: Presence, workers: WorkersReader, directory: Directory) -> None:
+    def __init__(
+        self, presence: Presence, workers: WorkersReader, directory: AccountDirectory
+    ) -> None:
         """Look at who is present, at what is known of them, and at their owners."""
         self._presence = presence
         self._workers = workers
         self._directory = directory
-        self._ids: dict[str, UUID] = {}
+        self._ids: dict[str, tuple[float, UUID | None]] = {}
+        self._accounts: dict[str, UUID] = {}
         self._gathering = _Gathering((), (), 0.0)
         self._counting = threading.Lock()
 
@@ -58,19 +68,51 @@ class Crowd:
 
     def is_slow(self, worker_name: str) -> bool:
         """Whether the worker of this name was measured as slow; a new one was not measured yet."""
-        worker_id = self._id_of(worker_name)
+        worker_id = self.id_of(worker_name)
         return worker_id is not None and self._workers.is_slow(worker_id)
 
-    def _id_of(self, worker_name: str) -> UUID | None:
-        """Return a worker's id; once known it stays, since a name never passes to another."""
-        if worker_name not in self._ids:
-            entry = self._directory.worker_by_name(worker_name)
+    def account_of(self, handle: str) -> UUID | None:
+        """Return the account that goes by ``name#number``; the number decides, names may change.
+
+        Once known it stays: a number never passes to another account.
+        """
+        _, _, number = handle.rpartition(NUMBER_SIGN)
+        if not _NUMBER.fullmatch(number) or not handle.removesuffix(f"{NUMBER_SIGN}{number}"):
+            return None
+        if number not in self._accounts:
+            entry = self._directory.account_by_number(int(number))
             if entry is None:
                 return None
-            if len(self._ids) >= _MOST_NAMES:
-                self._ids.clear()
-            self._ids[worker_name] = entry.worker_id
-        return self._ids[worker_name]
+            if len(self._accounts) >= _MOST_NAMES:
+                self._accounts.clear()
+            self._accounts[number] = entry.account_id
+        return self._accounts[number]
+
+    def is_full_at(self, address: str, most: int, worker_name: str) -> bool:
+        """Whether so many workers are here from one address that another one is too many.
+
+        A worker that is known already is never too many.
+
+        :param address: the digest of the address.
+        :param most: workers at one address; 0 for any number.
+        """
+        if not most or self.id_of(worker_name) is not None:
+            return False
+        return self._presence.count_at(address) >= most
+
+    def id_of(self, worker_name: str) -> UUID | None:
+        """Return the id of the worker that has this name, or had it within the last minute."""
+        now = time.monotonic()
+        until, known = self._ids.get(worker_name, (now, None))
+        if now < until:
+            return known
+        entry = self._directory.worker_by_name(worker_name)
+        if entry is None:
+            return None
+        if len(self._ids) >= _MOST_NAMES:
+            self._ids.clear()
+        self._ids[worker_name] = (now + _NAME_SECONDS, entry.worker_id)
+        return entry.worker_id
 
     def _now(self) -> _Gathering:
         # Presence repeats the very same list for as long as it is fresh.

@@ -4,34 +4,97 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from io import BytesIO
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from domain.return_codes import Refused
 
 _FORMATS = ("WEBP", "PNG", "JPEG")
 _MOST_PIXELS = 8192 * 8192
 _LARGE_PIXELS = 4_000_000
+_LONGEST_SIDE = 16_383
+"""Of a WebP."""
+
+_QUALITY = 95
+"""What nobody sees the loss of; lossless files are many times as large."""
 
 # A few bytes can say that they are 67 million pixels. One such image takes a quarter of a gigabyte
 # while it is decoded; as many of them as there are threads would take the machine down.
 _one_large_image = threading.Lock()
 
 
-def image_from_base64(text: str) -> bytes:
+class ImageUnreadable(Exception):
+    """These bytes are no image that is taken; the message says why."""
+
+
+class TooManyPixels(ImageUnreadable):
+    """The image is larger than what is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanImage:
+    """An image and nothing else: no place, no camera, no name in it."""
+
+    data: bytes
+    """A WebP."""
+    is_transparent: bool
+    """Whether any of its pixels is."""
+
+
+def image_from_base64(text: str, *, most_pixels: int = _MOST_PIXELS) -> bytes:
     """Return the bytes of an image that a worker sent, decoded once to see that they are whole.
 
-    WebP, PNG or JPEG, one frame, at most 8192x8192 pixels. The bytes are returned as they came.
+    WebP, PNG or JPEG, one frame. The bytes are returned as they came.
 
+    :param most_pixels: how large it may be, up to 8192x8192.
     :raises Refused: ``ImageValidationFailed``.
     """
     try:
         data = base64.b64decode(text, validate=True)
     except ValueError:
         raise Refused("ImageValidationFailed", "The generation is not valid base64.") from None
-    _require_readable(data)
+    require_image(data, most_pixels=most_pixels)
     return data
+
+
+def require_image(data: bytes, *, most_pixels: int = _MOST_PIXELS) -> None:
+    """Check that bytes which a worker sent are an image, as :func:`image_from_base64` does.
+
+    :raises Refused: ``ImageValidationFailed``.
+    """
+    try:
+        with _decoded(data, most_pixels):
+            return
+    except ImageUnreadable as unreadable:
+        reason = f"The generation {unreadable}." if str(unreadable) else None
+        raise Refused("ImageValidationFailed", reason) from None
+
+
+def cleaned(data: bytes, *, most_pixels: int, lossless: bool = False) -> CleanImage:
+    """Return an image as a WebP without anything that is not to be seen in it.
+
+    WebP, PNG or JPEG, one frame. It is turned as its metadata says before they go; 16 bits a
+    channel become 8. The colours of transparent pixels stay.
+
+    :raises TooManyPixels: when it is above ``most_pixels``, or a side above 16,383 pixels.
+    :raises ImageUnreadable: when it is no such image.
+    """
+    with _decoded(data, most_pixels) as decoded:
+        if max(decoded.size) > _LONGEST_SIDE:
+            raise TooManyPixels("has a side that is too long")
+        image = _in_eight_bits(ImageOps.exif_transpose(decoded))
+        transparent = image.mode == "RGBA" and image.getchannel("A").getextrema() != (255, 255)
+        if not transparent:
+            image = image.convert("RGB")
+        file = BytesIO()
+        # Only what is named here is written: no EXIF, no XMP, no colour profile.
+        bare = Image.frombytes(image.mode, image.size, image.tobytes())
+        bare.save(file, "WEBP", quality=_QUALITY, lossless=lossless, exact=True, method=2)
+    return CleanImage(file.getvalue(), transparent)
 
 
 def media_type_of(data: bytes) -> str:
@@ -45,22 +108,32 @@ def media_type_of(data: bytes) -> str:
     return "application/octet-stream"
 
 
-def _require_readable(data: bytes) -> None:
+@contextmanager
+def _decoded(data: bytes, most_pixels: int) -> Iterator[Image.Image]:
+    """Lend an image, decoded to its end; of large ones, one at a time.
+
+    :raises ImageUnreadable: saying why, or saying nothing, also of what is done with it.
+    """
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as image:
             pixels = image.width * image.height
-            if pixels > _MOST_PIXELS:
-                raise Refused("ImageValidationFailed", "The generation has too many pixels.")
+            if pixels > most_pixels:
+                raise TooManyPixels("has too many pixels")
             if getattr(image, "n_frames", 1) != 1:
-                raise Refused("ImageValidationFailed", "The generation has more than one frame.")
-            if pixels > _LARGE_PIXELS:
-                with _one_large_image:
-                    image.load()
-            else:
+                raise ImageUnreadable("has more than one frame")
+            with _one_large_image if pixels > _LARGE_PIXELS else nullcontext():
                 image.load()
-    except Refused:
+                yield image
+    except ImageUnreadable:
         raise
     except Exception:
         # Hostile bytes make the decoders raise nearly anything: OSError, SyntaxError, struct.error,
         # zlib.error, bomb warnings and errors. Whatever it is, this is no image.
-        raise Refused("ImageValidationFailed") from None
+        raise ImageUnreadable from None
+
+
+def _in_eight_bits(image: Image.Image) -> Image.Image:
+    """Return it as RGB, or as RGBA where it may be transparent."""
+    if image.mode.startswith("I"):
+        image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")

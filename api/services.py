@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
+from uuid import UUID
 
+from domain.allowances import Allowances
+from domain.decency import Decency
+from domain.fetching import Fetcher
 from domain.ledger import Ledger
+from domain.loras import LoraVersions
+from domain.models import Models, UnknownModels
+from domain.news import News
+from domain.personal import Sealer
+from domain.ports import Chance, Clock, Funds
+from domain.timeouts import Timeouts
+from domain.worker_messages import WorkerMessages
+from projections.accounts import AccountsReader
 from projections.backlog import BacklogReader
 from projections.directory import AccountDirectory
+from projections.made_lately import MadeLately
+from projections.models import ModelsReader
+from projections.modes import ModesReader
 from projections.presence import Presence
 from projections.status import StatusReader
 from projections.workers import WorkersReader
@@ -27,6 +43,50 @@ class Blobs(Protocol):
         """
 
 
+class KeyedDigest(Protocol):
+    """The port to digests that tell nothing to whoever lacks this installation's master key."""
+
+    def __call__(self, *parts: bytes) -> str:
+        """Return the digest of several byte strings in their order, as 64 hex digits."""
+
+
+class Signer(Protocol):
+    """The port to whoever signs addresses that count for a while."""
+
+    def sign(
+        self,
+        purpose: str,
+        subject: str,
+        lifetime: timedelta,
+        *,
+        repeated: timedelta = timedelta(0),
+    ) -> str:
+        """Return the query that makes an address count: ``expires=…&signature=…``.
+
+        :param purpose: what may be done, such as ``upload``; it holds for no other purpose.
+        :param subject: what it may be done to, such as an image's id.
+        :param lifetime: how long it counts, at least.
+        :param repeated: how long the very same query is handed out; it may count for longer by
+            so much.
+        """
+
+    def verify(self, purpose: str, subject: str, *, expires: str, signature: str) -> None:
+        """Check what an address brought.
+
+        :raises Refused: ``Forbidden``, when it is wrong, made for something else, or has expired.
+        """
+
+
+class Uploads(Protocol):
+    """The port to what workers uploaded and did not submit yet."""
+
+    def digest_of(self, image_id: UUID) -> str | None:
+        """Return the SHA-256 of the blob that was uploaded as this image, if one was."""
+
+    def keep(self, image_id: UUID, digest: str) -> bool:
+        """Note an upload; false when another blob was uploaded as this image before."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The parts that :func:`api.app.create_app` builds on."""
@@ -36,14 +96,51 @@ class Services:
     status: StatusReader
     backlog: BacklogReader
     workers: WorkersReader
+    accounts: AccountsReader
+    funds: Funds
     presence: Presence
+    models: ModelsReader
+    made: MadeLately
+    modes: ModesReader
+    catalogue: Models
+    """What is known of models, whoever serves them."""
+    loras: LoraVersions
+    news: News
     blobs: Blobs
+    uploads: Uploads
+    signer: Signer
+    keyed_digest: KeyedDigest
+    fetcher: Fetcher
+    """Fetches what lies at the addresses that strangers give."""
+    decency: Decency
+    allowances: Allowances
+    messages: WorkerMessages
+    timeouts: Timeouts
+    sealer: Sealer
+    clock: Clock
+    chance: Chance
+    address_digest: Callable[[str], str]
+    """Turns a network address into what it is known again by, and cannot be read from."""
+    new_key: Callable[[], str]
+    """Makes an API key that nobody can guess."""
     digest_of: Callable[[str], str]
     """Turns an API key into the digest that the directory knows."""
     anonymous_key: str
     """The key with which anybody may ask for images."""
+    unknown_models: UnknownModels = UnknownModels.ALLOW
+    """What becomes of models that the catalogue lacks."""
+    kudos_upfront: bool = True
+    """Whether heavy requests need their kudos beforehand."""
+    unsafe_networks: Container[str] = ()
+    """Addresses from which not every worker takes requests."""
+    workers_per_address: int = 0
+    """Workers at one address beyond which untrusted accounts may add none; 0: any number."""
+    registrations_per_hour: int = 5
+    """Accounts that may be opened from one network address within an hour; 0: none."""
     public_url: str | None = None
     """What addresses of images start with, without a closing slash; None: what the client used."""
+    image_address_lifetime: timedelta = timedelta(minutes=30)
+    """For how long the address of an image counts."""
     max_body_bytes: int = 16 * 1024 * 1024
     """The largest request body, in bytes."""
     threads: int = 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,21 +14,23 @@ from api.answer import NOT_KEPT, Answer
 from api.authentication import ApiKey
 from api.bodies import RawBody, read_body
 from api.context import Context, Provided
+from api.idempotency import IdempotencyKey, attempt_from
 from api.openapi import refuses, takes
-from api.v2.asking import command_from, uuid_from
-from api.v2.images import image_path
+from api.v2.asking import Knowledge, checked_agent, command_from, uuid_from, wish_from
+from api.v2.images import image_address
+from api.v2.preparing import advice_for, prepared, told_of
 from api.v2.schemas.asking import GenerationInputStable, RequestAsync, RequestDryRun
 from api.v2.schemas.watching import RequestStatusCheck, RequestStatusStable
+from api.v2.sources import take_in_sources
 from api.v2.watching import as_base64, check_body, status_body
+from domain.commands import SubmitRequest
+from domain.image_settings import ImageSettings
 from domain.return_codes import Refused
 from projections.status import Generation, RequestStatus
 
 router = APIRouter(tags=["generate"], default_response_class=Answer)
 
 ClientAgent = Annotated[str, Header(description="`name:version:contact` of the client.")]
-
-_NO_WORKER = "No worker that is here now may serve this request; it waits for one until it expires."
-_NOT_CENSORED = "censor_nsfw has no effect yet: the workers here do not censor."
 
 
 @router.post(
@@ -36,7 +39,7 @@ _NOT_CENSORED = "censor_nsfw has no effect yet: the workers here do not censor."
     responses={
         202: {"model": RequestAsync, "description": "The request is in the queue."},
         200: {"model": RequestDryRun, "description": "With `dry_run`: what it would cost."},
-        **refuses(400, 401, 413),
+        **refuses(400, 401, 403, 413, 429, 501),
     },
     openapi_extra=takes(GenerationInputStable),
 )
@@ -46,28 +49,54 @@ def ask_for_images(
     raw: RawBody,
     apikey: ApiKey,
     client_agent: ClientAgent = "unknown:0:unknown",
+    idempotency_key: IdempotencyKey = None,
 ) -> Answer:
     """Ask for images. The id in the answer is all that is needed to watch, fetch and cancel."""
-    account = hoard.account(apikey)
+    hoard.require_allowed(request)
+    account = hoard.payer(apikey)
+    if hoard.services.modes.now().maintenance:
+        raise Refused("MaintenanceMode")
+    agent = checked_agent(client_agent)
     given = read_body(GenerationInputStable, raw)
-    command = command_from(
-        given,
-        account=account,
-        directory=hoard.services.directory,
-        client_address=request.client.host if request.client else "",
-        client_agent=client_agent,
-    )
     ledger = hoard.services.ledger
+    address = request.client.host if request.client else ""
+    attempt = attempt_from(
+        hoard, idempotency_key, raw, what="async", account=account, client_address=address
+    )
+    if attempt is not None and not given.dry_run:
+        # Whatever has changed since, what was taken once is not refused now.
+        earlier = ledger.earlier(attempt)
+        if earlier is not None:
+            return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
+    wish = wish_from(given, account=account, knowledge=_knowledge(hoard))
+
+    def build(settings: ImageSettings) -> SubmitRequest:
+        return command_from(
+            replace(wish, settings=settings),
+            account=account,
+            catalogue=hoard.services.catalogue,
+            source=wish.source,
+            client_address=address,
+            client_agent=agent,
+            unsafe_ip=address in hoard.services.unsafe_networks,
+        )
+
     if given.dry_run:
-        return Answer({"kudos": ledger.price(command)})
-    request_id, kudos = ledger.submit_request(command)
+        command = build(wish.settings)
+        ledger.check_rights(command)
+        return Answer({"kudos": ledger.price(command).total})
+    asked = prepared(wish, build, hoard)
+    command = asked.command
+    if wish.source is not None:
+        ledger.check_rights(command)
+        command = replace(command, source=take_in_sources(given, hoard))
+    request_id, kudos = ledger.submit_request(command, attempt)
     body: dict[str, Any] = {"id": request_id, "kudos": kudos}
-    messages = [_NOT_CENSORED] if given.censor_nsfw else []
-    if not hoard.crowd.may_serve(command.requirements):
-        messages.append(_NO_WORKER)
-        body["warnings"] = [{"code": "NoAvailableWorker", "message": _NO_WORKER}]
-    if messages:
-        body["message"] = " ".join(messages)
+    advice = advice_for(wish, asked, hoard)
+    if advice:
+        body["warnings"] = [{"code": one.code, "message": one.message} for one in advice]
+    if message := told_of(wish, asked, advice):
+        body["message"] = message
     return Answer(body, status_code=202)
 
 
@@ -103,6 +132,16 @@ def cancel(hoard: Provided, request: Request, request_id: str) -> Answer:
     return _status_answer(hoard, request, known)
 
 
+def _knowledge(hoard: Context) -> Knowledge:
+    services = hoard.services
+
+    def offered() -> set[str]:
+        present = services.presence.present()
+        return {model for worker in present for model in worker.capabilities.models}
+
+    return Knowledge(services.directory, services.catalogue, services.unknown_models, offered)
+
+
 def _status_answer(hoard: Context, request: Request, request_id: UUID) -> Answer:
     services = hoard.services
     status = services.status.status(request_id)
@@ -119,8 +158,8 @@ def _image_of(
     """Return what turns an image of this request into its ``img``."""
     services = hoard.services
     if status.r2:
-        base = services.public_url or str(request.base_url).rstrip("/")
-        return lambda made: f"{base}{image_path(status.request_id, made.image_id)}"
+        base = str(request.base_url)
+        return lambda made: image_address(hoard, base, status.request_id, made.image_id)
 
     def encoded(made: Generation) -> str:
         try:

@@ -1,14 +1,15 @@
-"""The images themselves, at addresses that only those know who know the request."""
+"""The images themselves, at signed addresses that count for a while."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
-from api.context import Provided
+from api.context import Context, Provided
 from api.images import media_type_of
 from api.openapi import refuses
 from api.v2.asking import uuid_from
@@ -22,12 +23,26 @@ _KEPT_FOR_GOOD = {
     # Front-ends show images in pages of their own origin.
     "cross-origin-resource-policy": "cross-origin",
 }
+_PURPOSE = "image"
+_REPEATED = timedelta(minutes=5)
+"""How long a client that asks again gets the same address, so that it need not fetch again."""
 _NO_IMAGE = "There is no such image in this request."
 
 
-def image_path(request_id: UUID, image_id: UUID) -> str:
-    """Return the path of an image's address."""
-    return f"/api/v2/generate/images/{request_id}/{image_id}.webp"
+def image_address(hoard: Context, base_url: str, request_id: UUID, image_id: UUID) -> str:
+    """Return the address at which an image can be fetched for a while, by anybody who has it.
+
+    :param base_url: what it starts with, where the installation has no public address.
+    """
+    services = hoard.services
+    query = services.signer.sign(
+        _PURPOSE,
+        _subject(request_id, image_id),
+        services.image_address_lifetime,
+        repeated=_REPEATED,
+    )
+    base = services.public_url or base_url.rstrip("/")
+    return f"{base}/api/v2/generate/images/{request_id}/{image_id}.webp?{query}"
 
 
 @router.get(
@@ -36,30 +51,44 @@ def image_path(request_id: UUID, image_id: UUID) -> str:
     responses={
         200: {"content": {"image/webp": {}, "image/png": {}, "image/jpeg": {}}},
         304: {"description": "The client has it."},
-        **refuses(404),
+        **refuses(403, 404, 410),
     },
 )
 def image(
     hoard: Provided,
     request_id: str,
     image_id: str,
+    expires: Annotated[str, Query(description="When the address ends, seconds since 1970.")] = "",
+    signature: Annotated[str, Query(description="Says that Hoard made the address.")] = "",
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Fetch an image in the format in which its worker sent it, WebP as a rule."""
-    digest = _digest(hoard, request_id, image_id)
+    """Fetch an image in the format in which its worker sent it, WebP as a rule.
+
+    Its address, signature and all, is what a request's status gives as `img`.
+    """
+    request, wanted = uuid_from(request_id), uuid_from(image_id)
+    if request is None or wanted is None:
+        raise Refused("RequestNotFound", _NO_IMAGE)
+    hoard.services.signer.verify(
+        _PURPOSE, _subject(request, wanted), expires=expires, signature=signature
+    )
+    digest = _digest(hoard, request, wanted)
     headers = {**_KEPT_FOR_GOOD, "etag": f'"{digest}"'}
     if if_none_match and digest in if_none_match:
         return Response(status_code=304, headers=headers)
     try:
         data = hoard.services.blobs.get(digest)
     except LookupError:
-        raise Refused("RequestNotFound", "This image is kept no longer.") from None
+        raise Refused("RequestExpired", "This image is kept no longer.") from None
     return Response(data, media_type=media_type_of(data), headers=headers)
 
 
-def _digest(hoard: Provided, request_text: str, image_text: str) -> str:
-    request_id, image_id = uuid_from(request_text), uuid_from(image_text)
-    status = hoard.services.status.status(request_id) if request_id and image_id else None
+def _subject(request_id: UUID, image_id: UUID) -> str:
+    return f"{request_id}/{image_id}"
+
+
+def _digest(hoard: Context, request_id: UUID, image_id: UUID) -> str:
+    status = hoard.services.status.status(request_id)
     for generation in status.generations if status else ():
         if generation.image_id == image_id:
             return generation.digest

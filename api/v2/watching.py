@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.crowd import Crowd
+from domain.generation_metadata import MetadataType
 from domain.job import ImageState
 from projections.backlog import Ahead, BacklogReader
 from projections.status import Generation, RequestStatus
@@ -24,7 +25,7 @@ def check_body(status: RequestStatus, backlog: BacklogReader, crowd: Crowd) -> d
         "done": status.done,
         "faulted": status.faulted,
         "wait_time": _wait_seconds(status, ahead, crowd),
-        "queue_position": ahead.requests,
+        "queue_position": ahead.requests + 1 if status.waiting else 0,
         "kudos": status.kudos,
         "is_possible": not status.waiting or crowd.may_serve(status.requirements),
     }
@@ -65,10 +66,23 @@ def as_base64(data: bytes) -> str:
 
 
 def _metadata(status: RequestStatus, generation: Generation) -> list[dict[str, str]]:
-    """Return what replicates one image of a batch; the only image of a request had no batch."""
-    if status.images == 1:
-        return []
-    return [{"type": "batch_index", "value": "see_ref", "ref": str(generation.batch_index)}]
+    """Return what the worker said of an image, and what replicates it as one of its batch.
+
+    The place in the batch is the ledger's own knowledge, whatever the worker said of it; the only
+    image of a request had no batch.
+    """
+    told = [
+        {"type": word.type.value, "value": word.value.value, "ref": word.ref or ""}
+        for word in generation.metadata
+        if word.type is not MetadataType.BATCH_INDEX
+    ]
+    for word in told:
+        if not word["ref"]:
+            del word["ref"]
+    if status.images > 1:
+        place = str(generation.batch_index)
+        told.append({"type": "batch_index", "value": "see_ref", "ref": place})
+    return told
 
 
 def _wait_seconds(status: RequestStatus, ahead: Ahead, crowd: Crowd) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
+from starlette.requests import Request
 
 from api.answer import Answer
 from api.authentication import ApiKey
@@ -14,23 +14,30 @@ from api.bodies import RawBody, read_body
 from api.context import Context, Provided
 from api.images import image_from_base64
 from api.openapi import refuses, takes
-from api.v2.asking import joined_prompt, uuid_from
+from api.v2.asking import uuid_from
+from api.v2.popping import command_from_pop, job_body, no_job_body
 from api.v2.schemas.working import (
+    GenerationMetadataStable,
     GenerationPayloadStable,
     GenerationSubmitted,
     PopInputStable,
     SubmitInputStable,
 )
+from api.v2.uploads import upload_addresses
 from domain.account import ANONYMOUS_ID
-from domain.commands import NoJob, PopJob, PoppedJob
+from domain.commands import PoppedJob
+from domain.generation_metadata import GenerationMetadata, MetadataType, MetadataValue
 from domain.job import ImageState
-from domain.matching import Candidate, Capabilities
+from domain.matching import Capabilities
 from domain.ports import AccountEntry
 from domain.return_codes import Refused
 
 _logger = logging.getLogger(__name__)
 
 router = APIRouter(tags=["work"], default_response_class=Answer)
+
+UPLOADED = "R2"
+"""What a worker submits in the place of an image that it has uploaded; the v2 API's word."""
 
 
 @router.post(
@@ -41,28 +48,26 @@ router = APIRouter(tags=["work"], default_response_class=Answer)
     },
     openapi_extra=takes(PopInputStable),
 )
-def pop(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+def pop(hoard: Provided, request: Request, raw: RawBody, apikey: ApiKey) -> Answer:
     """Ask for work. A job is a slice of one request, to be made as one batch before its ttl ends.
 
-    The first pop under a name registers the worker under the key's account.
+    The first pop under a name registers the worker under the key's account. The requests of that
+    account, and of those in `priority_usernames`, come first.
     """
+    address = request.client.host if request.client else ""
+    hoard.services.timeouts.require_allowed(address)
     account = hoard.account(apikey)
+    if account.account_id == ANONYMOUS_ID:
+        raise Refused("AnonForbiddenWorker")
     given = read_body(PopInputStable, raw)
-    capabilities = _capabilities(given)
-    slow = hoard.crowd.is_slow(given.name)
-    popped = hoard.services.ledger.pop_job(
-        PopJob(
-            owner_id=account.account_id,
-            owner_trusted=account.roles.trusted,
-            worker_name=given.name,
-            capabilities=capabilities,
-            slow=slow,
-        )
-    )
-    _note_presence(hoard, popped.worker_id, capabilities)
-    if isinstance(popped, PoppedJob):
-        return Answer(_job_body(popped))
-    return Answer(_no_job_body(hoard, popped, account, capabilities, slow))
+    digest = hoard.services.address_digest(address)
+    command = command_from_pop(given, account, address=digest, hoard=hoard)
+    found = hoard.services.ledger.pop_job(command)
+    _note_presence(hoard, found.worker_id, command.capabilities, digest)
+    if isinstance(found, PoppedJob):
+        uploads = upload_addresses(hoard, str(request.base_url), found)
+        return Answer(job_body(found, uploads, hoard))
+    return Answer(no_job_body(command, found, hoard))
 
 
 @router.post(
@@ -78,17 +83,21 @@ def submit(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     given = read_body(SubmitInputStable, raw)
     image_id = uuid_from(given.id)
     if image_id is None:
-        raise _no_such_job(given.id)
+        raise Refused("InvalidJobID", id=given.id)
     try:
         return Answer({"reward": _deliver(hoard, account, image_id, given)})
     except Refused as refusal:
-        # Workers know this refusal by its words.
-        raise _no_such_job(given.id) if refusal.code.name == "InvalidJobID" else refusal from None
+        if refusal.code.name == "InvalidJobID":
+            # Workers know this refusal by its words, the id that they sent among them.
+            raise Refused("InvalidJobID", id=given.id) from None
+        raise
 
 
-def _note_presence(hoard: Context, worker_id: UUID, capabilities: Capabilities) -> None:
+def _note_presence(
+    hoard: Context, worker_id: UUID, capabilities: Capabilities, address: str
+) -> None:
     try:
-        hoard.services.presence.seen(worker_id, capabilities)
+        hoard.services.presence.seen(worker_id, capabilities, address)
     except Exception:
         # The job is leased: it must reach its worker, whatever becomes of this hint.
         _logger.exception("presence was not noted")
@@ -97,103 +106,61 @@ def _note_presence(hoard: Context, worker_id: UUID, capabilities: Capabilities) 
 def _deliver(
     hoard: Context, account: AccountEntry, image_id: UUID, given: SubmitInputStable
 ) -> float:
-    services = hoard.services
+    ledger = hoard.services.ledger
     if given.state == "faulted":
-        services.ledger.fault_image(image_id, owner_id=account.account_id)
+        ledger.fault_image(image_id, owner_id=account.account_id)
         return 0.0
     if given.seed is None:
         raise Refused("BadRequest", "seed: say which was used", {"seed": "is missing"})
     if not given.generation:
         raise Refused("BadRequest", "generation: send the image", {"generation": "is missing"})
-    if given.generation == "R2":
-        raise Refused(
-            "BadRequest",
-            "generation: uploads are not served yet, send the image as base64",
-            {"generation": "is not base64"},
-        )
-    # Stored first: an event may only name an image that is there.
-    digest = services.blobs.put(image_from_base64(given.generation))
-    return services.ledger.submit_image(
+    # What is refused should leave nothing in the store.
+    ledger.may_submit(image_id, owner_id=account.account_id)
+    return ledger.submit_image(
         image_id,
         owner_id=account.account_id,
-        digest=digest,
+        digest=_digest_of(hoard, image_id, given.generation),
         seed=given.seed,
         state=_state(given),
+        metadata=tuple(
+            GenerationMetadata(word.type, word.value, word.ref) for word in given.gen_metadata
+        ),
     )
+
+
+def _digest_of(hoard: Context, image_id: UUID, generation: str) -> str:
+    """Return the digest of the image, which lies in the store afterwards.
+
+    :raises Refused: ``ImageValidationFailed``, or ``BadRequest`` when it was never uploaded.
+    """
+    if generation != UPLOADED:
+        return hoard.services.blobs.put(image_from_base64(generation))
+    digest = hoard.services.uploads.digest_of(image_id)
+    if digest is None:
+        raise Refused(
+            "BadRequest",
+            "generation: nothing was uploaded, PUT the image to its address in r2_uploads first",
+            {"generation": "was not uploaded"},
+        )
+    return digest
 
 
 def _state(given: SubmitInputStable) -> ImageState:
-    state = ImageState(given.state)
-    return ImageState.CENSORED if given.censored and state is ImageState.OK else state
+    """Return what the worker says of the image, in whichever of three ways it says so."""
+    said = {_STATE_BY_WORD.get(_word(word), ImageState.OK) for word in given.gen_metadata}
+    said.add(ImageState(given.state))
+    if given.censored:
+        said.add(ImageState.CENSORED)
+    return max(said, key=_GRAVITY.__getitem__)
 
 
-def _no_such_job(image_id: str) -> Refused:
-    return Refused("InvalidJobID", f"Processing Job with ID {image_id} does not exist.")
+_GRAVITY = {ImageState.OK: 0, ImageState.CENSORED: 1, ImageState.CSAM: 2}
+
+_STATE_BY_WORD = {
+    (MetadataType.CENSORSHIP, MetadataValue.NSFW): ImageState.CENSORED,
+    (MetadataType.CENSORSHIP, MetadataValue.CSAM): ImageState.CSAM,
+}
 
 
-def _capabilities(given: PopInputStable) -> Capabilities:
-    return Capabilities(
-        models=tuple(sorted(set(given.models))),
-        amount=given.amount,
-        max_pixels=given.max_pixels,
-        nsfw=given.nsfw,
-        threads=given.threads,
-        extra_slow=given.extra_slow_worker,
-        bridge_agent=given.bridge_agent,
-    )
-
-
-def _job_body(popped: PoppedJob) -> dict[str, Any]:
-    settings = popped.settings
-    return {
-        "payload": {
-            "prompt": joined_prompt(popped.prompt, popped.negative_prompt),
-            "ddim_steps": settings.steps,
-            "n_iter": len(popped.image_ids),
-            "batch_size": 1,
-            "sampler_name": settings.sampler,
-            "cfg_scale": settings.cfg_scale,
-            "height": settings.height,
-            "width": settings.width,
-            "seed": str(popped.seed),
-            "karras": settings.karras,
-            "clip_skip": settings.clip_skip,
-            "tiling": False,
-            "hires_fix": False,
-            "use_nsfw_censor": False,
-            "post_processing": [],
-            "loras": [],
-            "tis": [],
-        },
-        "id": popped.image_ids[0],
-        "ids": popped.image_ids,
-        "model": popped.model,
-        "ttl": popped.lease_seconds,
-        "skipped": {},
-        "messages": [],
-        # No source_processing: without it a worker takes the job for what it is, text to image.
-        "source_image": None,
-        "source_mask": None,
-        "extra_source_images": None,
-        "r2_upload": None,
-        "r2_uploads": None,
-    }
-
-
-def _no_job_body(
-    hoard: Context, popped: NoJob, account: AccountEntry, capabilities: Capabilities, slow: bool
-) -> dict[str, Any]:
-    candidate = Candidate(
-        worker_id=popped.worker_id,
-        capabilities=capabilities,
-        trusted=account.roles.trusted,
-        slow=slow,
-    )
-    return {
-        # The public SDK for workers cannot read an answer without a payload.
-        "payload": {},
-        "id": None,
-        "ids": [],
-        "skipped": hoard.services.backlog.skipped(candidate),
-        "messages": [],
-    }
+def _word(said: GenerationMetadataStable) -> tuple[MetadataType, MetadataValue]:
+    return said.type, said.value

@@ -3,25 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
 from api.bodies import Body
 from api.v2.schemas.fields import (
     CfgScale,
+    ControlType,
     ModelName,
+    PostProcessor,
     SamplerName,
     Side,
     Strength,
-    Unserved,
     WholeNumber,
+    Workflow,
 )
+from domain.advice import Warned
+from domain.loras import LONGEST_NAME, LONGEST_TRIGGER, STRENGTHS
 
 MOST_MODELS = 300
 MOST_WORKERS = 5
+MOST_EXTRA_SOURCE_IMAGES = 5
+
+_LISTED_AT_ALL = 100
+"""Longer lists than this are not even read; the rules' own limits are far below."""
 
 _OUT_OF_RANGE = ("greater_than_equal", "less_than_equal", "multiple_of")
+
+AssetName = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_NAME, description="CivitAI's name or id of a model."),
+]
+AssetStrength = Annotated[float, Field(ge=STRENGTHS[0], le=STRENGTHS[1], allow_inf_nan=False)]
+
+
+class ModelPayloadLorasStable(Body):
+    """A LoRA."""
+
+    name: AssetName
+    model: Annotated[AssetStrength, Field(description="How much it changes the drawing.")] = 1.0
+    clip: Annotated[AssetStrength, Field(description="How much it changes the reading.")] = 1.0
+    inject_trigger: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=LONGEST_TRIGGER,
+            description="The trigger word to put into the prompt; `any` for whichever there is.",
+        ),
+    ] = None
+    is_version: Annotated[
+        bool, Field(description="Whether `name` is the id of an exact version, digits only.")
+    ] = False
+
+
+class ModelPayloadTextualInversionsStable(Body):
+    """A textual inversion."""
+
+    name: AssetName
+    inject_ti: Annotated[
+        Literal["prompt", "negprompt"] | None,
+        Field(description="Where its word is put; left out, you write it yourself."),
+    ] = None
+    strength: AssetStrength = 1.0
+
+
+class ExtraText(Body):
+    """A text that a workflow draws."""
+
+    text: Annotated[str, Field(min_length=1, max_length=10_000)]
+    reference: Annotated[
+        str, Field(min_length=3, max_length=100, description="What the workflow takes it for.")
+    ]
+
+
+class ExtraSourceImage(Body):
+    """A further image that a model looks at."""
+
+    image: Annotated[str, Field(min_length=1, description="Base64, or an https address.")]
+    strength: Annotated[float, Field(allow_inf_nan=False)] = 1.0
 
 
 class ModelGenerationInputStable(Body):
@@ -49,21 +109,66 @@ class ModelGenerationInputStable(Body):
     seed_variation: Annotated[
         WholeNumber, Field(ge=1, le=1000, description="Added to the seed for each further job.")
     ] = 1
-    steps: Annotated[WholeNumber, Field(ge=1, le=500)] = 30
+    steps: Annotated[
+        WholeNumber | None,
+        Field(
+            ge=1,
+            le=500,
+            description="Left out: 30, or 20 with a control type, which takes at most 40.",
+        ),
+    ] = None
     n: Annotated[WholeNumber, Field(ge=1, le=20, description="How many images.")] = 1
 
-    post_processing: Unserved = None
-    tiling: Unserved = None
-    hires_fix: Unserved = None
-    loras: Unserved = None
-    tis: Unserved = None
-    special: Unserved = None
-    workflow: Unserved = None
-    transparent: Unserved = None
-    control_type: Unserved = None
-    image_is_control: Unserved = None
-    return_control_map: Unserved = None
-    extra_texts: Unserved = None
+    post_processing: Annotated[
+        list[PostProcessor],
+        Field(
+            default_factory=list,
+            max_length=_LISTED_AT_ALL,
+            description="What is done to each image, in this order; at most one upscaler.",
+        ),
+    ]
+    tiling: Annotated[bool, Field(description="Whether the edges fit together.")] = False
+    hires_fix: Annotated[bool, Field(description="Draw it small, then again at its full size.")] = (
+        False
+    )
+    loras: Annotated[
+        list[ModelPayloadLorasStable],
+        Field(default_factory=list, max_length=_LISTED_AT_ALL, description="At most 5."),
+    ]
+    tis: Annotated[
+        list[ModelPayloadTextualInversionsStable],
+        Field(default_factory=list, max_length=_LISTED_AT_ALL, description="At most 20."),
+    ]
+    special: Annotated[
+        dict[str, Any] | None,
+        Field(description="Of models that are kept for some; none is served here."),
+    ] = None
+    workflow: Workflow | None = None
+    transparent: Annotated[
+        bool, Field(description="Leave the background empty: SD 1.5 and SDXL only.")
+    ] = False
+    control_type: Annotated[
+        ControlType | None, Field(description="What a ControlNet takes from the source image.")
+    ] = None
+    image_is_control: Annotated[
+        bool, Field(description="The source image is the control map itself.")
+    ] = False
+    return_control_map: Annotated[
+        bool, Field(description="Answer with the control map instead of an image.")
+    ] = False
+    extra_texts: Annotated[
+        list[ExtraText],
+        Field(
+            default_factory=list,
+            max_length=_LISTED_AT_ALL,
+            description="What a workflow needs; for `qr_code` one with that reference.",
+        ),
+    ]
+
+
+def usual_params() -> ModelGenerationInputStable:
+    """Return what counts when a request says nothing of how its images are to be made."""
+    return ModelGenerationInputStable.model_validate({})
 
 
 class GenerationInputStable(Body):
@@ -73,6 +178,8 @@ class GenerationInputStable(Body):
         ("prompt", "missing"): "MissingPrompt",
         ("prompt", "string_too_short"): "MissingPrompt",
         ("params.steps", "less_than_equal"): "TooManySteps",
+        ("params.loras", "too_long"): "TooManyLoras",
+        ("params.tis", "too_long"): "TooManyTIs",
         **{
             (f"params.{side}", kind): "InvalidSize"
             for side in ("width", "height")
@@ -87,10 +194,15 @@ class GenerationInputStable(Body):
     prompt: Annotated[
         str, Field(min_length=1, description="What to draw; after ###, what not to draw.")
     ]
-    params: ModelGenerationInputStable = ModelGenerationInputStable()
+    params: Annotated[
+        ModelGenerationInputStable,
+        Field(default_factory=usual_params),
+    ]
     nsfw: bool = False
     trusted_workers: bool = False
-    slow_workers: bool = True
+    slow_workers: Annotated[
+        bool, Field(description="Refusing them needs kudos up front, and costs 1.2 times as much.")
+    ] = True
     extra_slow_workers: bool = False
     workers: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=100)]],
@@ -115,25 +227,53 @@ class GenerationInputStable(Body):
     validated_backends: Annotated[bool, Field(description="Changes nothing here.")] = True
     replacement_filter: Annotated[bool, Field(description="Changes nothing here.")] = True
     allow_downgrade: Annotated[
-        bool, Field(description="Changes nothing here: no kudos are needed up front.")
+        bool,
+        Field(description="For want of kudos make it smaller, with fewer steps, not refuse it."),
     ] = False
     censor_nsfw: Annotated[
-        bool, Field(description="Workers here do not censor yet; the answer's message says so.")
+        bool, Field(description="Tell workers to blank what they take for adult content.")
     ] = False
-    source_processing: Literal["img2img", "txt2img"] = "img2img"
 
-    source_image: Unserved = None
-    source_mask: Unserved = None
-    extra_source_images: Unserved = None
-    proxied_account: Unserved = None
-    webhook: Unserved = None
-    style: Unserved = None
+    source_image: Annotated[
+        str | None, Field(min_length=1, description="Base64, or an https address.")
+    ] = None
+    source_processing: Literal["img2img", "inpainting", "outpainting", "remix", "txt2img"] = (
+        "img2img"
+    )
+    source_mask: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="White is drawn anew. Left out, the source image's transparency counts.",
+        ),
+    ] = None
+    extra_source_images: Annotated[
+        list[ExtraSourceImage],
+        Field(
+            default_factory=list,
+            max_length=MOST_EXTRA_SOURCE_IMAGES,
+            description="For a remix, at most 5.",
+        ),
+    ]
+
+    proxied_account: Annotated[
+        str | None,
+        Field(max_length=255, description="Whom a service account asks for, in its own words."),
+    ] = None
+    webhook: Annotated[
+        str | None,
+        Field(min_length=10, max_length=1024, description="Not served yet: leave it out."),
+    ] = None
+    style: Annotated[
+        str | None,
+        Field(min_length=3, max_length=1024, description="Styles are left out: leave it out."),
+    ] = None
 
 
 class RequestSingleWarning(BaseModel):
     """Something that the client may want to change."""
 
-    code: Literal["NoAvailableWorker"]
+    code: Warned
     message: str
 
 

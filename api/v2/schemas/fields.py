@@ -7,7 +7,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from domain.control import CONTROL_TYPES
+from domain.post_processing import POST_PROCESSORS
 from domain.sampling import SAMPLERS
+from domain.workflows import WORKFLOWS
 
 
 def _whole(value: Any) -> Any:
@@ -21,16 +24,23 @@ def _known_sampler(name: str) -> str:
     return name
 
 
+def _one_of(names: frozenset[str], what: str) -> AfterValidator:
+    def known(name: str) -> str:
+        if name not in names:
+            raise PydanticCustomError("not_known", "is none of the known {what}", {"what": what})
+        return name
+
+    return AfterValidator(known)
+
+
 def _two_decimals(value: float) -> float:
     if round(value, 2) != value:
         raise PydanticCustomError("BadCFGDecimals", "has more than two decimals")
     return value
 
 
-def _left_empty(value: Any) -> Any:
-    if value:
-        raise PydanticCustomError("not_served", "is not served yet: leave it out")
-    return None
+def _enum(names: frozenset[str]) -> dict[str, Any]:
+    return {"enum": sorted(names)}
 
 
 WholeNumber = Annotated[int, BeforeValidator(_whole)]
@@ -41,7 +51,21 @@ Side = Annotated[
 ]
 
 SamplerName = Annotated[
-    str, AfterValidator(_known_sampler), Field(json_schema_extra={"enum": sorted(SAMPLERS)})
+    str, AfterValidator(_known_sampler), Field(json_schema_extra=_enum(SAMPLERS))
+]
+
+PostProcessor = Annotated[
+    str,
+    _one_of(POST_PROCESSORS, "post-processors"),
+    Field(json_schema_extra=_enum(POST_PROCESSORS)),
+]
+
+ControlType = Annotated[
+    str, _one_of(CONTROL_TYPES, "control types"), Field(json_schema_extra=_enum(CONTROL_TYPES))
+]
+
+Workflow = Annotated[
+    str, _one_of(WORKFLOWS, "workflows"), Field(json_schema_extra=_enum(WORKFLOWS))
 ]
 
 CfgScale = Annotated[
@@ -53,10 +77,3 @@ CfgScale = Annotated[
 Strength = Annotated[float, Field(ge=0.01, le=1, allow_inf_nan=False)]
 
 ModelName = Annotated[str, Field(min_length=1, max_length=255)]
-
-Unserved = Annotated[
-    Any,
-    AfterValidator(_left_empty),
-    Field(description="Not served yet: anything but false, empty or null is refused."),
-]
-"""A field that would change the picture, or who sees it: never dropped in silence."""

@@ -17,7 +17,9 @@ class RequestStatusCheck(BaseModel):
     done: Annotated[bool, Field(description="Whether no more images will come.")]
     faulted: bool
     wait_time: Annotated[int, Field(description="Estimated seconds until it is done.")]
-    queue_position: Annotated[int, Field(description="Requests that are served before it.")]
+    queue_position: Annotated[
+        int, Field(description="Its place in the queue, from 1; 0 when no image of it waits.")
+    ]
     kudos: Annotated[float, Field(description="What it burns when all of it is made.")]
     is_possible: Annotated[bool, Field(description="Whether a worker that is here may serve it.")]
 

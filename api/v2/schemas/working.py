@@ -6,23 +6,26 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
-from pydantic_core import PydanticCustomError
 
 from api.bodies import Body
-from api.v2.schemas.fields import Unserved, WholeNumber
+from api.v2.schemas.asking import (
+    ExtraSourceImage,
+    ExtraText,
+    ModelPayloadLorasStable,
+    ModelPayloadTextualInversionsStable,
+)
+from api.v2.schemas.fields import WholeNumber
+from domain.generation_metadata import MetadataType, MetadataValue
 from domain.image_ids import MOST_IMAGES
+from domain.names import LONGEST_WORKER_NAME
 from domain.sampling import SEED_RANGE
 
 LARGEST_PIXELS = 3072 * 3072
 SMALLEST_PIXELS = 64 * 64
 
 MOST_MODELS = 300
-
-
-def _printable(name: str) -> str:
-    if not name.isprintable() or not name.strip():
-        raise PydanticCustomError("not_printable", "must be text that can be shown")
-    return name.strip()
+MOST_PRIORITISED = 20
+MOST_WORDS = 100
 
 
 def _within_range(pixels: int) -> int:
@@ -37,9 +40,13 @@ class PopInputStable(Body):
         ("name", "string_too_long"): "TooLongWorkerName",
         ("models", "missing"): "UnsupportedModel",
         ("models", "too_short"): "UnsupportedModel",
+        ("priority_usernames", "too_long"): "InvalidPriorityUsername",
     }
 
-    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=LONGEST_WORKER_NAME, description="Unique; shown to all."),
+    ]
     models: Annotated[
         list[Annotated[str, Field(min_length=3, max_length=255)]],
         Field(min_length=1, max_length=MOST_MODELS),
@@ -55,30 +62,49 @@ class PopInputStable(Body):
     threads: Annotated[WholeNumber, Field(ge=1, le=50, description="Jobs at a time.")] = 1
     nsfw: bool = False
     bridge_agent: Annotated[str, Field(max_length=1000)] = "unknown:0:unknown"
-    extra_slow_worker: bool = False
+    extra_slow_worker: Annotated[
+        bool, Field(description="Whether it is so slow that only who allows it should wait for it.")
+    ] = False
 
     priority_usernames: Annotated[
-        list[str],
+        list[Annotated[str, Field(max_length=100)]],
         Field(
             default_factory=list,
-            description="Changes nothing here yet: requests are served in order.",
+            max_length=MOST_PRIORITISED,
+            description="As name#number: served before all others, as the owner's own account is.",
         ),
     ]
-    require_upfront_kudos: Annotated[bool, Field(description="Changes nothing here yet.")] = False
-    limit_max_steps: Annotated[bool, Field(description="Changes nothing here yet.")] = False
-    allow_img2img: Annotated[bool, Field(description="No such requests are served yet.")] = True
-    allow_painting: Annotated[bool, Field(description="No such requests are served yet.")] = True
-    allow_unsafe_ipaddr: Annotated[bool, Field(description="Changes nothing here yet.")] = True
-    allow_post_processing: Annotated[
-        bool, Field(description="No such requests are served yet.")
+    require_upfront_kudos: Annotated[
+        bool, Field(description="Only requests whose kudos were there when they were submitted.")
+    ] = False
+    limit_max_steps: Annotated[
+        bool, Field(description="No requests with more steps than are usual for their models.")
+    ] = False
+    blacklist: Annotated[
+        list[Annotated[str, Field(max_length=100)]],
+        Field(
+            default_factory=list,
+            max_length=1000,
+            description="No requests in whose prompts one of these is found.",
+        ),
+    ]
+    allow_img2img: bool = True
+    allow_painting: bool = True
+    allow_unsafe_ipaddr: Annotated[
+        bool, Field(description="Also requests through networks that the operators call unsafe.")
     ] = True
-    allow_controlnet: Annotated[bool, Field(description="No such requests are served yet.")] = True
-    allow_sdxl_controlnet: Annotated[
-        bool, Field(description="No such requests are served yet.")
-    ] = True
-    allow_lora: Annotated[bool, Field(description="No such requests are served yet.")] = True
+    allow_post_processing: bool = True
+    allow_controlnet: bool = True
+    allow_sdxl_controlnet: bool = True
+    allow_lora: Annotated[bool, Field(description="LoRAs and textual inversions.")] = True
 
-    blacklist: Unserved = None
+
+class GenerationMetadataStable(Body):
+    """A word about an image."""
+
+    type: MetadataType
+    value: MetadataValue
+    ref: Annotated[str | None, Field(max_length=255)] = None
 
 
 class SubmitInputStable(Body):
@@ -86,7 +112,8 @@ class SubmitInputStable(Body):
 
     id: Annotated[str, Field(min_length=1, max_length=100, description="The image's id.")]
     generation: Annotated[
-        str | None, Field(description="The image as base64: WebP, PNG or JPEG.")
+        str | None,
+        Field(description="`R2` when it was uploaded; or the image as base64: WebP, PNG or JPEG."),
     ] = None
     seed: Annotated[
         WholeNumber | None,
@@ -95,8 +122,7 @@ class SubmitInputStable(Body):
     state: Literal["ok", "censored", "faulted", "csam"] = "ok"
     censored: Annotated[bool, Field(description="The same as the state censored.")] = False
     gen_metadata: Annotated[
-        list[dict[str, Any]],
-        Field(default_factory=list, max_length=100, description="Taken, and not kept yet."),
+        list[GenerationMetadataStable], Field(default_factory=list, max_length=MOST_WORDS)
     ]
 
 
@@ -114,12 +140,27 @@ class ModelPayloadStable(BaseModel):
     seed: str
     karras: bool
     clip_skip: int
-    tiling: Literal[False] = False
-    hires_fix: Literal[False] = False
-    use_nsfw_censor: Literal[False] = False
-    post_processing: list[str] = []
-    loras: list[dict[str, Any]] = []
-    tis: list[dict[str, Any]] = []
+    tiling: bool
+    hires_fix: bool
+    hires_fix_denoising_strength: float | None = None
+    denoising_strength: float | None = None
+    transparent: bool
+    use_nsfw_censor: Annotated[
+        bool, Field(description="Whether what turns out to be adult content is to be censored.")
+    ]
+    post_processing: list[str]
+    facefixer_strength: float | None = None
+    control_type: str | None = None
+    image_is_control: bool = False
+    return_control_map: bool = False
+    loras: list[ModelPayloadLorasStable]
+    tis: list[ModelPayloadTextualInversionsStable]
+    workflow: str | None = None
+    extra_texts: list[ExtraText] | None = None
+    seed_variation: Annotated[
+        int | None, Field(description="Never there: `seed` has it within.")
+    ] = None
+    special: Annotated[dict[str, Any] | None, Field(description="Never there.")] = None
 
 
 class NoValidRequestFoundStable(BaseModel):
@@ -128,9 +169,28 @@ class NoValidRequestFoundStable(BaseModel):
     worker_id: int | None = None
     performance: int | None = None
     nsfw: int | None = None
+    blacklist: int | None = None
     untrusted: int | None = None
     models: int | None = None
+    bridge_version: int | None = None
+    kudos: int | None = None
     max_pixels: int | None = None
+    step_count: int | None = None
+    unsafe_ip: int | None = None
+    img2img: int | None = None
+    painting: int | None = None
+    post_processing: Annotated[int | None, Field(alias="post-processing")] = None
+    lora: int | None = None
+    controlnet: int | None = None
+
+
+class MessageToWorker(BaseModel):
+    """What the operators, or the owner, have the worker read."""
+
+    id: str
+    message: str
+    origin: str | None = None
+    expiry: str
 
 
 class GenerationPayloadStable(BaseModel):
@@ -144,12 +204,16 @@ class GenerationPayloadStable(BaseModel):
     model: str | None = None
     ttl: Annotated[int | None, Field(description="Seconds until the job is given up.")] = None
     skipped: NoValidRequestFoundStable
-    messages: list[dict[str, Any]] = []
-    source_image: None = None
-    source_mask: None = None
-    extra_source_images: None = None
-    r2_upload: None = None
-    r2_uploads: None = None
+    messages: list[MessageToWorker] = []
+    source_processing: str | None = None
+    source_image: Annotated[str | None, Field(description="A WebP as base64.")] = None
+    source_mask: Annotated[str | None, Field(description="A WebP as base64.")] = None
+    extra_source_images: list[ExtraSourceImage] | None = None
+    r2_upload: Annotated[str | None, Field(description="The first of `r2_uploads`.")] = None
+    r2_uploads: Annotated[
+        list[str] | None,
+        Field(description="For each image, in batch order, the address to PUT it to, once."),
+    ] = None
 
 
 class GenerationSubmitted(BaseModel):

@@ -1,0 +1,1 @@
+"""Routes that the AI Horde's API has no counterpart for."""
