@@ -16,10 +16,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.payers import open_payers
 from benchmarks.plain_inserts import ROWS, plain_inserts
 from benchmarks.running import free_port, running_hoard
 from benchmarks.write_path import CLIENTS, Scale, WritePath
-from domain.account import Roles
+from domain.roles import Roles
 from infrastructure.api_keys import digest_of, new_api_key
 from infrastructure.bootstrap import assemble
 from infrastructure.database import Database
@@ -54,9 +55,10 @@ def _measure(database: str, scale: Scale) -> list[dict[str, Any]]:
         key = new_api_key()
         hoard = assemble(settings)
         hoard.ledger.open_account("benchmark", digest_of(key), Roles(trusted=True))
+        payers = open_payers(hoard)
         hoard.close()
         with running_hoard(settings) as address:
-            measured = asyncio.run(WritePath(address, key, scale).run())
+            measured = asyncio.run(WritePath(address, key, payers, scale).run())
         plain = _plain_rates(settings)
     rows = []
     for measurement in measured:

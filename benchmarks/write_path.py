@@ -6,6 +6,7 @@ import base64
 import io
 import itertools
 from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ IMAGES = 20
 """Images of each request; workers of amount 1 pop them one by one, so that depth stays put."""
 
 _DISTINCT_IMAGES = 3000
+
+ANONYMOUS = "0000000000"
 
 OFFERED, LACKING = "Bench A", "Bench B"
 
@@ -38,10 +41,15 @@ class Scale:
 class WritePath:
     """One run against one server."""
 
-    def __init__(self, url: str, key: str, scale: Scale) -> None:
-        """Measure the server at ``url``; the key's account runs the workers."""
+    def __init__(self, url: str, key: str, payers: Sequence[str], scale: Scale) -> None:
+        """Measure the server at ``url``.
+
+        :param key: whose account runs the workers.
+        :param payers: keys of the accounts that ask, in turn.
+        """
         self._url = url
         self._key = key
+        self._askers: Iterator[str] = itertools.cycle(payers)
         self._scale = scale
         self._jobs: deque[tuple[str, str]] = deque()
         self._requests: list[str] = []
@@ -66,12 +74,17 @@ class WritePath:
         deep_miss = await self._misses(f"pop miss, {scale.deep:,} waiting", scale.deep)
         asked = Measurement("async")
         await self._submit_requests(OFFERED, scale.deep, asked)
+        payers, self._askers = self._askers, itertools.repeat(ANONYMOUS)
+        asked_anonymously = Measurement("async, anonymous")
+        await self._submit_requests(OFFERED, scale.pops, asked_anonymously)
+        self._askers = payers
         deep_hit = Measurement(f"pop hit, {scale.deep:,} waiting")
         await measure(self._url, CLIENTS, scale.pops // CLIENTS, self._pop_hit, deep_hit)
         check = Measurement("check")
         await measure(self._url, CLIENTS, scale.checks // CLIENTS, self._check, check)
         return [
             asked,
+            asked_anonymously,
             shallow_hit,
             deep_hit,
             shallow_miss,
@@ -96,7 +109,9 @@ class WritePath:
 
     async def _ask(self, connection: Connection, model: str, images: int) -> str:
         body = {"prompt": "a red circle", "params": {"n": images}, "models": [model]}
-        status, answer = await connection.call("POST", "/api/v2/generate/async", body, "0000000000")
+        status, answer = await connection.call(
+            "POST", "/api/v2/generate/async", body, next(self._askers)
+        )
         assert status == 202, answer
         self._requests.append(answer["id"])
         return str(answer["id"])

@@ -1,0 +1,26 @@
+"""Accounts that ask and pay, so that balances, holds and limits are measured along."""
+
+from __future__ import annotations
+
+from domain.changes import AccountChange
+from domain.roles import Roles
+from infrastructure.api_keys import digest_of, new_api_key
+from infrastructure.bootstrap import Hoard
+
+PAYERS = 1000
+"""So many that the deep queue stays within what each of them may have waiting."""
+
+_MOST_WAITING = 500
+_KUDOS = 1_000_000.0
+
+
+def open_payers(hoard: Hoard, number: int = PAYERS) -> list[str]:
+    """Open accounts that have kudos and may have 500 images waiting; return their API keys."""
+    keys = [new_api_key() for _ in range(number)]
+    limits = AccountChange(concurrency=_MOST_WAITING)
+    for place, key in enumerate(keys):
+        with hoard.ledger_database.transaction():
+            account_id = hoard.ledger.open_account(f"payer {place}", digest_of(key), Roles())
+            hoard.ledger.change_account(account_id, limits, by=None)
+            hoard.ledger.award_kudos(account_id, _KUDOS, by=None, reason="benchmark")
+    return keys
