@@ -9,11 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from domain.account import ANONYMOUS_ID, Roles
+from domain.account import ANONYMOUS_ID
 from domain.commands import NoJob, PopJob, PoppedJob, SubmitRequest
 from domain.image_settings import ImageSettings
 from domain.job import ImageState
 from domain.matching import Capabilities, Requirements
+from domain.roles import Roles
 from infrastructure.bootstrap import assemble
 from infrastructure.settings import Settings
 from projections.status import RequestStatus

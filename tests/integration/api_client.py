@@ -14,7 +14,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from domain.account import Roles
+from domain.roles import Roles
 from infrastructure.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.running.api_process import services_of

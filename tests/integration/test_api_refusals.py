@@ -44,7 +44,6 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         ("GET", "/generate/check/{}"),
         ("GET", "/generate/status/{}"),
         ("DELETE", "/generate/status/{}"),
-        ("GET", "/generate/images/{}/11111111-1111-4111-8111-111111111102.webp"),
     ],
 )
 def test_an_unknown_request(api: Api, method: str, path: str, request_id: str) -> None:

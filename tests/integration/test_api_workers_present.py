@@ -17,7 +17,7 @@ def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
     """A Hoard whose views follow at once."""
     kind = cast(str, request.param)
     database = request.getfixturevalue("postgres_url") if kind == "postgresql" else None
-    with serving(tmp_path, database=database, follow=True) as api:
+    with serving(tmp_path, database=database, follow=True, kudos_upfront=False) as api:
         yield api
 
 
@@ -56,11 +56,10 @@ def test_a_worker_that_went_away_is_not_here(api: Api) -> None:
     assert "warnings" in api.ask().body
 
 
-def test_censoring_is_not_promised(api: Api) -> None:
+def test_a_worker_is_told_to_censor(api: Api) -> None:
     api.pop()
-    asked = api.ask(censor_nsfw=True)
-    assert "censor" in asked.body["message"]
-    assert "warnings" not in asked.body
+    assert api.ask(censor_nsfw=True).body.keys() == {"id", "kudos"}
+    assert api.popped()["payload"]["use_nsfw_censor"] is True
 
 
 def test_a_worker_learns_why_there_is_nothing_for_it(api: Api) -> None:
@@ -102,7 +101,7 @@ def test_a_worker_that_was_measured_as_slow_is_no_fast_one(api: Api) -> None:
 
 def test_those_who_wait_know_how_many_are_before_them(api: Api) -> None:
     checks = [api.check(request_id) for request_id in [api.asked(n=2) for _ in range(3)]]
-    assert [check["queue_position"] for check in checks] == [0, 1, 2]
+    assert [check["queue_position"] for check in checks] == [1, 2, 3]
     waits = [check["wait_time"] for check in checks]
     assert waits == sorted(set(waits))
 

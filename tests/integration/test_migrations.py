@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, text
 
+from infrastructure import idempotency, lora_table, messages, timeouts
 from infrastructure.database import Database
 from infrastructure.migrate import migrate_ledger, migrate_views
-from projections import directory, lanes, queue
+from projections import directory, kudos, lanes, modes, queue
 from projections.catalogue import FOLLOWER_METADATA
 
 NOT_VIEWS = {
     "event",
     "log_epoch",
     "personal_key",
+    "uploaded_image",
     "ledger_schema_version",
     "views_schema_version",
 }
@@ -34,7 +36,18 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 def _declared() -> MetaData:
     declared = MetaData()
-    for metadata in (queue.METADATA, lanes.METADATA, directory.METADATA, *FOLLOWER_METADATA):
+    for metadata in (
+        queue.METADATA,
+        lanes.METADATA,
+        directory.METADATA,
+        kudos.METADATA,
+        idempotency.METADATA,
+        messages.METADATA,
+        timeouts.METADATA,
+        modes.METADATA,
+        lora_table.METADATA,
+        *FOLLOWER_METADATA,
+    ):
         for table in metadata.tables.values():
             table.to_metadata(declared)
     return declared
@@ -57,3 +70,17 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
     for _ in range(2):
         migrate_ledger(database)
         migrate_views(database)
+
+
+@pytest.mark.parametrize("index", ["open_request_waiting", "open_request_of_account"])
+def test_the_queue_is_found_in_its_order(index: str, database: Database) -> None:
+    """A table that is made anew on SQLite must not lose the order of its indexes."""
+    migrate_ledger(database)
+    definitions = (
+        "SELECT sql FROM sqlite_master WHERE name = :index"
+        if database.is_sqlite
+        else "SELECT indexdef FROM pg_indexes WHERE indexname = :index"
+    )
+    with database.reading() as connection:
+        definition = connection.execute(text(definitions), {"index": index}).scalar_one()
+    assert "priority DESC, place" in definition

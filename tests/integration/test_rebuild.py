@@ -64,6 +64,7 @@ def live_through_much(world: ViewWorld) -> None:
             world.hoard.ledger.fault_image(job.image_ids[0], owner_id=world.owner_id)
         else:
             world.deliver(job, seconds=1.1)
+    world.hoard.ledger.change_modes(invite_only=True)
 
 
 def wait_for_more_events(world: ViewWorld) -> None:

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain.batching import images_for
+from domain.batching import images_for, pixel_weight
+from domain.control import CONTROL_TYPES
+from domain.image_settings import ImageSettings
+from domain.models import Baseline
+from domain.post_processing import HEAVY_POST_PROCESSORS, POST_PROCESSORS
 
 SIDES = st.integers(1, 48).map(lambda blocks: blocks * 64)
 AMOUNTS = st.integers(1, 20)
 MAX_PIXELS = st.integers(64 * 64, 3072 * 3072)
 REMAINING = st.integers(1, 20)
 WEIGHTS = st.floats(1, 10)
+PLAIN = ImageSettings(512, 512, 30, "k_euler", 5.0, True, 1)
+POST_PROCESSING = st.lists(st.sampled_from(sorted(POST_PROCESSORS)), max_size=4).map(tuple)
+SETTINGS = st.builds(
+    ImageSettings,
+    width=SIDES,
+    height=SIDES,
+    steps=st.integers(1, 500),
+    sampler=st.just("k_euler"),
+    cfg_scale=st.just(5.0),
+    karras=st.booleans(),
+    clip_skip=st.just(1),
+    transparent=st.booleans(),
+    post_processing=POST_PROCESSING,
+    control_type=st.none() | st.sampled_from(sorted(CONTROL_TYPES)),
+)
+SPARE_PIXELS = st.integers(0, 3072 * 3072)
+"""How many pixels more than the image the worker declares: no slice is above its maximum."""
+FAMILIES = st.sampled_from(Baseline)
 
 
 def test_twenty_images_at_512_and_seven_at_2048_for_a_worker_of_20_and_2048() -> None:
@@ -78,6 +102,68 @@ def test_nothing_above_the_workers_maximum(
 def test_nothing_remains_nothing_is_sliced() -> None:
     with pytest.raises(ValueError, match="no images remain"):
         images_for(amount=1, max_pixels=64 * 64, width=64, height=64, remaining=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "family", "weight", "images"),
+    [
+        ({}, Baseline.SD_1, 1.0, 20),
+        ({}, Baseline.SDXL, 1.0, 20),
+        ({"post_processing": ("GFPGAN",)}, Baseline.SD_1, 1.4, 19),
+        ({"post_processing": ("GFPGAN", "strip_background")}, Baseline.SD_1, 1.8, 15),
+        ({"post_processing": ("CodeFormers",)}, Baseline.SD_1, 1.4 * 1.8, 11),
+        ({"transparent": True}, Baseline.SDXL, 1.8, 15),
+        ({"transparent": True, "post_processing": ("NMKD_Siax",)}, Baseline.SD_1, 1.4 * 1.8, 11),
+        ({}, Baseline.FLUX, 5.0, 5),
+        ({}, Baseline.Z_IMAGE, 8.0, 3),
+        ({}, Baseline.QWEN, 10.0, 3),
+        ({"post_processing": ("RestoreFormer",)}, Baseline.FLUX, 1.4 * 1.8 * 5, 2),
+    ],
+)
+def test_known_weights_for_a_worker_of_20_and_1024(
+    changes: dict[str, object], family: Baseline, weight: float, images: int
+) -> None:
+    # 20 * 1024² / 3 / 512² is 26.67 images of weight 1.
+    assert pixel_weight(replace(PLAIN, **changes), family) == pytest.approx(weight)  # type: ignore[arg-type]
+    weighed = pixel_weight(replace(PLAIN, **changes), family)  # type: ignore[arg-type]
+    assert _slice(20, 1024 * 1024, (512, 512), weighed) == images
+
+
+@given(SETTINGS, FAMILIES, AMOUNTS, SPARE_PIXELS, REMAINING)
+def test_whatever_is_asked_a_slice_fits_the_worker_and_is_not_empty(
+    settings: ImageSettings, family: Baseline, amount: int, spare: int, remaining: int
+) -> None:
+    weight = pixel_weight(settings, family)
+    assert weight >= 1
+    images = images_for(
+        amount=amount,
+        max_pixels=settings.pixels + spare,
+        width=settings.width,
+        height=settings.height,
+        remaining=remaining,
+        weight=weight,
+    )
+    assert 1 <= images <= min(amount, remaining)
+
+
+@given(SETTINGS, FAMILIES, st.sampled_from(sorted(POST_PROCESSORS)), AMOUNTS, SPARE_PIXELS)
+def test_more_post_processing_never_means_a_larger_slice(
+    settings: ImageSettings, family: Baseline, further: str, amount: int, spare: int
+) -> None:
+    max_pixels = settings.pixels + spare
+    more = replace(settings, post_processing=(*settings.post_processing, further))
+    light, heavy = pixel_weight(settings, family), pixel_weight(more, family)
+    assert light < heavy
+    size = (settings.width, settings.height)
+    assert _slice(amount, max_pixels, size, heavy) <= _slice(amount, max_pixels, size, light)
+
+
+@given(SETTINGS, st.sampled_from(sorted(HEAVY_POST_PROCESSORS)))
+def test_no_family_is_lighter_than_sd(settings: ImageSettings, heavy: str) -> None:
+    more = replace(settings, post_processing=(heavy,))
+    for family in Baseline:
+        assert pixel_weight(settings, family) >= pixel_weight(settings, Baseline.SD_1)
+        assert pixel_weight(more, family) >= 1.4 * 1.8
 
 
 def _pixels(size: tuple[int, int]) -> int:

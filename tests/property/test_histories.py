@@ -1,15 +1,15 @@
 """Whole histories: whatever happens in whatever order, the promises of the ledger hold.
 
 A plain model of dictionaries says what each command must answer and what each request must show;
-the real ledger, on a real store, must agree after every step. In the end every view is recomputed
-from event one and compared with what is served.
+the real ledger, on a real store, must agree after every step. So must every balance of kudos, and
+what is burnt, minted and held must add up. In the end every view is recomputed from event one and
+compared with what is served.
 """
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -17,50 +17,36 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from domain.account import ANONYMOUS_ID, Roles
+from domain.account import ANONYMOUS_ID, Account
 from domain.batching import images_for
 from domain.commands import NoJob, PopJob, SubmitRequest
 from domain.image_ids import image_ids_of
 from domain.image_settings import ImageSettings
-from domain.job import ImageState
+from domain.job import ImageState, Job
+from domain.kudos import hundredths, kudos_from
 from domain.lifetimes import LOSSES_PER_IMAGE
 from domain.matching import Capabilities, Requirements
+from domain.pricing import image_kudos, quote
 from domain.request import Request, RequestState
 from domain.return_codes import Refused
+from domain.roles import Roles
+from domain.shared_key import KeyLimits
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.settings import load_settings
 from projections.rebuild import verify
+from tests.kudos_world import issue_key
+from tests.property.kudos_model import KudosModel, ModelPayer
+from tests.property.work_model import ModelJob, ModelRequest
 from tests.world import HandClock, SeededChance
 
 MODELS = ("A", "B")
 SIDES = (512, 1024, 2048)
+KEY_LIMIT = 400
 WORKERS = (
     Capabilities(("A",), 20, 2048 * 2048, True, 1, False, "test:1:big"),
     Capabilities(("A", "B"), 4, 1024 * 1024, True, 1, False, "test:1:middle"),
     Capabilities(("B",), 1, 512 * 512, False, 1, False, "test:1:small"),
 )
-
-
-@dataclass
-class ModelJob:
-    request_id: UUID
-    owner: int
-    images: int
-    ends_at: datetime
-    delivered: set[int] = field(default_factory=set)
-    faulted: set[int] = field(default_factory=set)
-    leased: bool = True
-
-
-@dataclass
-class ModelRequest:
-    images: int
-    side: int
-    models: tuple[str, ...]
-    waiting: int
-    lost: int = 0
-    state: RequestState = RequestState.OPEN
-    idle_since: datetime | None = None
 
 
 class Histories(RuleBasedStateMachine):
@@ -74,6 +60,7 @@ class Histories(RuleBasedStateMachine):
         self.clock = HandClock()
         self.requests: dict[UUID, ModelRequest] = {}
         self.jobs: dict[UUID, ModelJob] = {}
+        self.kudos = KudosModel()
 
     @initialize()
     def assemble(self) -> None:
@@ -86,6 +73,23 @@ class Histories(RuleBasedStateMachine):
             self.hoard.ledger.open_account(f"owner {owner}", f"{owner:064x}", Roles())
             for owner in range(len(WORKERS))
         ]
+        rich, poor = (
+            self.hoard.ledger.open_account(name, f"{name:f>64}", Roles()) for name in ("aa", "bb")
+        )
+        key_id = issue_key(self.hoard, rich, KeyLimits(kudos=KEY_LIMIT))
+        for account_id in (*self.owners, rich, poor):
+            self.kudos.open(account_id)
+        self.kudos.open(key_id, is_account=False)
+        for account_id, start in ((rich, 1000.0), (poor, 20.0)):
+            self.hoard.ledger.award_kudos(account_id, start, by=None, reason="a start")
+            self.kudos.award(account_id, hundredths(start))
+        self.payers = (
+            ModelPayer(),
+            ModelPayer(rich),
+            ModelPayer(rich, key_id, key_limit=hundredths(KEY_LIMIT)),
+            ModelPayer(poor),
+            ModelPayer(self.owners[0]),
+        )
 
     @rule(
         images=st.integers(1, 20),
@@ -93,12 +97,24 @@ class Histories(RuleBasedStateMachine):
         models=st.sampled_from([(), ("A",), ("B",), ("A", "B")]),
         nsfw=st.booleans(),
         priority=st.sampled_from([0.0, 5.0]),
+        who=st.sampled_from([0, 0, 1, 2, 3, 4]),
+        upfront=st.sampled_from([False, False, True]),
     )
     def submit(
-        self, images: int, side: int, models: tuple[str, ...], nsfw: bool, priority: float
+        self,
+        images: int,
+        side: int,
+        models: tuple[str, ...],
+        nsfw: bool,
+        priority: float,
+        who: int,
+        upfront: bool,
     ) -> None:
+        payer = self.payers[who]
         command = SubmitRequest(
-            account_id=ANONYMOUS_ID,
+            account_id=payer.account_id or ANONYMOUS_ID,
+            shared_key_id=payer.shared_key_id,
+            upfront=upfront,
             prompt="a cat",
             negative_prompt="",
             settings=ImageSettings(side, side, 30, "k_euler_a", 5.0, True, 1),
@@ -106,10 +122,53 @@ class Histories(RuleBasedStateMachine):
             images=images,
             priority=priority,
         )
-        request_id, _ = self.hoard.ledger.submit_request(command)
+        price = quote(command.settings, images)
+        expected = self.kudos.refusal(payer, hundredths(price.total), upfront=upfront)
+        if payer.account_id is not None and self._waiting_of(payer.account_id) + images > 30:
+            expected = "TooManyPrompts"
+        taken: list[UUID] = []
+        refusal = self._refusal(lambda: taken.append(self.hoard.ledger.submit_request(command)[0]))
+        assert refusal == expected
+        if refusal is not None:
+            return
+        (request_id,) = taken
+        hold = self.kudos.hold(payer, hundredths(price.total), price.per_image)
         self.requests[request_id] = ModelRequest(
-            images, side, models, waiting=images, idle_since=self.clock.now()
+            payer, hold, images, side, models, waiting=images, idle_since=self.clock.now()
         )
+
+    @rule(
+        sender=st.integers(0, 4),
+        receiver=st.integers(0, 4),
+        amount=st.sampled_from([1, 750, 10_000, None]),
+    )
+    def transfer(self, sender: int, receiver: int, amount: int | None) -> None:
+        """Send some of one's kudos, or all that there are."""
+        source, target = self.kudos.accounts[sender], self.kudos.accounts[receiver]
+        amount = max(1, self.kudos.available(source)) if amount is None else amount
+        expected = self.kudos.transfer(source, target, amount, self.clock.now())
+        transfer = self.hoard.ledger.transfer_kudos
+        assert self._refusal(transfer, source, target, kudos_from(amount)) == expected
+
+    @rule(to=st.integers(0, 4), amount=st.sampled_from([1337, -5000]), folded=st.integers(0, 3))
+    def award(self, to: int, amount: int, folded: int) -> None:
+        """Give kudos from nowhere, or take some; fold some balances, none of which may change."""
+        self.hoard.kudos.fold(folded)
+        account_id = self.kudos.accounts[to]
+        given = self.hoard.ledger.award_kudos(
+            account_id, kudos_from(amount), by=None, reason="why not"
+        )
+        assert hundredths(given) == self.kudos.award(account_id, amount)
+
+    @rule(
+        images=st.integers(2, 20),
+        payer=st.integers(1, 4),
+        who=st.integers(0, len(WORKERS) - 1),
+    )
+    def submit_and_pop(self, images: int, payer: int, who: int) -> None:
+        """Ask on somebody's kudos for what all workers can make, and let one have a slice."""
+        self.submit(images, 512, (), False, 0.0, payer, False)
+        self.pop(who)
 
     @rule(who=st.integers(0, len(WORKERS) - 1))
     def pop(self, who: int) -> None:
@@ -133,7 +192,11 @@ class Histories(RuleBasedStateMachine):
         assert popped.model in (request.models or MODELS)
         request.waiting -= images
         self.jobs[popped.job_id] = ModelJob(
-            popped.request_id, who, images, ends_at=popped.lease_ends_at
+            popped.request_id,
+            who,
+            images,
+            ends_at=popped.lease_ends_at,
+            reward=hundredths(image_kudos(popped.settings)),
         )
 
     @precondition(lambda self: self.jobs)
@@ -167,6 +230,8 @@ class Histories(RuleBasedStateMachine):
         assert refusal == expected
         if expected is None:
             target.add(place)
+            if state is ImageState.OK:
+                self.kudos.reward(owner_id, job.reward)
             if len(job.delivered) + len(job.faulted) == job.images:
                 self._end(job)
 
@@ -187,6 +252,7 @@ class Histories(RuleBasedStateMachine):
                     state=ImageState.OK,
                 )
                 job.delivered.add(place)
+                self.kudos.reward(self.owners[job.owner], job.reward)
         self._end(job)
 
     @precondition(lambda self: self.jobs)
@@ -219,6 +285,25 @@ class Histories(RuleBasedStateMachine):
         self.hoard.ledger.cancel_request(request_id)
         if self.requests[request_id].state is RequestState.OPEN:
             self._close(request_id, RequestState.CANCELLED)
+
+    @precondition(lambda self: self._half_done())
+    @rule(data=st.data())
+    def cancel_what_is_half_done(self, data: st.DataObject) -> None:
+        """End a request while an image that it must pay for lies with a job at work."""
+        job_id = data.draw(st.sampled_from(self._half_done()), "job")
+        job = self.jobs[job_id]
+        place = min(set(range(job.images)) - job.delivered - job.faulted)
+        self.hoard.ledger.submit_image(
+            image_ids_of(job_id, job.images)[place],
+            owner_id=self.owners[job.owner],
+            digest="3" * 64,
+            seed=4,
+            state=ImageState.OK,
+        )
+        job.delivered.add(place)
+        self.kudos.reward(self.owners[job.owner], job.reward)
+        self.hoard.ledger.cancel_request(job.request_id)
+        self._close(job.request_id, RequestState.CANCELLED)
 
     @rule(minutes=st.sampled_from([1, 3, 11, 21]))
     def sweep(self, minutes: int) -> None:
@@ -275,6 +360,39 @@ class Histories(RuleBasedStateMachine):
                 status.state,
             )
 
+    @invariant()
+    def kudos_add_up(self) -> None:
+        if not self.kudos.accounts:
+            return
+        balances = {holder: self.hoard.kudos.balance(holder) for holder in self.kudos.balances}
+        for holder, balance in balances.items():
+            assert self.kudos.agrees_with(holder, balance), (holder, balance)
+        self.kudos.adds_up(balances)
+
+    def what_was_held_is_burnt_or_given_back(self) -> None:
+        """Follow each hold, and every kudos that came from nowhere, along the events alone."""
+        held: dict[UUID, int] = {}
+        minted = burnt = 0
+        for recorded in self.hoard.log.after(0, 100_000):
+            event = recorded.event
+            match event:
+                case Request.Submitted():
+                    held[event.originator_id] = hundredths(event.held)
+                case Request.JobReturned():
+                    held[event.originator_id] -= hundredths(event.burnt)
+                    burnt += hundredths(event.burnt)
+                case Request.Ended():
+                    left = hundredths(event.burnt) + hundredths(event.refunded)
+                    assert held.pop(event.originator_id) == left
+                    burnt += hundredths(event.burnt)
+                case Job.ImageGenerated():
+                    minted += hundredths(event.kudos)
+                case Account.KudosAwarded():
+                    minted += hundredths(event.kudos)
+        balances = [self.hoard.kudos.balance(account_id) for account_id in self.kudos.accounts]
+        assert sum(balance.held for balance in balances) == sum(held.values())
+        assert sum(balance.amount for balance in balances) == minted - burnt
+
     def slices_never_sum_above_what_waits(self) -> None:
         """Count each request's images along its own events."""
         waiting: dict[UUID, int] = {}
@@ -292,6 +410,7 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "hoard"):
             self.slices_never_sum_above_what_waits()
+            self.what_was_held_is_burnt_or_given_back()
             for follower in self.hoard.followers:
                 while follower.catch_up():
                     pass
@@ -307,6 +426,14 @@ class Histories(RuleBasedStateMachine):
     def _some_job(self, data: st.DataObject) -> tuple[UUID, ModelJob]:
         job_id = data.draw(st.sampled_from(list(self.jobs)), "job")
         return job_id, self.jobs[job_id]
+
+    def _half_done(self) -> list[UUID]:
+        """Jobs at work that can deliver an image and not be done."""
+        return [
+            job_id
+            for job_id, job in self.jobs.items()
+            if job.leased and job.images - len(job.delivered) - len(job.faulted) > 1
+        ]
 
     def _refusal(self, command: object, *args: object, **kwargs: object) -> str | None:
         assert callable(command)
@@ -324,8 +451,9 @@ class Histories(RuleBasedStateMachine):
         request.waiting += lost
         request.lost += lost
         jobs = [j for j in self.jobs.values() if j.request_id == job.request_id]
+        self.kudos.burn(request.hold, sum(len(j.delivered) for j in jobs if not j.leased))
         if sum(len(j.delivered) for j in jobs) == request.images:
-            request.state = RequestState.COMPLETED
+            self._close(job.request_id, RequestState.COMPLETED)
         elif request.lost > LOSSES_PER_IMAGE * request.images:
             self._close(job.request_id, RequestState.FAULTED)
 
@@ -333,9 +461,19 @@ class Histories(RuleBasedStateMachine):
         request = self.requests[request_id]
         request.state = state
         request.waiting = 0
+        delivered = 0
         for job in self.jobs.values():
             if job.request_id == request_id:
                 job.leased = False
+                delivered += len(job.delivered)
+        self.kudos.end(request.hold, delivered)
+
+    def _waiting_of(self, account_id: UUID) -> int:
+        return sum(
+            request.waiting
+            for request in self.requests.values()
+            if request.payer.account_id == account_id
+        )
 
 
 class HistoriesInFile(Histories):
@@ -345,8 +483,8 @@ class HistoriesInFile(Histories):
 
 
 _SETTINGS = settings(
-    max_examples=40,
-    stateful_step_count=40,
+    max_examples=25,
+    stateful_step_count=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -354,4 +492,4 @@ _SETTINGS = settings(
 TestHistoriesInMemory = Histories.TestCase
 TestHistoriesInMemory.settings = _SETTINGS
 TestHistoriesInFile = HistoriesInFile.TestCase
-TestHistoriesInFile.settings = settings(_SETTINGS, max_examples=15)
+TestHistoriesInFile.settings = settings(_SETTINGS, max_examples=8)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from api.authentication import ANONYMOUS
-from api.v2.asking import command_from, joined_prompt, split_prompt
+from api.v2.asking import (
+    Knowledge,
+    Wish,
+    checked_agent,
+    command_from,
+    joined_prompt,
+    resolved,
+    split_prompt,
+    wish_from,
+)
 from api.v2.schemas.asking import GenerationInputStable
-from domain.account import Roles
 from domain.commands import SubmitRequest
+from domain.loras import Lora, ResolvedLora, TextualInversion, TriggerPlace
 from domain.matching import Capabilities
+from domain.models import Baseline, ModelEntry, UnknownModels
 from domain.ports import AccountEntry, WorkerEntry
 from domain.return_codes import Refused
+from domain.roles import Roles
 from domain.sampling import seed_from_text
 
 KNOWN = UUID("11111111-1111-4111-8111-111111111111")
@@ -22,13 +34,10 @@ OTHER = UUID("00000000-2222-4222-8222-222222222222")
 
 
 class OneWorker:
-    """A directory of one worker."""
+    """One worker."""
 
-    def account_by_key(self, key_digest: str) -> AccountEntry | None:
-        return None
-
-    def account(self, account_id: UUID) -> AccountEntry | None:
-        return None
+    def worker(self, worker_id: UUID) -> WorkerEntry | None:
+        return self.worker_by_name("known") if worker_id == KNOWN else None
 
     def worker_by_name(self, name: str) -> WorkerEntry | None:
         if name != "known":
@@ -36,23 +45,53 @@ class OneWorker:
         capabilities = Capabilities(("m",), 1, 512 * 512, False, 1, False, "a:1:b")
         return WorkerEntry(KNOWN, name, OTHER, capabilities, maintenance=False, paused=False)
 
-    def workers_of(self, owner_id: UUID) -> int:
-        return 0
+
+class Catalogue:
+    """Two models."""
+
+    def entry(self, name: str) -> ModelEntry | None:
+        family = {"a": Baseline.SD_1, "b": Baseline.SDXL}.get(name)
+        return None if family is None else ModelEntry(name=name, baseline=family)
+
+    def names(self) -> Collection[str]:
+        return ("a", "b")
+
+
+def knowledge(unknown: UnknownModels = UnknownModels.ALLOW) -> Knowledge:
+    return Knowledge(OneWorker(), Catalogue(), unknown, lambda: {"offered"})
+
+
+def wish(
+    account: AccountEntry = ANONYMOUS,
+    unknown: UnknownModels = UnknownModels.ALLOW,
+    **fields: Any,
+) -> Wish:
+    """Return what a request with these fields asks for."""
+    given = GenerationInputStable.model_validate({"prompt": "a fox", **fields})
+    return wish_from(given, account=account, knowledge=knowledge(unknown))
 
 
 def command(account: AccountEntry = ANONYMOUS, **fields: Any) -> SubmitRequest:
     """Return the command for a request with these fields."""
+    asked = wish(account, **fields)
     return command_from(
-        GenerationInputStable.model_validate({"prompt": "a fox", **fields}),
+        asked,
         account=account,
-        directory=OneWorker(),
+        catalogue=Catalogue(),
+        source=asked.source,
         client_address="192.0.2.1",
-        client_agent="agent" * 1000,
+        client_agent="agent:1:somebody",
     )
 
 
+def refusal(account: AccountEntry = ANONYMOUS, **fields: Any) -> Refused:
+    with pytest.raises(Refused) as caught:
+        wish(account, **fields)
+    return caught.value
+
+
 def test_every_setting_arrives() -> None:
-    account = AccountEntry(OTHER, "somebody", Roles())
+    account = AccountEntry(OTHER, "somebody", Roles(), shared_key_id=KNOWN)
     params = {
         "n": 7,
         "width": 640,
@@ -64,11 +103,30 @@ def test_every_setting_arrives() -> None:
         "clip_skip": 2,
         "seed": "hello",
         "seed_variation": 9,
+        "denoising_strength": 0.4,
+        "hires_fix": True,
+        "hires_fix_denoising_strength": 0.6,
+        "tiling": True,
+        "transparent": True,
+        "post_processing": ["GFPGAN", "RealESRGAN_x2plus"],
+        "facefixer_strength": 0.7,
+        "loras": [
+            {"name": "one"},
+            {
+                "name": "246747",
+                "model": 0.5,
+                "clip": -1,
+                "inject_trigger": "any",
+                "is_version": True,
+            },
+        ],
+        "tis": [{"name": "two", "inject_ti": "negprompt", "strength": 0.25}, {"name": "three"}],
     }
     made = command(
         account,
         params=params,
-        nsfw=True,
+        nsfw=False,
+        censor_nsfw=True,
         trusted_workers=True,
         slow_workers=False,
         extra_slow_workers=True,
@@ -83,15 +141,64 @@ def test_every_setting_arrives() -> None:
     assert (settings.width, settings.height, settings.steps) == (640, 384, 12)
     assert (settings.sampler, settings.cfg_scale) == ("k_heun", 3.5)
     assert (settings.karras, settings.clip_skip) == (False, 2)
+    assert settings.denoising_strength == 0.4
+    assert (settings.hires_fix, settings.hires_fix_denoising_strength) == (True, 0.6)
+    assert (settings.tiling, settings.transparent) == (True, True)
+    assert settings.post_processing == ("GFPGAN", "RealESRGAN_x2plus")
+    assert settings.facefixer_strength == 0.7
+    assert settings.loras == (
+        Lora("one"),
+        Lora("246747", 0.5, -1, inject_trigger="any", is_version=True),
+    )
+    assert settings.tis == (
+        TextualInversion("two", TriggerPlace.NEGATIVE_PROMPT, 0.25),
+        TextualInversion("three"),
+    )
     assert (made.images, made.seed, made.seed_variation) == (7, seed_from_text("hello"), 9)
     wanted = made.requirements
     assert (wanted.models, wanted.pixels) == (("a", "b"), 640 * 384)
-    assert (wanted.nsfw, wanted.trusted_workers) == (True, True)
+    assert (wanted.nsfw, wanted.trusted_workers) == (False, True)
     assert (wanted.slow_workers, wanted.extra_slow_workers) == (False, True)
-    assert (wanted.workers, wanted.worker_blacklist) == ((OTHER, KNOWN), True)
+    assert (wanted.workers, wanted.worker_blacklist) == ((KNOWN,), True)
+    assert (wanted.lora, wanted.post_processing) == (True, True)
     assert (made.disable_batching, made.shared, made.r2) == (True, True, False)
-    assert (made.account_id, made.client_address) == (OTHER, "192.0.2.1")
-    assert len(made.client_agent) == 1000
+    assert made.censor_nsfw
+    assert (made.account_id, made.shared_key_id) == (OTHER, KNOWN)
+    assert made.client_address == "192.0.2.1"
+
+
+def test_a_source_image_and_what_a_controlnet_takes_from_it() -> None:
+    params = {"control_type": "depth", "return_control_map": True}
+    made = command(source_image="aGVsbG8=", params=params)
+    assert (made.settings.control_type, made.settings.steps) == ("depth", 20)
+    assert (made.settings.return_control_map, made.settings.image_is_control) == (True, False)
+    assert (made.requirements.img2img, made.requirements.controlnet) == (True, True)
+
+
+def test_a_workflow_with_its_texts_runs_one_image_at_a_time() -> None:
+    texts = [{"text": "https://example.org", "reference": "qr_code"}]
+    made = command(params={"workflow": "qr_code", "extra_texts": texts, "n": 4})
+    assert made.settings.workflow == "qr_code"
+    assert made.extra_texts == (("https://example.org", "qr_code"),)
+    assert made.disable_batching
+
+
+@pytest.mark.parametrize(
+    ("params", "steps"),
+    [
+        ({}, 30),
+        ({"steps": 50}, 50),
+        ({"control_type": "canny"}, 20),
+        ({"control_type": "canny", "steps": 40}, 40),
+    ],
+)
+def test_usual_steps(params: dict[str, Any], steps: int) -> None:
+    assert command(source_image="aGVsbG8=", params=params).settings.steps == steps
+
+
+def test_who_allows_adult_content_gets_it_uncensored() -> None:
+    assert command(censor_nsfw=True).censor_nsfw
+    assert not command(censor_nsfw=True, nsfw=True).censor_nsfw
 
 
 @pytest.mark.parametrize(
@@ -131,12 +238,83 @@ def test_no_seed_leaves_it_to_chance() -> None:
     assert command(params={"seed": "0"}).seed == 0
 
 
-def test_a_worker_that_is_not_known_is_named() -> None:
-    with pytest.raises(Refused) as caught:
-        command(workers=["known", "nobody"])
-    assert caught.value.code.name == "BadRequest"
-    assert "nobody" in caught.value.errors["workers"]
+def test_workers_that_there_are_not_are_left_out_while_one_is_left() -> None:
+    asked = wish(workers=["known", "nobody", str(OTHER)])
+    assert asked.workers == (KNOWN,)
+    assert asked.unknown_workers == ("nobody", str(OTHER))
+    assert refusal(workers=["nobody", str(OTHER)]).code.name == "NoValidWorkers"
+    assert wish(workers=["nobody"], worker_blacklist=True).workers == ()
 
 
 def test_an_empty_deny_list_is_no_requirement() -> None:
     assert command(worker_blacklist=True).requirements == command().requirements
+    only_unknown = command(worker_blacklist=True, workers=["nobody"])
+    assert only_unknown.requirements == command().requirements
+
+
+def test_unknown_models_are_let_through_or_refused_as_the_operator_says() -> None:
+    assert command(models=["unheard of"]).requirements.models == ("unheard of",)
+    refuse = UnknownModels.REFUSE
+    assert refusal(unknown=refuse, models=["unheard of"]).code.name == "UnsupportedModel"
+    served: list[str]
+    for served in ([], ["a"], ["offered"], ["unheard of", "a"]):
+        assert wish(unknown=refuse, models=served).given.models == served
+
+
+@pytest.mark.parametrize(
+    ("roles", "fields", "code"),
+    [
+        (Roles(), {"style": "my style"}, "NotServed"),
+        (Roles(), {"webhook": "https://example.org/hook"}, "NotServed"),
+        (Roles(), {"params": {"special": {"key": {}}}}, "BadRequest"),
+        (Roles(special=True), {"params": {"special": {"key": {}}}}, "NotServed"),
+        (Roles(), {"proxied_account": "somebody"}, "BadRequest"),
+        (Roles(), {"extra_source_images": [{"image": "aGVsbG8="}]}, "BadRequest"),
+        (
+            Roles(),
+            {"source_image": "aGVsbG8=", "extra_source_images": [{"image": "aGVsbG8="}]},
+            "BadRequest",
+        ),
+    ],
+)
+def test_what_is_not_for_everybody_or_not_served(
+    roles: Roles, fields: dict[str, Any], code: str
+) -> None:
+    assert refusal(AccountEntry(OTHER, "somebody", roles), **fields).code.name == code
+
+
+def test_a_service_asks_for_others() -> None:
+    service = AccountEntry(OTHER, "service", Roles(service=True))
+    assert command(service, proxied_account="their user 7").proxied_account == "their user 7"
+
+
+@pytest.mark.parametrize(
+    "agent", ["unknown:0:unknown", "a bot:1.2:https://example.org/a:b", "name:2", "n:1:"]
+)
+def test_a_client_says_its_name_and_version(agent: str) -> None:
+    assert checked_agent(agent) == agent
+
+
+@pytest.mark.parametrize(
+    "agent", ["", "Mozilla/5.0", ":1:contact", "name:", "name::contact" + "t" * 1000, " : : "]
+)
+def test_a_client_that_does_not_is_refused(agent: str) -> None:
+    with pytest.raises(Refused, match="BadClientAgent"):
+        checked_agent(agent)
+
+
+class Versions:
+    """Knows one LoRA."""
+
+    def resolve(self, lora: Lora) -> ResolvedLora | None:
+        if lora.name != "known":
+            return None
+        return ResolvedLora("1", "77", "known", None, "SD 1.5")
+
+
+def test_loras_are_named_by_their_exact_versions_where_these_are_known() -> None:
+    given = (Lora("known", 0.5, 0.25, "word"), Lora("unknown", 2.0))
+    assert resolved(given, Versions()) == (
+        Lora("77", 0.5, 0.25, "word", is_version=True),
+        Lora("unknown", 2.0),
+    )

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 
 from api.authentication import ANONYMOUS, KEPT_SECONDS, Accounts
-from domain.account import Roles
 from domain.ports import AccountEntry, WorkerEntry
 from domain.return_codes import Refused
+from domain.roles import Roles
 
 
 class Book:

@@ -34,7 +34,7 @@ def refusal_of(**fields: Any) -> Refused:
 def test_only_a_prompt_is_needed() -> None:
     given = asked()
     params = given.params
-    assert (params.width, params.height, params.steps, params.n) == (512, 512, 30, 1)
+    assert (params.width, params.height, params.n) == (512, 512, 1)
     assert (params.sampler_name, params.cfg_scale, params.karras) == ("k_euler_a", 5.0, True)
     assert (params.seed, params.seed_variation, params.clip_skip) == (None, 1, 1)
     on = {name for name, value in given if value is True}
@@ -96,42 +96,6 @@ def test_refusals(fields: dict[str, Any], rc: str) -> None:
     assert refusal.message
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"source_image": "aGk="},
-        {"source_mask": "aGk="},
-        {"source_processing": "inpainting"},
-        {"extra_source_images": [{"image": "aGk="}]},
-        {"webhook": "https://example.org/hook"},
-        {"style": "a style"},
-        {"proxied_account": "somebody"},
-        {"params": {"loras": [{"name": "x"}]}},
-        {"params": {"tis": [{"name": "x"}]}},
-        {"params": {"post_processing": ["GFPGAN"]}},
-        {"params": {"control_type": "canny"}},
-        {"params": {"image_is_control": True}},
-        {"params": {"return_control_map": True}},
-        {"params": {"hires_fix": True}},
-        {"params": {"tiling": True}},
-        {"params": {"transparent": True}},
-        {"params": {"workflow": "qr_code"}},
-        {"params": {"special": {"a": {}}}},
-        {"params": {"extra_texts": [{"text": "x"}]}},
-    ],
-)
-def test_what_would_change_the_picture_is_never_dropped(fields: dict[str, Any]) -> None:
-    refusal = refusal_of(**fields)
-    assert refusal.code.name == "BadRequest"
-    field = next(iter(fields["params"])) if "params" in fields else next(iter(fields))
-    assert field in refusal.message
-
-
-def test_unserved_fields_may_be_said_to_be_off() -> None:
-    off = {"hires_fix": False, "tiling": False, "loras": [], "special": {}, "control_type": ""}
-    assert asked(params=off, source_image="", extra_source_images=[]) == asked()
-
-
 def test_the_errors_name_every_wrong_field_and_repeat_nothing() -> None:
     refusal = refusal_of(prompt=["secret"], params={"width": "secret", "n": 99})
     assert set(refusal.errors) == {"prompt", "params.width", "params.n"}
@@ -176,8 +140,6 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
     [
         ({"name": ""}, "BadRequest"),
         ({"name": None}, "BadRequest"),
-        ({"name": "   "}, "BadRequest"),
-        ({"name": "a\nb"}, "BadRequest"),
         ({"name": "n" * 101}, "TooLongWorkerName"),
         ({"models": []}, "UnsupportedModel"),
         ({"models": None}, "UnsupportedModel"),
@@ -188,8 +150,6 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
         ({"threads": 51}, "BadRequest"),
         ({"max_pixels": 4095}, "BadRequest"),
         ({"bridge_agent": "a" * 1001}, "BadRequest"),
-        ({"blacklist": ["word"]}, "BadRequest"),
-        ({"name": "a\0"}, "BadRequest"),
         ({"bridge_agent": "a\0"}, "NulByteInPayload"),
     ],
 )

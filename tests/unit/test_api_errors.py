@@ -24,7 +24,7 @@ MOST = 1000
 def client() -> Iterator[TestClient]:
     """A client of an application whose routes fail in every way."""
     app = FastAPI()
-    install_error_answers(app)
+    install_error_answers(app, public_url="https://hoard.example/")
     app.add_middleware(BodyLimit, max_body_bytes=MOST)
 
     @app.post("/size")
@@ -34,6 +34,14 @@ def client() -> Iterator[TestClient]:
     @app.get("/refused/{rc}")
     def refused(rc: str) -> None:
         raise Refused(rc, errors={"field": "is wrong"})
+
+    @app.get("/dear")
+    def dear() -> None:
+        raise Refused("KudosUpfront", kudos=12.5)
+
+    @app.get("/own")
+    def own() -> None:
+        raise Refused("BadRequest", "seed: say which was used")
 
     @app.get("/broken")
     def broken() -> None:
@@ -47,7 +55,9 @@ def client() -> Iterator[TestClient]:
         yield client
 
 
-@pytest.mark.parametrize("rc", sorted(CATALOGUE))
+@pytest.mark.parametrize(
+    "rc", sorted(name for name, code in CATALOGUE.items() if code.may_be_raised)
+)
 def test_a_refusal_keeps_its_code_status_and_message(client: TestClient, rc: str) -> None:
     answer = client.get(f"/refused/{rc}")
     assert answer.status_code == CATALOGUE[rc].status
@@ -56,6 +66,84 @@ def test_a_refusal_keeps_its_code_status_and_message(client: TestClient, rc: str
         "message": CATALOGUE[rc].message,
         "errors": {"field": "is wrong"},
     }
+
+
+def test_the_client_chooses_the_language(client: TestClient) -> None:
+    answer = client.get("/dear", headers={"accept-language": "de-AT, de;q=0.9, en;q=0.5"})
+    assert answer.headers["content-language"] == "de"
+    assert answer.json()["rc"] == "KudosUpfront"
+    assert answer.json()["message"].startswith("Eine Anfrage dieser Größe braucht vorab 12.5 Kudos")
+    assert "Accept-Language" in answer.headers["vary"]
+
+
+def test_without_a_choice_the_language_is_english(client: TestClient) -> None:
+    answer = client.get("/dear")
+    assert answer.headers["content-language"] == "en"
+    assert "12.5 kudos up front" in answer.json()["message"]
+
+
+def test_what_only_developers_meet_is_in_english(client: TestClient) -> None:
+    answer = client.get("/own", headers={"accept-language": "de"})
+    assert answer.headers["content-language"] == "en"
+    assert answer.json() == {"message": "seed: say which was used", "rc": "BadRequest"}
+
+
+def test_a_body_that_is_too_large_is_refused_in_the_form_that_is_asked_for(
+    client: TestClient,
+) -> None:
+    answer = client.post(
+        "/size", content=bytes(MOST + 1), headers={"accept": "application/problem+json"}
+    )
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == 413
+
+
+def test_problem_details(client: TestClient) -> None:
+    answer = client.get(
+        "/dear", headers={"accept": "application/problem+json", "accept-language": "fr"}
+    )
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": "https://hoard.example/return-codes#KudosUpfront",
+        "title": "Une demande de cette taille exige plus de kudos que le compte n'en a.",
+        "status": 403,
+        "detail": (
+            "Une demande de cette taille exige 12.5 kudos d'avance, et le compte en a moins."
+        ),
+        "rc": "KudosUpfront",
+    }
+
+
+def test_problem_details_say_which_fields_are_wrong(client: TestClient) -> None:
+    answer = client.get("/refused/InvalidSize", headers={"accept": "application/problem+json"})
+    assert answer.json()["errors"] == {"field": "is wrong"}
+    assert answer.json()["detail"] == CATALOGUE["InvalidSize"].message
+
+
+@pytest.mark.parametrize(
+    ("accept", "problem"),
+    [
+        ("application/problem+json", True),
+        ("application/json, application/problem+json", True),
+        ("application/json;q=0.5, application/problem+json;q=0.9", True),
+        ("application/json, application/problem+json;q=0.9", False),
+        ("application/problem+json;q=0", False),
+        ("application/problem+json;q=high", False),
+        ("application/json", False),
+        ("*/*", False),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", False),
+        ("", False),
+        (";;;,,q=", False),
+    ],
+)
+def test_problem_details_are_for_those_who_ask_for_them(
+    client: TestClient, accept: str, problem: bool
+) -> None:
+    answer = client.get("/dear", headers={"accept": accept})
+    assert ("type" in answer.json()) is problem
+    assert answer.json()["rc"] == "KudosUpfront"
 
 
 def test_nothing_of_an_unexpected_error_gets_out(client: TestClient) -> None:

@@ -10,7 +10,13 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from api.images import image_from_base64, media_type_of
+from api.images import (
+    TooManyPixels,
+    cleaned,
+    image_from_base64,
+    media_type_of,
+    require_image,
+)
 from domain.return_codes import Refused
 
 
@@ -103,3 +109,51 @@ def test_a_whole_image_of_too_many_pixels_is_refused_unread() -> None:
     Image.new("1", (8256, 8192)).save(file, "PNG")
     with pytest.raises(Refused, match="too many pixels"):
         sent(file.getvalue())
+
+
+def reread(image: Image.Image, kind: str = "PNG", *, lossless: bool = False) -> Image.Image:
+    """Clean an image, and read what is left of it."""
+    file = BytesIO()
+    image.save(file, kind)
+    clean = cleaned(file.getvalue(), most_pixels=64 * 64, lossless=lossless)
+    left = Image.open(BytesIO(clean.data))
+    assert left.format == "WEBP"
+    assert clean.is_transparent == (left.mode == "RGBA")
+    return left
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK"])
+def test_a_source_image_of_any_mode_becomes_rgb(mode: str) -> None:
+    kind = "JPEG" if mode == "CMYK" else "PNG"
+    assert reread(Image.new(mode, (64, 64)), kind).mode == "RGB"
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_an_alpha_channel_stays_only_where_it_hides_something(mode: str) -> None:
+    clear = Image.new(mode, (64, 64))
+    assert reread(clear).mode == "RGBA"
+    clear.putalpha(255)
+    assert reread(clear).mode == "RGB"
+
+
+def test_the_colours_under_what_is_transparent_stay() -> None:
+    image = Image.new("RGBA", (64, 64), (10, 200, 30, 0))
+    assert reread(image, lossless=True).getpixel((5, 5)) == (10, 200, 30, 0)
+
+
+def test_sixteen_bits_become_eight() -> None:
+    image = Image.new("I;16", (64, 64), 40_000)
+    assert reread(image, lossless=True).getpixel((5, 5)) == (155, 155, 155)
+
+
+def test_one_pixel_too_many_is_too_many() -> None:
+    with pytest.raises(TooManyPixels):
+        reread(Image.new("L", (64, 65)))
+
+
+def test_an_image_above_what_its_job_allows_is_refused() -> None:
+    data = picture("WEBP", (64, 64))
+    require_image(data, most_pixels=64 * 64)
+    with pytest.raises(Refused) as caught:
+        require_image(data, most_pixels=64 * 64 - 1)
+    assert caught.value.code.name == "ImageValidationFailed"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from infrastructure.blobs import BlobDamaged, BlobMissing, FolderBlobs
+from infrastructure.blobs import PLACES, BlobDamaged, BlobMissing, FolderBlobs
 
 ROOT = Path(__file__).parents[2]
 DATA = b"\x00\xff an image" * 1000
@@ -139,3 +144,70 @@ def test_what_a_killed_writer_left_is_swept_but_not_what_a_living_one_writes(
         writer.send_signal(signal.SIGKILL)
     FolderBlobs(tmp_path / "blobs")
     assert files_under(tmp_path) == []
+
+
+DAY = 86_400.0
+
+
+def unused_for(blobs: FolderBlobs, digest: str, seconds: float) -> None:
+    """Let a blob look as if nobody had used it for so long."""
+    then = time.time() - seconds
+    os.utime(blobs.path_of(digest), (then, then))
+
+
+def deleted(blobs: FolderBlobs) -> int:
+    return sum(blobs.delete_unused(place, DAY) for place in range(PLACES))
+
+
+def test_what_nobody_used_for_long_is_deleted_and_the_rest_stays(blobs: FolderBlobs) -> None:
+    old, young = blobs.put(b"old"), blobs.put(b"young")
+    unused_for(blobs, old, DAY + 60)
+    unused_for(blobs, young, DAY - 60)
+    assert deleted(blobs) == 1
+    assert not blobs.exists(old)
+    assert blobs.get(young) == b"young"
+    assert deleted(blobs) == 0
+
+
+@pytest.mark.parametrize("use", [lambda blobs: blobs.put(DATA), lambda blobs: blobs.get(DIGEST)])
+def test_what_is_put_again_or_got_is_used(
+    blobs: FolderBlobs, use: Callable[[FolderBlobs], object]
+) -> None:
+    blobs.put(DATA)
+    unused_for(blobs, DIGEST, DAY + 60)
+    use(blobs)
+    assert deleted(blobs) == 0
+    assert blobs.get(DIGEST) == DATA
+
+
+def test_only_blobs_are_deleted(blobs: FolderBlobs) -> None:
+    blobs.put(DATA)
+    strange = blobs.path_of(DIGEST).with_name("note.txt")
+    strange.write_text("somebody's")
+    os.utime(strange, (0, 0))
+    assert deleted(blobs) == 0
+    assert strange.exists()
+
+
+def test_no_blob_is_lost_that_is_put_while_it_is_deleted(blobs: FolderBlobs) -> None:
+    place = int(DIGEST[:2], 16)
+    over = threading.Event()
+
+    def sweep() -> int:
+        count = 0
+        while not over.is_set():
+            # So long ago that whatever is there goes, unless its use is respected.
+            with contextlib.suppress(FileNotFoundError):
+                unused_for(blobs, DIGEST, DAY + 60)
+            count += blobs.delete_unused(place, DAY)
+        return count
+
+    with ThreadPoolExecutor(1) as pool:
+        sweeping = pool.submit(sweep)
+        for _ in range(300):
+            assert blobs.put(DATA) == DIGEST
+        over.set()
+        assert sweeping.result() > 0
+    blobs.put(DATA)
+    assert deleted(blobs) == 0
+    assert blobs.get(DIGEST) == DATA

@@ -14,7 +14,7 @@ from domain.job import ImageState, Job
 from domain.matching import Capabilities, Requirements
 from domain.personal import Sealed
 from domain.request import Request
-from domain.worker import Worker
+from domain.worker import Worker, WorkerKind
 from infrastructure.cli.event_lines import SEALED, EventLine
 from projections.view import Recorded
 
@@ -41,6 +41,13 @@ def request(agent: str = "test:1:none", at: datetime = NOON) -> Request:
         shared=False,
         r2=True,
         priority=0.0,
+        shared_key_id=None,
+        extra_texts=None,
+        source=None,
+        proxied_account=None,
+        censor_nsfw=False,
+        kudos_per_image=1.0,
+        held=0.0,
         kudos=12.5,
         expires_at=at + timedelta(minutes=20),
         timestamp=at,
@@ -52,6 +59,7 @@ def job() -> Job:
         JOB,
         images=2,
         request_id=REQUEST,
+        account_id=ANONYMOUS_ID,
         worker_id=WORKER,
         worker_name="worker",
         owner_id=ANONYMOUS_ID,
@@ -79,7 +87,10 @@ def test_a_line_names_its_stream_its_place_and_its_type() -> None:
     first, second = lines_of(asked)
     assert (first.position, first.kind, first.stream, first.version) == (1, "Request", REQUEST, 1)
     assert (first.type, second.type) == ("Request.Submitted", "Request.Cancelled")
-    assert (second.version, second.data) == (2, {"abandoned": 2})
+    assert (second.version, second.data) == (
+        2,
+        {"abandoned": 2, "burnt": 0.0, "refunded": 0.0, "payer": None},
+    )
 
 
 def test_what_is_personal_stays_sealed_everywhere() -> None:
@@ -110,6 +121,8 @@ def test_the_json_object_is_whole_and_plain() -> None:
             "seed": 7,
             "state": "ok",
             "kudos": 5.0,
+            "metadata": [],
+            "owner_id": str(ANONYMOUS_ID),
         },
     }
     assert batched.data["image_ids"] == [str(image_id) for image_id in image_ids_of(JOB, 2)]
@@ -121,6 +134,7 @@ def test_nested_values_are_objects() -> None:
         WORKER,
         name="worker",
         owner_id=ANONYMOUS_ID,
+        kind=WorkerKind.REMOTE,
         capabilities=Capabilities(("scenes",), 20, 2048**2, True, 1, False, "agent:1:none"),
         timestamp=NOON,
     )
@@ -155,11 +169,17 @@ def test_a_terminal_gets_one_line_that_fits() -> None:
 def test_a_terminal_is_told_the_figures_first_and_ids_in_short() -> None:
     asked = request()
     asked.slice(
-        JOB, worker_id=WORKER, amount=20, max_pixels=2048**2, expires_at=NOON, timestamp=NOON
+        JOB,
+        worker_id=WORKER,
+        amount=20,
+        max_pixels=2048**2,
+        weight=1.0,
+        expires_at=NOON,
+        timestamp=NOON,
     )
     submitted, sliced = (line.as_coloured(500).plain for line in lines_of(asked))
     assert sliced.endswith(
-        "job_number=0 images=2 remaining=0 amount=20 max_pixels=4194304 "
+        "job_number=0 images=2 remaining=0 amount=20 max_pixels=4194304 weight=1.0 "
         "job_id=11111111…00 worker_id=99999999…55 expires_at=12:00:00"
     )
     assert "images=2 width=512 height=512 steps=4 sampler=lcm" in submitted

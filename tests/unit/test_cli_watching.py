@@ -116,7 +116,7 @@ def test_it_can_be_told_to_stop_after_a_while() -> None:
 
 def test_counts_are_told_in_words() -> None:
     checked = Checked(
-        waiting=2, processing=3, finished=4, restarted=1, done=False, queue_position=7
+        waiting=2, processing=3, finished=4, restarted=1, done=False, queue_position=8
     )
     assert counts_of(checked) == (
         "2 waiting · 3 at work · 4 finished · 1 lost and begun again · 7 before us"

@@ -105,6 +105,22 @@ def test_postgresql_holds_the_views_too() -> None:
     )
 
 
+def test_images_outlive_the_requests_that_they_belong_to() -> None:
+    with pytest.raises(SettingsInvalid, match="four times"):
+        load_settings(image_days=1, request_lifetime_seconds=21_601)
+    assert load_settings(image_days="inf", request_lifetime_seconds=10**9).image_days > 10**9
+
+
+def test_networks_are_separated_as_one_likes() -> None:
+    settings = Settings(permit_networks="10.0.0.0/8, fd00::/8 127.0.0.1")
+    assert [str(each) for each in settings.permitted_networks] == [
+        "10.0.0.0/8",
+        "fd00::/8",
+        "127.0.0.1/32",
+    ]
+    assert Settings().permitted_networks == ()
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_ledger_in_memory_leaves_no_views_behind(url: str) -> None:
     assert Settings(ledger_url=url).views_database == url
@@ -139,6 +155,17 @@ def test_a_misspelt_setting_is_refused() -> None:
         ("HOARD_REQUEST_LIFETIME_SECONDS", "-1", "greater than 0"),
         ("HOARD_SWEEP_SECONDS", "nan", "finite number"),
         ("HOARD_FOLLOW_SECONDS", "inf", "finite number"),
+        ("HOARD_PERMIT_NETWORKS", "10.1.2.3/8", "has host bits set"),
+        ("HOARD_PERMIT_NETWORKS", "intranet", "does not appear to be an IPv4 or IPv6 network"),
+        ("HOARD_IMAGE_DAYS", "0.5", "greater than or equal to 1"),
+        ("HOARD_IMAGE_DAYS", "nan", "greater than or equal to 1"),
+        ("HOARD_IMAGE_ADDRESS_SECONDS", "59", "greater than or equal to 60"),
+        ("HOARD_UNKNOWN_MODELS", "perhaps", "'allow' or 'refuse'"),
+        ("HOARD_CIVITAI_URL", "civitai.com", "https://"),
+        ("HOARD_CIVITAI_TIMEOUT_SECONDS", "0", "greater than 0"),
+        ("HOARD_CIVITAI_WAIT_SECONDS", "2.5", "less than or equal to 2"),
+        ("HOARD_CIVITAI_FRESH_SECONDS", "1", "greater than or equal to 60"),
+        ("HOARD_REGISTRATIONS_PER_HOUR", "-1", "greater than or equal to 0"),
         ("HOARD_MAX_BODY_BYTES", "1", "greater than or equal to 65536"),
         ("HOARD_LEDGER_URL", "mysql://example.org/ledger", "postgresql"),
         ("HOARD_VIEWS_URL", "views.db", "sqlite"),

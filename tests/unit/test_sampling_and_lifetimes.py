@@ -1,7 +1,8 @@
-"""Prices, samplers, seeds, lifetimes and image ids: the small rules, on known numbers."""
+"""Samplers, seeds, lifetimes and image ids: the small rules, on known numbers."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -10,7 +11,7 @@ import pytest
 from domain.image_ids import image_ids_of, job_id_from, job_of, place_of
 from domain.image_settings import ImageSettings
 from domain.lifetimes import Lifetimes
-from domain.pricing import image_kudos, request_kudos
+from domain.models import Baseline
 from domain.sampling import SEED_RANGE, counted_steps, seed_from_text, seed_of_job
 
 PLAIN = ImageSettings(
@@ -31,24 +32,6 @@ EXTRA_LARGE = ImageSettings(
     karras=False,
     clip_skip=1,
 )
-
-
-def test_an_image_at_the_reference_resolution_is_worth_the_formula() -> None:
-    assert image_kudos(PLAIN) == pytest.approx(0.1232 * 10 * (1 + 8.75))
-
-
-def test_one_request_for_twenty_costs_less_than_twenty_for_one() -> None:
-    assert request_kudos(PLAIN, 20) < 20 * request_kudos(PLAIN, 1)
-
-
-def test_refusing_slow_workers_and_naming_bad_ones_costs_more() -> None:
-    plain = request_kudos(PLAIN, 1)
-    assert request_kudos(PLAIN, 1, slow_workers=False) == pytest.approx(
-        (plain - 2) * 1.2 + 2, abs=0.01
-    )
-    assert request_kudos(PLAIN, 1, worker_blacklist=True) == pytest.approx(
-        (plain - 2) * 1.1 + 2, abs=0.01
-    )
 
 
 @pytest.mark.parametrize(
@@ -75,6 +58,16 @@ def test_a_lease_grows_with_the_work_and_never_falls_below_the_minimum() -> None
     assert lifetimes.lease(PLAIN) == timedelta(seconds=150)
     assert lifetimes.lease(EXTRA_LARGE) == timedelta(seconds=30 + 100 * 2 * 16)
     assert lifetimes.lease(PLAIN, extra_slow_worker=True) == timedelta(seconds=450)
+
+
+@pytest.mark.parametrize("family", [Baseline.FLUX, Baseline.QWEN, Baseline.Z_IMAGE])
+def test_large_models_and_controlnets_have_more_time(family: Baseline) -> None:
+    lifetimes, controlled = Lifetimes(), replace(PLAIN, control_type="canny")
+    assert lifetimes.lease(PLAIN, family=Baseline.SDXL) == timedelta(seconds=150)
+    assert lifetimes.lease(controlled) == timedelta(seconds=300)
+    assert lifetimes.lease(PLAIN, family=family) == timedelta(seconds=450)
+    slow = lifetimes.lease(controlled, family=family, extra_slow_worker=True)
+    assert slow == timedelta(seconds=150 * 2 * 3 * 3)
 
 
 def test_an_image_id_leads_to_its_job_and_place() -> None:

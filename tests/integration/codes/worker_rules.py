@@ -1,0 +1,56 @@
+"""What is refused of workers by the rules about who may work, and under which names."""
+
+from __future__ import annotations
+
+from domain.worker import Worker
+from tests.integration.api_client import Answered, Api
+from tests.integration.codes.provoking import provokes
+
+
+@provokes("WorkerInviteOnly")
+def new_worker_without_invitation(api: Api) -> Answered:
+    api.hoard.ledger.change_modes(invite_only=True)
+    return api.pop()
+
+
+@provokes("ProfaneWorkerName")
+def name_with_a_word_of_the_list(api: Api) -> Answered:
+    return api.pop(name="the fuck")
+
+
+@provokes("ProfaneBridgeAgent")
+def agent_with_a_word_of_the_list(api: Api) -> Answered:
+    return api.pop(bridge_agent="fuck:1:nobody")
+
+
+@provokes("TooManySameIPs", workers_per_address=2)
+def third_worker_at_one_address(api: Api) -> Answered:
+    for name in ("one", "two"):
+        assert api.pop(api.key(name), name=name).status == 200
+    return api.pop(api.key("three"), name="three")
+
+
+@provokes("InvalidPriorityUsername")
+def priority_for_no_name(api: Api) -> Answered:
+    return api.pop(priority_usernames=["somebody"])
+
+
+@provokes("InvalidPriorityUsername")
+def priority_for_a_number_that_nobody_has(api: Api) -> Answered:
+    return api.pop(priority_usernames=["somebody#999999"])
+
+
+@provokes("InvalidPriorityUsername")
+def priority_for_twenty_one(api: Api) -> Answered:
+    return api.pop(priority_usernames=["Anonymous#0"] * 21)
+
+
+@provokes("WorkerMaintenance")
+def worker_that_a_moderator_paused(api: Api) -> Answered:
+    api.pop()
+    entry = api.hoard.directory.worker_by_name("a worker")
+    assert entry is not None
+    worker: Worker = api.hoard.ledger.repository.get(entry.worker_id)
+    worker.set_paused(True, timestamp=api.clock.now())
+    api.hoard.ledger.save(worker)
+    return api.pop()

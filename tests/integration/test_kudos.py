@@ -1,0 +1,439 @@
+"""Kudos on real databases: held, burnt, given back, earned, sent and awarded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event, func, select, update
+
+from domain.account import ANONYMOUS_ID, Account
+from domain.kudos import MOST_PRIORITY, Balance, hundredths, kudos_from
+from domain.pricing import image_kudos
+from domain.request import Request
+from domain.roles import Roles
+from domain.shared_key import KeyLimits
+from infrastructure.bootstrap import allowances_of
+from projections.kudos_tables import KUDOS_BALANCE, KUDOS_ENTRY
+from projections.queue_tables import OPEN_REQUEST
+from projections.rebuild import rebuild, verify
+from tests.kudos_world import (
+    SETTINGS,
+    available,
+    issue_key,
+    open_account,
+    refusal_of,
+    request_of,
+)
+from tests.view_world import ViewWorld
+from workers.upkeep import fold_balances, give_trust
+
+REWARD = round(image_kudos(SETTINGS), 2)
+
+
+def price_of(world: ViewWorld, images: int) -> float:
+    return world.hoard.ledger.price(request_of(world.owner_id, images)).total
+
+
+def asked(world: ViewWorld, account_id: UUID, images: int = 1, **fields: Any) -> UUID:
+    return world.hoard.ledger.submit_request(request_of(account_id, images, **fields))[0]
+
+
+def submitted(world: ViewWorld, request_id: UUID) -> Request.Submitted:
+    found = next(
+        recorded.event
+        for recorded in world.hoard.log.committed_after(0, 1000)
+        if recorded.event.originator_id == request_id
+    )
+    assert isinstance(found, Request.Submitted)
+    return found
+
+
+def verified(world: ViewWorld) -> bool:
+    return verify(world.hoard.kudos, world.hoard.log, world.hoard.ledger_database).holds
+
+
+def rows(world: ViewWorld, table: Any) -> int:
+    with world.hoard.ledger_database.reading() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def test_the_price_is_held_then_burnt_as_images_come_and_the_rest_given_back(
+    world: ViewWorld,
+) -> None:
+    payer = open_account(world.hoard, "payer", 1000)
+    price = price_of(world, 20)
+    request_id = asked(world, payer, 20)
+    balance = world.hoard.kudos.balance(payer)
+    assert (balance.amount, balance.held) == (100_000, hundredths(price))
+    assert available(world.hoard, payer) == pytest.approx(1000 - price)
+
+    job = world.pop()
+    world.deliver(job, 0, 1, 2)
+    world.hoard.ledger.fail_job(job.job_id, owner_id=world.owner_id, reason="gone")
+    three = hundredths(price_of(world, 3))
+    balance = world.hoard.kudos.balance(payer)
+    assert (balance.burnt, balance.held) == (three, hundredths(price) - three)
+
+    world.hoard.ledger.cancel_request(request_id)
+    assert world.hoard.kudos.balance(payer) == Balance(awarded=100_000, burnt=three)
+    assert verified(world)
+
+
+def test_a_request_of_which_all_is_made_burns_its_price_to_the_hundredth(world: ViewWorld) -> None:
+    payer = open_account(world.hoard, "payer", 1000)
+    for images in (1, 3, 20):
+        before = world.hoard.kudos.balance(payer).burnt
+        asked(world, payer, images)
+        world.deliver(world.pop())
+        balance = world.hoard.kudos.balance(payer)
+        assert balance.burnt - before == hundredths(price_of(world, images))
+        assert balance.held == 0
+
+
+def test_images_that_open_jobs_delivered_are_burnt_when_the_request_is_cancelled(
+    world: ViewWorld,
+) -> None:
+    payer = open_account(world.hoard, "payer", 1000)
+    request_id = asked(world, payer, 5)
+    world.deliver(world.pop(), 0, 1)
+    world.hoard.ledger.cancel_request(request_id)
+    burnt = hundredths(price_of(world, 2))
+    assert world.hoard.kudos.balance(payer) == Balance(awarded=100_000, burnt=burnt)
+
+
+def test_the_workers_owner_earns_for_each_image(world: ViewWorld) -> None:
+    asked(world, ANONYMOUS_ID, 3)
+    asked(world, world.owner_id, 2)
+    for _ in range(2):
+        world.deliver(world.pop())
+    balance = world.hoard.kudos.balance(world.owner_id)
+    assert (balance.earned, balance.burnt, balance.held) == (5 * hundredths(REWARD), 0, 0)
+    assert verified(world)
+
+
+def test_anonymous_has_no_balance_and_no_row_anywhere(world: ViewWorld) -> None:
+    request_id = world.submit(4)
+    world.deliver(world.pop())
+    other = world.submit(4)
+    world.hoard.ledger.cancel_request(other)
+    assert submitted(world, request_id).held == 0
+    with world.hoard.ledger_database.reading() as connection:
+        for table in (KUDOS_BALANCE, KUDOS_ENTRY):
+            holders = connection.execute(select(table.c.holder_id)).scalars().all()
+            assert set(holders) == {world.owner_id}
+
+
+def test_who_has_too_little_is_served_with_what_there_is_and_without_priority(
+    world: ViewWorld,
+) -> None:
+    poor = open_account(world.hoard, "poor", 3)
+    event = submitted(world, asked(world, poor, 4))
+    assert (event.held, event.priority, event.requirements.unfunded) == (3.0, 0.0, True)
+    assert available(world.hoard, poor) == 0
+    world.deliver(world.pop())
+    assert world.hoard.kudos.balance(poor) == Balance(awarded=300, burnt=300)
+
+
+def test_priority_is_what_is_left_of_the_kudos(world: ViewWorld) -> None:
+    payer = open_account(world.hoard, "payer", 1000)
+    event = submitted(world, asked(world, payer, 4))
+    assert event.priority == pytest.approx(1000 - event.held)
+    assert not event.requirements.unfunded
+    rich = open_account(world.hoard, "rich", 1e9)
+    assert submitted(world, asked(world, rich)).priority == MOST_PRIORITY
+
+
+def test_heavy_requests_need_their_kudos_up_front(world: ViewWorld) -> None:
+    ledger = world.hoard.ledger
+    poor = open_account(world.hoard, "poor", 10)
+    for account_id in (poor, ANONYMOUS_ID):
+        refused = refusal_of(ledger.submit_request, request_of(account_id, 4, upfront=True))
+        assert refused is not None
+        assert refused.code.name == "KudosUpfront"
+        assert refused.details == {"kudos": price_of(world, 4)}
+    assert available(world.hoard, poor) == 10
+    rich = open_account(world.hoard, "rich", price_of(world, 4))
+    asked(world, rich, 4, upfront=True)
+    assert available(world.hoard, rich) == 0
+
+
+def test_an_account_has_no_more_images_waiting_than_it_may(world: ViewWorld) -> None:
+    ledger = world.hoard.ledger
+    payer = open_account(world.hoard, "payer")
+    asked(world, payer, 20)
+    asked(world, payer, 10)
+    refused = refusal_of(ledger.submit_request, request_of(payer))
+    assert refused is not None
+    assert (refused.code.name, refused.details) == (
+        "TooManyPrompts",
+        {"waiting": 31, "concurrency": 30},
+    )
+    world.pop()
+    asked(world, payer, 20)
+    for _ in range(3):
+        asked(world, ANONYMOUS_ID, 20)
+        asked(world, open_account(world.hoard, "trusted", roles=Roles(trusted=True)), 20)
+
+
+def test_an_accounts_own_limit_counts_before_all_others(world: ViewWorld) -> None:
+    ledger = world.hoard.ledger
+    payer = open_account(world.hoard, "payer", roles=Roles(trusted=True))
+    account: Account = ledger.repository.get(payer)
+    account.change_limits(
+        concurrency=2, worker_invited=0, by=None, timestamp=world.hoard.clock.now()
+    )
+    ledger.save(account)
+    asked(world, payer, 2)
+    refused = refusal_of(ledger.submit_request, request_of(payer))
+    assert refused is not None
+    assert refused.details == {"waiting": 3, "concurrency": 2}
+
+
+def test_a_shared_key_spends_no_more_than_its_limit_with_what_it_holds(world: ViewWorld) -> None:
+    ledger = world.hoard.ledger
+    owner = open_account(world.hoard, "generous", 1000)
+    limit = int(price_of(world, 2)) + 5
+    key = issue_key(world.hoard, owner, KeyLimits(kudos=limit))
+    first = asked(world, owner, 2, shared_key_id=key)
+    refused = refusal_of(ledger.submit_request, request_of(owner, 2, shared_key_id=key))
+    assert refused is not None
+    assert refused.code.name == "SharedKeyInsufficientKudos"
+    price = hundredths(price_of(world, 2))
+    assert world.hoard.kudos.balance(key) == Balance(held=price)
+    assert world.hoard.kudos.balance(owner).held == price
+    ledger.cancel_request(first)
+    assert world.hoard.kudos.balance(key) == Balance()
+    asked(world, owner, 2, shared_key_id=key)
+    world.deliver(world.pop())
+    assert world.hoard.kudos.balance(key) == Balance(burnt=price)
+    assert verified(world)
+
+
+def test_a_shared_key_that_is_empty_over_or_too_small_is_refused(world: ViewWorld) -> None:
+    ledger, now = world.hoard.ledger, world.hoard.clock.now()
+
+    def refused_with(limits: KeyLimits, name: str) -> str:
+        owner = open_account(world.hoard, name, 1000)
+        key = issue_key(world.hoard, owner, limits)
+        refused = refusal_of(ledger.submit_request, request_of(owner, shared_key_id=key))
+        return "" if refused is None else refused.code.name
+
+    assert refused_with(KeyLimits(kudos=0), "a") == "SharedKeyEmpty"
+    assert refused_with(KeyLimits(kudos=1), "b") == "SharedKeyInsufficientKudos"
+    assert refused_with(KeyLimits(ends_at=now), "c") == "SharedKeyExpired"
+    assert refused_with(KeyLimits(ends_at=now + timedelta(seconds=1)), "d") == ""
+    pixels = SETTINGS.pixels
+    assert refused_with(KeyLimits(max_image_pixels=pixels - 1), "e") == "SharedKeyInsufficientKudos"
+    assert refused_with(KeyLimits(max_image_steps=29), "f") == "SharedKeyInsufficientKudos"
+    assert refused_with(KeyLimits(max_image_pixels=pixels, max_image_steps=30), "g") == ""
+    stranger = open_account(world.hoard, "stranger", 1000)
+    key = issue_key(world.hoard, open_account(world.hoard, "h"), KeyLimits())
+    refused = refusal_of(ledger.submit_request, request_of(stranger, shared_key_id=key))
+    assert refused is not None
+    assert refused.code.name == "SharedKeyInvalid"
+
+
+def test_kudos_are_sent_but_not_those_that_are_held(world: ViewWorld) -> None:
+    ledger = world.hoard.ledger
+    sender, receiver = (open_account(world.hoard, name, 100) for name in ("one", "two"))
+    asked(world, sender, 2)
+    left = available(world.hoard, sender)
+    refused = refusal_of(ledger.transfer_kudos, sender, receiver, left + 0.01)
+    assert refused is not None
+    assert (refused.code.name, refused.details) == ("KudosTransferNotEnough", {"kudos": left})
+    assert ledger.transfer_kudos(sender, receiver, left) == left
+    assert available(world.hoard, sender) == 0
+    assert available(world.hoard, receiver) == pytest.approx(100 + left)
+    assert verified(world)
+
+
+def test_transfers_that_make_no_sense_are_refused(world: ViewWorld) -> None:
+    ledger = world.hoard.ledger
+    one, two = (open_account(world.hoard, name, 100) for name in ("one", "two"))
+    flagged = open_account(world.hoard, "flagged", 100, Roles(flagged=True))
+    closed = open_account(world.hoard, "closed", 100)
+    account: Account = ledger.repository.get(closed)
+    account.delete(by=one, timestamp=world.hoard.clock.now())
+    ledger.save(account)
+    cases = {
+        (ANONYMOUS_ID, one, 1.0): "KudosTransferFromAnon",
+        (one, ANONYMOUS_ID, 1.0): "KudosTransferToAnon",
+        (one, one, 1.0): "KudosTransferToSelf",
+        (one, two, 0.0): "NegativeKudosTransfer",
+        (one, two, 0.004): "NegativeKudosTransfer",
+        (one, two, -1.0): "NegativeKudosTransfer",
+        (one, UUID(int=5), 1.0): "UserNotFound",
+        (one, closed, 1.0): "DeletedUser",
+        (closed, one, 1.0): "DeletedUser",
+        (flagged, one, 1.0): "SourceAccountFlagged",
+        (one, flagged, 1.0): "TargetAccountFlagged",
+    }
+    for (sender, receiver, kudos), code in cases.items():
+        refused = refusal_of(ledger.transfer_kudos, sender, receiver, kudos)
+        assert refused is not None
+        assert refused.code.name == code
+    assert available(world.hoard, one) == 100
+
+
+def test_kudos_do_not_go_back_within_a_minute(world: ViewWorld) -> None:
+    ledger = world.hoard.ledger
+    one, two = (open_account(world.hoard, name, 100) for name in ("one", "two"))
+    three = open_account(world.hoard, "three")
+    ledger.transfer_kudos(one, two, 1)
+    ledger.transfer_kudos(one, two, 1)
+    ledger.transfer_kudos(two, three, 1)
+    world.clock.advance(timedelta(seconds=59))
+    refused = refusal_of(ledger.transfer_kudos, two, one, 1)
+    assert refused is not None
+    assert refused.code.name == "TooFastKudosTransfers"
+    world.clock.advance(timedelta(seconds=1))
+    ledger.transfer_kudos(two, one, 1)
+    assert available(world.hoard, one) == 99
+    assert verified(world)
+
+
+def test_awards_come_from_admins_and_take_no_more_than_there_is(world: ViewWorld) -> None:
+    ledger = world.hoard.ledger
+    admin = open_account(world.hoard, "admin", roles=Roles(admin=True))
+    moderator = open_account(world.hoard, "moderator", roles=Roles(moderator=True))
+    other = open_account(world.hoard, "other")
+    assert ledger.award_kudos(other, 50, by=admin, reason="thanks") == 50
+    asked(world, other, 1)
+    left = available(world.hoard, other)
+    assert 0 < left < 50
+    assert ledger.award_kudos(other, -1000, by=admin, reason="a mistake") == -left
+    assert available(world.hoard, other) == 0
+    for by, to, code in (
+        (moderator, other, "NotAllowedAwards"),
+        (ANONYMOUS_ID, other, "NotAllowedAwards"),
+        (admin, ANONYMOUS_ID, "KudosAwardToAnon"),
+        (admin, UUID(int=5), "UserNotFound"),
+    ):
+        refused = refusal_of(ledger.award_kudos, to, 1, by=by, reason="")
+        assert refused is not None
+        assert refused.code.name == code
+    assert verified(world)
+
+
+def test_entries_are_folded_and_no_balance_changes(world: ViewWorld) -> None:
+    payer = open_account(world.hoard, "payer", 10_000)
+    key = issue_key(world.hoard, payer, KeyLimits())
+    for _ in range(5):
+        asked(world, payer, 2, shared_key_id=key)
+        world.deliver(world.pop())
+    holders = (payer, key, world.owner_id)
+    before = [world.hoard.kudos.balance(holder) for holder in holders]
+    assert rows(world, KUDOS_ENTRY) > 10
+    assert fold_balances(world.hoard.kudos) == len(holders)
+    assert rows(world, KUDOS_ENTRY) == 0
+    assert [world.hoard.kudos.balance(holder) for holder in holders] == before
+    assert verified(world)
+    asked(world, payer, 2)
+    assert verified(world)
+
+
+def test_a_payer_folds_its_own_entries_where_no_sweep_does(world: ViewWorld) -> None:
+    payer = open_account(world.hoard, "payer", 10_000)
+    most = 0
+    for _ in range(120):
+        world.hoard.ledger.cancel_request(asked(world, payer))
+        most = max(most, rows(world, KUDOS_ENTRY))
+    assert 100 < most < 110
+    assert available(world.hoard, payer) == 10_000
+    assert verified(world)
+
+
+def test_a_wrong_balance_is_found_and_put_right(world: ViewWorld) -> None:
+    payer = open_account(world.hoard, "payer", 100)
+    fold_balances(world.hoard.kudos)
+    asked(world, payer)
+    with world.hoard.ledger_database.transaction() as connection:
+        wrong = update(KUDOS_BALANCE).where(KUDOS_BALANCE.c.holder_id == payer)
+        connection.execute(wrong.values(burnt=1))
+    log, database = world.hoard.log, world.hoard.ledger_database
+    (difference,) = verify(world.hoard.kudos, log, database).differences
+    assert difference == f"kudos_balance {payer}: burnt is 1 and should be 0"
+    rebuild(world.hoard.kudos, log, database)
+    assert verified(world)
+    assert rows(world, KUDOS_ENTRY) == 0
+    assert available(world.hoard, payer) == pytest.approx(100 - price_of(world, 1))
+
+
+def earn(world: ViewWorld, kudos: float) -> None:
+    """Let the owner's worker make images until its owner has earned so many kudos."""
+    while kudos_from(world.hoard.kudos.balance(world.owner_id).earned) < kudos:
+        world.submit(20, side=1024)
+        world.deliver(world.pop())
+    fold_balances(world.hoard.kudos)
+
+
+def trust_given(world: ViewWorld) -> int:
+    allowances = replace(allowances_of(world.hoard.settings), trust_kudos=500)
+    world.hoard.ledger._allowances = allowances
+    return give_trust(world.hoard.kudos, world.hoard.ledger, allowances, world.clock.now())
+
+
+def is_trusted(world: ViewWorld) -> bool:
+    entry = world.hoard.directory.account(world.owner_id)
+    assert entry is not None
+    return entry.roles.trusted
+
+
+def set_roles(world: ViewWorld, roles: Roles) -> None:
+    account: Account = world.hoard.ledger.repository.get(world.owner_id)
+    account.change_roles(roles, by=None, timestamp=world.clock.now())
+    world.hoard.ledger.save(account)
+
+
+def test_sustained_good_work_is_trusted_by_itself(world: ViewWorld) -> None:
+    account_id = open_account(world.hoard, "diligent")
+    world.owner_id = account_id
+    earn(world, 500)
+    assert trust_given(world) == 0
+    world.clock.advance(timedelta(days=7))
+    assert trust_given(world) == 1
+    assert is_trusted(world)
+    assert trust_given(world) == 0
+
+
+def test_trust_that_was_taken_does_not_come_back_by_itself(world: ViewWorld) -> None:
+    earn(world, 500)
+    world.clock.advance(timedelta(days=8))
+    set_roles(world, Roles())
+    assert trust_given(world) == 0
+    assert not is_trusted(world)
+    set_roles(world, Roles(flagged=True))
+    assert trust_given(world) == 0
+
+
+def test_what_a_request_costs_in_statements(world: ViewWorld) -> None:
+    """Anonymous pays nothing for kudos; who pays, a handful, however many entries there are."""
+    payer = open_account(world.hoard, "payer", 10_000)
+    asked(world, payer)
+    asked(world, ANONYMOUS_ID)
+    anonymous = statements_of(world, ANONYMOUS_ID)
+    assert [each for each in anonymous if "kudos_" in each] == []
+    registered = statements_of(world, payer)
+    assert len(registered) - len(anonymous) == 5  # account, lock, entries, waiting, hold
+    with world.hoard.ledger_database.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(OPEN_REQUEST)).scalar_one() == 4
+
+
+def statements_of(world: ViewWorld, account_id: UUID) -> list[str]:
+    seen: list[str] = []
+
+    def see(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "personal_key" not in statement:
+            seen.append(statement)
+
+    engine = world.hoard.ledger_database.engine
+    event.listen(engine, "before_cursor_execute", see)
+    try:
+        asked(world, account_id)
+    finally:
+        event.remove(engine, "before_cursor_execute", see)
+    return seen

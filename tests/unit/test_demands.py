@@ -1,0 +1,124 @@
+"""What a request's settings and images ask of the worker that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import ClassVar
+from uuid import UUID
+
+import pytest
+
+from domain.demands import requirements_of
+from domain.image_settings import ImageSettings
+from domain.loras import Lora, TextualInversion
+from domain.matching import Requirements
+from domain.models import Baseline, ModelEntry, OptimalSettings
+from domain.source_images import ExtraSourceImage, SourceImages, SourceProcessing
+
+PLAIN = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)
+IMAGE = SourceImages(SourceProcessing.IMG2IMG, image="0" * 64)
+
+
+class Catalogue:
+    """Three models."""
+
+    _entries: ClassVar[Mapping[str, ModelEntry]] = {
+        entry.name: entry
+        for entry in (
+            ModelEntry(name="big", baseline=Baseline.SDXL),
+            ModelEntry(name="flux", baseline=Baseline.FLUX),
+            ModelEntry(
+                name="quick",
+                baseline=Baseline.SD_1,
+                optimal=OptimalSettings(steps_min=4, steps_max=10),
+            ),
+        )
+    }
+
+    def entry(self, name: str) -> ModelEntry | None:
+        """Return a model."""
+        return self._entries.get(name)
+
+    def names(self) -> Collection[str]:
+        """Return all names."""
+        return tuple(self._entries)
+
+
+def demands(settings: ImageSettings = PLAIN, **asked: object) -> Requirements:
+    """Return the requirements of a request."""
+    return requirements_of(settings, **{"models": (), "catalogue": Catalogue(), **asked})  # type: ignore[arg-type]
+
+
+def test_a_plain_request_asks_for_nothing_special() -> None:
+    assert demands() == Requirements((), 512 * 512, False, False, True, False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "asked", "wanted"),
+    [
+        ({}, {"source": IMAGE}, {"img2img": True}),
+        (
+            {},
+            {"source": replace(IMAGE, processing=SourceProcessing.INPAINTING)},
+            {"img2img": True, "painting": True},
+        ),
+        (
+            {},
+            {"source": replace(IMAGE, extra=(ExtraSourceImage("1" * 64),))},
+            {"img2img": True, "features": ("extra_source_images",)},
+        ),
+        (
+            {"post_processing": ("GFPGAN", "CodeFormers")},
+            {},
+            {"post_processing": True, "features": ("CodeFormers", "GFPGAN")},
+        ),
+        ({"control_type": "canny"}, {}, {"controlnet": True}),
+        (
+            {"control_type": "canny", "return_control_map": True},
+            {"models": ("big",)},
+            {
+                "controlnet": True,
+                "sdxl_controlnet": True,
+                "models": ("big",),
+                "features": ("return_control_map",),
+            },
+        ),
+        ({"loras": (Lora("a"),)}, {}, {"lora": True}),
+        (
+            {"loras": (Lora("7", is_version=True),)},
+            {},
+            {"lora": True, "features": ("lora_versions",)},
+        ),
+        (
+            {"tis": (TextualInversion("a"),)},
+            {},
+            {"lora": True, "features": ("textual_inversion",)},
+        ),
+        (
+            {"hires_fix": True, "tiling": True, "transparent": True, "clip_skip": 2},
+            {},
+            {"features": ("clip_skip", "hires_fix", "tiling", "transparent")},
+        ),
+        ({"workflow": "qr_code"}, {}, {"features": ("qr_code",)}),
+        ({}, {"models": ("flux",)}, {"models": ("flux",), "features": ("flux",)}),
+        ({"steps": 30}, {}, {}),
+        ({"steps": 31}, {}, {"many_steps": True}),
+        ({"steps": 16, "sampler": "k_heun"}, {}, {"many_steps": True}),
+        ({"steps": 7}, {"models": ("quick",)}, {"models": ("quick",)}),
+        ({"steps": 8}, {"models": ("quick",)}, {"models": ("quick",), "many_steps": True}),
+        ({"steps": 30}, {"models": ("big", "?")}, {"models": ("?", "big")}),
+        ({}, {"unsafe_ip": True, "nsfw": True}, {"unsafe_ip": True, "nsfw": True}),
+        ({}, {"worker_blacklist": True}, {}),
+        (
+            {},
+            {"workers": (UUID(int=2), UUID(int=1), UUID(int=2)), "worker_blacklist": True},
+            {"workers": (UUID(int=1), UUID(int=2)), "worker_blacklist": True},
+        ),
+    ],
+)
+def test_what_follows_from_the_settings(
+    changed: dict[str, object], asked: dict[str, object], wanted: dict[str, object]
+) -> None:
+    settings = replace(PLAIN, **changed)  # type: ignore[arg-type]
+    assert demands(settings, **asked) == replace(demands(), **wanted)  # type: ignore[arg-type]
