@@ -6,11 +6,14 @@ process. So the socket is there before any test imports the SDK: ``conftest.py``
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 
 LISTENING = socket.create_server(("127.0.0.1", 0))
 """The socket; servers that start one after the other each take a duplicate of it."""
+
+atexit.register(LISTENING.close)
 
 URL = f"http://127.0.0.1:{LISTENING.getsockname()[1]}"
 

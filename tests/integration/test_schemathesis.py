@@ -54,6 +54,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         yield api
 
 
+@pytest.fixture(scope="module")
+def world(api: Api) -> World:
+    """What there is in it."""
+    return World(api)
+
+
 @pytest.fixture
 def printer() -> Iterator[None]:
     """Give hypothesis back how it prints examples: schemathesis takes it from all other tests."""
@@ -72,8 +78,10 @@ class Calls:
 
 
 @pytest.mark.usefixtures("printer")
-def test_no_generated_call_breaks_anything(api: Api, subtests: pytest.Subtests) -> None:
-    calls, world = Calls(), World(api)
+def test_no_generated_call_breaks_anything(
+    api: Api, world: World, subtests: pytest.Subtests
+) -> None:
+    calls = Calls()
     app: Any = api.http.app
     schema = schemathesis.openapi.from_asgi(f"{BASE_PATH}/openapi.json", app)
     with get_client(app) as client:
@@ -99,9 +107,9 @@ JSON_OR_NOT = st.one_of(
 )
 
 
-def test_no_body_breaks_anything(api: Api, subtests: pytest.Subtests) -> None:
+def test_no_body_breaks_anything(api: Api, world: World, subtests: pytest.Subtests) -> None:
     """Bodies that the description says nothing of: any bytes, and JSON of any shape."""
-    known = World(api).renewed()
+    known = world.renewed()
     for path, methods in api.call("GET", "/openapi.json").body["paths"].items():
         for method in [name for name, each in methods.items() if "requestBody" in each]:
             with subtests.test(f"{method} {path}"):
