@@ -28,6 +28,13 @@ _WHEN = {
 }
 
 
+_TOO_LARGE = {
+    "description": _WHEN[413],
+    "content": {"application/json": {"schema": {"$ref": _COMPONENT.format(model="RequestError")}}},
+}
+"""What every address that takes a body may answer, before anybody looks at the body."""
+
+
 def takes(model: type[Body]) -> dict[str, Any]:
     """Return what a route adds to its description to say which JSON body it takes."""
     reference = _COMPONENT.format(model=model.__name__)
@@ -75,6 +82,8 @@ def _forget_unused(schema: dict[str, Any]) -> None:
     for methods in schema["paths"].values():
         for route in methods.values():
             route["responses"].pop("422", None)
+            if "requestBody" in route:
+                route["responses"].setdefault("413", _TOO_LARGE)
     for name in ("HTTPValidationError", "ValidationError"):
         schema["components"]["schemas"].pop(name, None)
 

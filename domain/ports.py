@@ -53,7 +53,12 @@ class WaitingQueue(Protocol):
     """The exact queue: it changes in the same transaction as the events."""
 
     def lanes_for(
-        self, worker: Candidate, *, first: Collection[UUID] = (), only_first: bool = False
+        self,
+        worker: Candidate,
+        *,
+        first: Collection[UUID] = (),
+        only_first: bool = False,
+        but_not: Collection[UUID] = (),
     ) -> Sequence[Offer]:
         """Return where something waits that this worker may have, the best first.
 
@@ -62,6 +67,7 @@ class WaitingQueue(Protocol):
         :param first: accounts whose requests come before all others; of these alone it does not
             matter whether their kudos were there.
         :param only_first: whether the requests of all others are left out.
+        :param but_not: requests to be passed over, a few hundred at most.
         """
 
     def claim(

@@ -66,7 +66,12 @@ class Queue:
             _apply(connection, record.position, record.event)
 
     def lanes_for(
-        self, worker: Candidate, *, first: Collection[UUID] = (), only_first: bool = False
+        self,
+        worker: Candidate,
+        *,
+        first: Collection[UUID] = (),
+        only_first: bool = False,
+        but_not: Collection[UUID] = (),
     ) -> Sequence[Offer]:
         """Return where something waits that this worker may have, the best first.
 
@@ -80,9 +85,9 @@ class Queue:
                 [] if only_first else lanes[start : start + _LANES_AT_ONCE]
                 for start in range(0, 1 if only_first else max(1, len(lanes)), _LANES_AT_ONCE)
             ]
-            heads = read_heads(connection, portions[0], first)
+            heads = read_heads(connection, portions[0], first, but_not)
             for portion in portions[1:]:
-                heads.extend(read_heads(connection, portion, ()))
+                heads.extend(read_heads(connection, portion, (), but_not))
         favoured = as_favourite(worker)
         kept = [
             head

@@ -33,27 +33,7 @@ _FAVOURITE_LANES_OFFERED = 500
 
 _BY_RANK = (OPEN_REQUEST.c.priority.desc(), OPEN_REQUEST.c.place)
 
-_head = (
-    select(OPEN_REQUEST.c.request_id)
-    .where(OPEN_REQUEST.c.lane == LANE.c.id, WAITS)
-    .order_by(*_BY_RANK)
-    .limit(1)
-    .correlate(LANE)
-    .scalar_subquery()
-)
-_first = OPEN_REQUEST.alias("first")
-_HEADS = (
-    select(
-        cast(null(), Uuid).label("account_id"),
-        LANE.c.id.label("lane"),
-        _first.c.priority,
-        _first.c.place,
-    )
-    .join_from(LANE, _first, _first.c.request_id == _head)
-    .where(LANE.c.id.in_(bindparam("lanes", expanding=True)))
-    .order_by(_first.c.priority.desc(), _first.c.place)
-    .limit(_LANES_OFFERED)
-)
+_NOT_PASSED_OVER = OPEN_REQUEST.c.request_id.not_in(bindparam("but_not", expanding=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +53,26 @@ class Head:
 
 
 def read_heads(
-    connection: Connection, lanes: Sequence[int], favourites: Collection[UUID]
+    connection: Connection,
+    lanes: Sequence[int],
+    favourites: Collection[UUID],
+    but_not: Collection[UUID] = (),
 ) -> list[Head]:
     """Return the first requests of these lanes, and those of these accounts in any lane.
 
     Of the lanes at most 32 come back, the best ones; of the accounts' at most 500.
+
+    :param but_not: requests that are passed over, a few hundred at most.
     """
     if not lanes and not favourites:
         return []
     values: dict[str, Any] = {_account(i): account for i, account in enumerate(favourites)}
     if lanes:
         values["lanes"] = lanes
-    rows = connection.execute(_statement(bool(lanes), len(favourites)), values)
+    if but_not:
+        values["but_not"] = but_not
+    statement = _statement(bool(lanes), len(favourites), bool(but_not))
+    rows = connection.execute(statement, values)
     return [Head(row.account_id, row.lane, row.priority, row.place) for row in rows]
 
 
@@ -113,24 +101,47 @@ def _claim(of_account: bool, but_not: bool, patiently: bool) -> Select[Any]:
     if of_account:
         waiting = waiting.where(OPEN_REQUEST.c.account_id == bindparam("account"))
     if but_not:
-        passed_over: Any = bindparam("but_not", expanding=True)
-        waiting = waiting.where(OPEN_REQUEST.c.request_id.not_in(passed_over))
+        waiting = waiting.where(_NOT_PASSED_OVER)
     return waiting.order_by(*_BY_RANK).limit(1).with_for_update(skip_locked=not patiently)
 
 
 @lru_cache
-def _statement(with_lanes: bool, favourites: int) -> Any:
+def _statement(with_lanes: bool, favourites: int, but_not: bool) -> Any:
+    lane_heads = _lane_heads(but_not)
     if not favourites:
-        return _HEADS
-    own = _favourites(favourites)
+        return lane_heads
+    own = _favourites(favourites, but_not)
     if not with_lanes:
         return own
     # Both in one statement: a worker whose own account asks for nothing pays no trip for that.
-    heads, own_heads = _HEADS.subquery("heads"), own.subquery("own_heads")
+    heads, own_heads = lane_heads.subquery("heads"), own.subquery("own_heads")
     return union_all(select(heads), select(own_heads))
 
 
-def _favourites(how_many: int) -> Select[Any]:
+def _lane_heads(but_not: bool) -> Select[Any]:
+    head = _first_waiting(but_not).where(OPEN_REQUEST.c.lane == LANE.c.id).correlate(LANE)
+    first = OPEN_REQUEST.alias("first")
+    return (
+        select(
+            cast(null(), Uuid).label("account_id"),
+            LANE.c.id.label("lane"),
+            first.c.priority,
+            first.c.place,
+        )
+        .join_from(LANE, first, first.c.request_id == head.scalar_subquery())
+        .where(LANE.c.id.in_(bindparam("lanes", expanding=True)))
+        .order_by(first.c.priority.desc(), first.c.place)
+        .limit(_LANES_OFFERED)
+    )
+
+
+def _first_waiting(but_not: bool) -> Select[Any]:
+    """Return the first request of whatever more is asked of it."""
+    first = select(OPEN_REQUEST.c.request_id).where(WAITS).order_by(*_BY_RANK).limit(1)
+    return first.where(_NOT_PASSED_OVER) if but_not else first
+
+
+def _favourites(how_many: int, but_not: bool) -> Select[Any]:
     """Return the heads of so many accounts, hopping from one lane of theirs to the next."""
     bases = (
         select(account.label("account_id"), _next_lane(account).label("lane"))
@@ -142,18 +153,9 @@ def _favourites(how_many: int) -> Select[Any]:
             hops.c.lane.is_not(None)
         )
     )
-    head = (
-        select(OPEN_REQUEST.c.request_id)
-        .where(
-            OPEN_REQUEST.c.account_id == hops.c.account_id,
-            OPEN_REQUEST.c.lane == hops.c.lane,
-            WAITS,
-        )
-        .order_by(*_BY_RANK)
-        .limit(1)
-        .correlate(hops)
-        .scalar_subquery()
-    )
+    of_account = OPEN_REQUEST.c.account_id == hops.c.account_id
+    in_lane = OPEN_REQUEST.c.lane == hops.c.lane
+    head = _first_waiting(but_not).where(of_account, in_lane).correlate(hops).scalar_subquery()
     found = OPEN_REQUEST.alias("found")
     return (
         select(hops.c.account_id, hops.c.lane, found.c.priority, found.c.place)

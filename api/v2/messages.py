@@ -53,7 +53,7 @@ def messages(
 
 @router.post(
     "/workers/messages",
-    responses={200: {"model": ResponseModelMessage}, **refuses(400, 401, 403, 404)},
+    responses={200: {"model": ResponseModelMessage}, **refuses(400, 401, 403, 404, 413)},
     openapi_extra=takes(MessageInput),
 )
 def send_message(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:

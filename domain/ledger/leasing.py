@@ -90,18 +90,26 @@ class LeasingCommands(SigningInCommands, EndingCommands):
         refused = self._passed_over.by(worker.worker_id, blacklist)
         search = _Search(entry, worker, set(refused))
         for _ in range(ATTEMPTS):
-            offers = self._queue.lanes_for(worker, first=favourites, only_first=entry.maintenance)
-            if not offers:
+            offers = self._queue.lanes_for(
+                worker,
+                first=favourites,
+                only_first=entry.maintenance,
+                but_not=search.refused,
+            )
+            if not offers or search.tries <= 0:
                 return self._no_job(search)
+            passed_over = len(search.refused)
             for offer in offers:
                 if (popped := self._lease_from(offer, search)) is not None:
                     return popped
-            # All that wait are in other workers' hands just now, and may have images left.
-            popped = self._lease_from(offers[0], search, patiently=True)
-            if popped is not None:
-                return popped
-            if search.refused:
-                return self._no_job(search)
+                if len(search.refused) > passed_over:
+                    # What comes next in this lane may come after what other lanes have.
+                    break
+            else:
+                # All that wait are in other workers' hands just now, and may have images left.
+                popped = self._lease_from(offers[0], search, patiently=True)
+                if popped is not None:
+                    return popped
         raise Refused("Locked")
 
     def _no_job(self, search: _Search) -> NoJob:
@@ -111,13 +119,9 @@ class LeasingCommands(SigningInCommands, EndingCommands):
     def _lease_from(
         self, offer: Offer, search: _Search, *, patiently: bool = False
     ) -> PoppedJob | None:
-        while search.tries > 0:
-            with self._transactions.transaction():
-                request_id = self._queue.claim(offer, patiently=patiently, but_not=search.refused)
-                popped = self._lease(request_id, search) if request_id else None
-            if popped is not None or request_id not in search.refused:
-                return popped
-        return None
+        with self._transactions.transaction():
+            request_id = self._queue.claim(offer, patiently=patiently, but_not=search.refused)
+            return self._lease(request_id, search) if request_id else None
 
     def _lease(self, request_id: UUID, search: _Search) -> PoppedJob | None:
         entry, worker = search.entry, search.worker
