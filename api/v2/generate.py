@@ -13,7 +13,7 @@ from starlette.requests import Request
 from api.answer import NOT_KEPT, Answer
 from api.authentication import ApiKey
 from api.bodies import RawBody, read_body
-from api.context import Context, Provided
+from api.context import Context, Provided, address_of
 from api.idempotency import IdempotencyKey, attempt_from
 from api.openapi import refuses, takes
 from api.v2.asking import Knowledge, checked_agent, command_from, uuid_from, wish_from
@@ -59,7 +59,7 @@ def ask_for_images(
     agent = checked_agent(client_agent)
     given = read_body(GenerationInputStable, raw)
     ledger = hoard.services.ledger
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     attempt = attempt_from(
         hoard, idempotency_key, raw, what="async", account=account, client_address=address
     )

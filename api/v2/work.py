@@ -11,7 +11,7 @@ from starlette.requests import Request
 from api.answer import Answer
 from api.authentication import ApiKey
 from api.bodies import RawBody, read_body
-from api.context import Context, Provided
+from api.context import Context, Provided, address_of
 from api.images import image_from_base64
 from api.openapi import refuses, takes
 from api.v2.asking import uuid_from
@@ -54,13 +54,12 @@ def pop(hoard: Provided, request: Request, raw: RawBody, apikey: ApiKey) -> Answ
     The first pop under a name registers the worker under the key's account. The requests of that
     account, and of those in `priority_usernames`, come first.
     """
-    address = request.client.host if request.client else ""
-    hoard.services.timeouts.require_allowed(address)
+    hoard.require_allowed(request)
     account = hoard.account(apikey)
     if account.account_id == ANONYMOUS_ID:
         raise Refused("AnonForbiddenWorker")
     given = read_body(PopInputStable, raw)
-    digest = hoard.services.address_digest(address)
+    digest = hoard.services.address_digest(address_of(request))
     command = command_from_pop(given, account, address=digest, hoard=hoard)
     found = hoard.services.ledger.pop_job(command)
     _note_presence(hoard, found.worker_id, command.capabilities, digest)
