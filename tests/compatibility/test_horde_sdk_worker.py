@@ -72,9 +72,15 @@ def test_each_upload_lands_under_the_id_at_its_place(server: Server) -> None:
 @drives(ImageGenerateJobPopRequest)
 def test_without_work_the_worker_reads_why(server: Server) -> None:
     request_id = asked("Analog Diffusion").id_
-    nothing = SdkWorker(server.key("hugo"), "hugo's GPU", "NeverEnding Dream").pop()
-    assert not nothing.ids_present
-    assert nothing.skipped.models
+    worker = SdkWorker(server.key("hugo"), "hugo's GPU", "NeverEnding Dream")
+
+    def reason() -> int | None:
+        nothing = worker.pop()
+        assert not nothing.ids_present
+        return nothing.skipped.models
+
+    # What is skipped is counted by a follower of the log.
+    assert wait_until(reason, "the count of what was skipped")
     AIHordeAPIManualClient().delete_pending_image(request_id)
 
 

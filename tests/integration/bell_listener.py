@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
+from tests.waiting import wait_until
 from workers.celery_app import make_app, register_work
 
 
@@ -26,8 +26,8 @@ def main() -> None:
             lines.write("rung\n")
         if len(file.read_text().splitlines()) <= dies_until:
             os.kill(os.getpid(), signal.SIGKILL)
-        while file.with_name(f"{file.name}.hold").exists():
-            time.sleep(0.01)
+        hold = file.with_name(f"{file.name}.hold")
+        wait_until(lambda: not hold.exists(), "leave to end")
         return 0
 
     app = make_app(broker_url)
