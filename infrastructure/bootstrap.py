@@ -28,6 +28,7 @@ from infrastructure.model_catalogue import ModelCatalogue
 from infrastructure.news import OperatorsNews
 from infrastructure.outbound import Outbound
 from infrastructure.personal_keys import PersonalKeys
+from infrastructure.remembered_streams import RememberedStreams
 from infrastructure.settings import Settings
 from infrastructure.signing import AddressSigner
 from infrastructure.timeouts import AddressTimeouts
@@ -148,8 +149,7 @@ def assemble(
     catalogue = ModelCatalogue.in_folder(settings.data)
     repeats = RepeatedCommands(ledger_database)
     ledger = Ledger(
-        recorder=recorder,
-        mapper=mapper,
+        events=RememberedStreams(mapper, recorder, ledger_database),
         transactions=ledger_database,
         queue=queue,
         directory=directory,

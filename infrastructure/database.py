@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,7 +51,7 @@ def normalised_url(url: str) -> URL:
 class _Open:
     """What one thread has open now."""
 
-    __slots__ = ("connection", "depth", "doomed", "notes", "writing")
+    __slots__ = ("after_commit", "connection", "depth", "doomed", "notes", "writing")
 
     def __init__(self, connection: Connection, *, writing: bool) -> None:
         self.connection = connection
@@ -59,6 +59,7 @@ class _Open:
         self.depth = 1
         self.doomed = False
         self.notes: dict[str, Any] = {}
+        self.after_commit: list[Callable[[], None]] = []
 
 
 class _ThreadState(threading.local):
@@ -132,6 +133,8 @@ class Database:
         self._backend.end(connection, commit=not frame.doomed)
         if frame.doomed:
             raise TransactionDoomed("a nested transaction failed: everything was rolled back")
+        for call in frame.after_commit:
+            call()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -164,14 +167,24 @@ class Database:
 
         :raises RuntimeError: when this thread has no transaction open.
         """
-        frame = self._state.writing
-        if frame is None:
-            raise RuntimeError("no transaction is open in this thread")
-        return frame.notes
+        return self._frame().notes
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have something called once this thread's open transaction was committed as a whole.
+
+        :raises RuntimeError: when this thread has no transaction open.
+        """
+        self._frame().after_commit.append(call)
 
     def close(self) -> None:
         """Close every idle connection. A later use opens new ones, except in memory."""
         self._backend.close()
+
+    def _frame(self) -> _Open:
+        frame = self._state.writing
+        if frame is None:
+            raise RuntimeError("no transaction is open in this thread")
+        return frame
 
     def _forked(self) -> None:
         self._state = _ThreadState()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.domain import Aggregate
-from eventsourcing.persistence import ApplicationRecorder, IntegrityError, Mapper
+from eventsourcing.persistence import ApplicationRecorder, EventStore, IntegrityError, Mapper
 
 from domain.allowances import Allowances
 from domain.job import Job
@@ -37,8 +37,7 @@ class LedgerBase(Application[UUID]):
     def __init__(
         self,
         *,
-        recorder: ApplicationRecorder,
-        mapper: Mapper[UUID],
+        events: EventStore[UUID],
         transactions: Transactions,
         queue: WaitingQueue,
         directory: Directory,
@@ -52,8 +51,7 @@ class LedgerBase(Application[UUID]):
         repeats: Repeats,
     ) -> None:
         """Build the ledger on its ports."""
-        self._given_recorder = recorder
-        self._given_mapper = mapper
+        self._given_events = events
         self._transactions = transactions
         self._queue = queue
         self._directory = directory
@@ -69,12 +67,18 @@ class LedgerBase(Application[UUID]):
         super().__init__(env={})
 
     def construct_recorder(self) -> ApplicationRecorder:
-        """Use the recorder that the ledger was given."""
-        return self._given_recorder
+        """Use the recorder of the event store that the ledger was given."""
+        recorder = self._given_events.recorder
+        assert isinstance(recorder, ApplicationRecorder)
+        return recorder
 
     def construct_mapper(self) -> Mapper[UUID]:
-        """Use the mapper that the ledger was given."""
-        return self._given_mapper
+        """Use the mapper of the event store that the ledger was given."""
+        return self._given_events.mapper
+
+    def construct_event_store(self) -> EventStore[UUID]:
+        """Use the event store that the ledger was given."""
+        return self._given_events
 
     def _waiting(self, request: Request) -> timedelta:
         return self._lifetimes.waiting(extra_slow_workers=request.requirements.extra_slow_workers)
@@ -91,7 +95,7 @@ class LedgerBase(Application[UUID]):
         :param missing: the return code to refuse with when there is no such stream.
         """
         try:
-            loaded: object = self.repository.get(stream_id)
+            loaded: object = self.repository.get(stream_id, projector_func=_replayed)
         except AggregateNotFoundError:
             raise Refused(missing) from None
         if not isinstance(loaded, kind):
@@ -105,3 +109,11 @@ class LedgerBase(Application[UUID]):
             except IntegrityError:
                 continue
         raise Refused("Locked")
+
+
+def _replayed(stream: Any, events: Iterable[Any]) -> Any:
+    """Apply events one after the other; the library's own function first asks each of them, at a
+    price above that of applying it, whether it has the method."""
+    for event in events:
+        stream = event.mutate(stream)
+    return stream

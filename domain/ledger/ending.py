@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -26,24 +27,27 @@ class EndingCommands(LedgerBase):
             self.save(job)
             return
         now = self._clock.now()
-        with self._transactions.transaction():
-            request = self._request(job.request_id)
-            request.take_back(
-                job.id,
-                delivered=len(job.delivered),
-                lost=job.lost,
-                expires_at=now + self._waiting(request),
-                timestamp=now,
-            )
-            self.save(job, request)
-            if request.is_beyond_hope:
-                self._end_request(request, request.give_up)
+        request = self._request(job.request_id)
+        request.take_back(
+            job.id,
+            delivered=len(job.delivered),
+            lost=job.lost,
+            expires_at=now + self._waiting(request),
+            timestamp=now,
+        )
+        others = self._ended(request, request.give_up) if request.is_beyond_hope else []
+        self.save(job, request, *others)
 
     def _end_request(self, request: Request, end: EndRequest) -> None:
         """End a request early, and with it the jobs that still work on it."""
+        jobs = self._ended(request, end)
+        self.save(request, *jobs)
+
+    def _ended(self, request: Request, end: EndRequest) -> Sequence[Job]:
+        """End a request early without saving it, and return its open jobs, cancelled."""
         now = self._clock.now()
         jobs = [self._job(job_id) for job_id in request.open_jobs]
         end(delivered_by_open_jobs=sum(len(job.delivered) for job in jobs), timestamp=now)
         for job in jobs:
             job.cancel(timestamp=now)
-        self.save(request, *jobs)
+        return jobs

@@ -32,7 +32,7 @@ class SigningInCommands(LedgerBase):
         if entry.owner_id != command.owner_id:
             raise Refused("WorkerNameAlreadyExists")
         if entry.capabilities != command.capabilities:
-            worker: Worker = self.repository.get(entry.worker_id)
+            worker = self._load(Worker, entry.worker_id, "WorkerNotFound")
             worker.declare(command.capabilities, timestamp=self._clock.now())
             self.save(worker)
         return entry
