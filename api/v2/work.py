@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -113,12 +114,10 @@ def _deliver(
         raise Refused("BadRequest", "seed: say which was used", {"seed": "is missing"})
     if not given.generation:
         raise Refused("BadRequest", "generation: send the image", {"generation": "is missing"})
-    # What is refused should leave nothing in the store.
-    ledger.may_submit(image_id, owner_id=account.account_id)
     return ledger.submit_image(
         image_id,
         owner_id=account.account_id,
-        digest=_digest_of(hoard, image_id, given.generation),
+        digest=partial(_digest_of, hoard, image_id, given.generation),
         seed=given.seed,
         state=_state(given),
         metadata=tuple(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from uuid import UUID
 
 from domain.generation_metadata import GenerationMetadata
@@ -14,16 +16,6 @@ from domain.worker import Worker
 
 class DeliveringCommands(EndingCommands):
     """What a worker with a job does, and what is done when it does nothing."""
-
-    def may_submit(self, image_id: UUID, *, owner_id: UUID) -> None:
-        """Check, without changing anything, that an image would be taken from this account.
-
-        For what is dear before a submit, such as reading and storing the image: what would be
-        refused then should leave nothing.
-
-        :raises Refused: ``InvalidJobID``, ``WrongCredentials``, ``DuplicateGen`` or ``AbortedGen``.
-        """
-        self._job_of_owner(job_of(image_id), owner_id).require_open(image_id)
 
     def may_upload(self, image_id: UUID) -> None:
         """Check that an image is awaited just now: its job is leased, and its lease not over.
@@ -40,29 +32,33 @@ class DeliveringCommands(EndingCommands):
         image_id: UUID,
         *,
         owner_id: UUID,
-        digest: str,
+        digest: str | Callable[[], str],
         seed: int,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
     ) -> float:
         """Take one finished image from the account that runs its worker; return the reward.
 
-        :param digest: SHA-256 of the image, which already lies in the blob store.
+        :param digest: SHA-256 of the image, which already lies in the blob store; or what puts it
+            there and returns that. It is called once, and only when the image would be taken:
+            what is refused leaves nothing.
         :param metadata: what the worker says about it.
         :raises Refused: ``InvalidJobID``, ``WrongCredentials``, ``DuplicateGen``, ``AbortedGen``
             or ``Locked``.
         """
 
+        stored = cache(digest if callable(digest) else lambda: digest)
+
         def submit() -> float:
             job = self._job_of_owner(job_of(image_id), owner_id)
-            now = self._clock.now()
+            job.require_open(image_id)
             reward = job.deliver(
                 image_id,
-                digest=digest,
+                digest=stored(),
                 seed=seed,
                 state=state,
                 metadata=metadata,
-                timestamp=now,
+                timestamp=self._clock.now(),
             )
             self._save_with_request(job)
             return reward
