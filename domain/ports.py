@@ -84,25 +84,6 @@ class WaitingQueue(Protocol):
         """Return how many of these requests, a few hundred at most, wait for a worker."""
 
 
-class Funds(Protocol):
-    """Whose kudos are how many, exact: it changes in the same transaction as the events."""
-
-    def lock(self, account_id: UUID) -> Balance:
-        """Return a balance that nobody else spends from until this thread's transaction ends.
-
-        What arrives meanwhile (rewards, transfers, refunds) needs no lock and only adds to it.
-        """
-
-    def balance(self, holder_id: UUID) -> Balance:
-        """Return the balance of an account, or what was held and burnt under a shared key."""
-
-    def waiting_of(self, account_id: UUID, most: int) -> int:
-        """Return how many images of an account wait, counting those of up to ``most`` requests."""
-
-    def last_sent(self, sender_id: UUID, receiver_id: UUID) -> datetime | None:
-        """Return when one account last sent kudos to another, None for never."""
-
-
 @dataclass(frozen=True, slots=True)
 class AccountEntry:
     """An account as the directory knows it."""
@@ -126,6 +107,37 @@ class AccountEntry:
     def handle(self) -> str:
         """What clients know it by, such as ``name#12``."""
         return f"{self.name}#{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """What a locked account may spend, and what it has asked for already."""
+
+    balance: Balance
+    waiting: int
+    """Images of its requests that wait for a worker."""
+
+
+class Funds(Protocol):
+    """Whose kudos are how many, exact: it changes in the same transaction as the events."""
+
+    def lock(self, account_id: UUID) -> AccountEntry | None:
+        """Return an account from which nobody else spends until this thread's transaction ends.
+
+        What arrives meanwhile (rewards, transfers, refunds) needs no lock and only adds to it.
+        """
+
+    def purse(self, account_id: UUID, *, most: int) -> Purse:
+        """Return what an account may spend, once this thread's transaction has locked it.
+
+        :param most: how many of its requests are looked at for what waits.
+        """
+
+    def balance(self, holder_id: UUID) -> Balance:
+        """Return the balance of an account, or what was held and burnt under a shared key."""
+
+    def last_sent(self, sender_id: UUID, receiver_id: UUID) -> datetime | None:
+        """Return when one account last sent kudos to another, None for never."""
 
 
 @dataclass(frozen=True, slots=True)

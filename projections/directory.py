@@ -12,24 +12,29 @@ from sqlalchemy import Connection, Row, Table, bindparam, func, select
 
 from domain.personal import Sealed
 from domain.ports import AccountEntry, SharedKeyEntry, WorkerEntry
-from domain.roles import Roles
 from domain.shared_key import KeyLimits
-from domain.worker import WorkerKind
 from projections.directory_changes import apply_changes, unboxed
-from projections.directory_tables import ACCOUNT, METADATA, ROLE_COLUMNS, SHARED_KEY, WORKER
-from projections.encoding import capabilities_from_json
+from projections.directory_tables import (
+    ACCOUNT,
+    METADATA,
+    SHARED_KEY,
+    WORKER,
+    account_from,
+    worker_from,
+)
 from projections.rows import rows_by_key
+from projections.statements import Statement
 from projections.view import Recorded, ViewDatabase
 
 __all__ = ["ACCOUNT", "METADATA", "SHARED_KEY", "WORKER", "AccountDirectory"]
 
-_BY_KEY = select(ACCOUNT).where(ACCOUNT.c.key_digest == bindparam("key"))
-_BY_SHARED_KEY = (
+_BY_KEY = Statement(select(ACCOUNT).where(ACCOUNT.c.key_digest == bindparam("key")))
+_BY_SHARED_KEY = Statement(
     select(ACCOUNT, SHARED_KEY.c.shared_key_id)
     .join_from(SHARED_KEY, ACCOUNT, ACCOUNT.c.account_id == SHARED_KEY.c.owner_id)
     .where(SHARED_KEY.c.key_digest == bindparam("key"))
 )
-_BY_NAME = select(WORKER).where(WORKER.c.name == bindparam("worker_name"))
+_BY_NAME = Statement(select(WORKER).where(WORKER.c.name == bindparam("worker_name")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,10 @@ class AccountDirectory:
         """Return the account whose key has this SHA-256, be it deleted; of a shared key, its
         owner's."""
         with self._database.reading() as connection:
-            row = connection.execute(_BY_KEY, {"key": key_digest}).first()
+            row = _BY_KEY.first(connection, {"key": key_digest})
             if row is None:
-                row = connection.execute(_BY_SHARED_KEY, {"key": key_digest}).first()
-            return _account(row)
+                row = _BY_SHARED_KEY.first(connection, {"key": key_digest})
+        return None if row is None else account_from(row)
 
     def account(self, account_id: UUID) -> AccountEntry | None:
         """Return an account, be it deleted."""
@@ -90,13 +95,15 @@ class AccountDirectory:
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [_entry(row) for row in connection.execute(page)]
+            return [account_from(row._asdict()) for row in connection.execute(page)]
 
     def accounts_by_ids(self, account_ids: Collection[UUID]) -> Mapping[UUID, AccountEntry]:
         """Return these accounts, a few hundred at most, be they deleted."""
         found = select(ACCOUNT).where(ACCOUNT.c.account_id.in_(account_ids))
         with self._database.reading() as connection:
-            return {row.account_id: _entry(row) for row in connection.execute(found)}
+            return {
+                row.account_id: account_from(row._asdict()) for row in connection.execute(found)
+            }
 
     def notes_on(self, account_id: UUID) -> AccountNotes:
         """Return what is written down about an account, sealed."""
@@ -142,27 +149,27 @@ class AccountDirectory:
         with self._database.reading() as connection:
             found = select(WORKER).where(WORKER.c.worker_id == worker_id)
             row = connection.execute(found).first()
-        return None if row is None else _worker(row)
+        return None if row is None else worker_from(row._asdict())
 
     def workers(self, worker_ids: Collection[UUID]) -> Mapping[UUID, WorkerEntry]:
         """Return those of these workers that were not deleted."""
         found: dict[UUID, WorkerEntry] = {}
         with self._database.reading() as connection:
             for row in rows_by_key(connection, WORKER, worker_ids):
-                found[row.worker_id] = _worker(row)
+                found[row.worker_id] = worker_from(row._asdict())
         return found
 
     def worker_by_name(self, name: str) -> WorkerEntry | None:
         """Return the worker of this name."""
         with self._database.reading() as connection:
-            row = connection.execute(_BY_NAME, {"worker_name": name}).first()
-        return None if row is None else _worker(row)
+            row = _BY_NAME.first(connection, {"worker_name": name})
+        return None if row is None else worker_from(row)
 
     def workers_owned_by(self, owner_id: UUID) -> Sequence[WorkerEntry]:
         """Return the workers that an account runs, by their names."""
         found = select(WORKER).where(WORKER.c.owner_id == owner_id).order_by(WORKER.c.name)
         with self._database.reading() as connection:
-            return [_worker(row) for row in connection.execute(found)]
+            return [worker_from(row._asdict()) for row in connection.execute(found)]
 
     def workers_of(self, owner_id: UUID) -> int:
         """Return how many workers an account runs."""
@@ -176,23 +183,7 @@ class AccountDirectory:
 
 
 def _account(row: Row[Any] | None) -> AccountEntry | None:
-    return None if row is None else _entry(row)
-
-
-def _entry(row: Row[Any]) -> AccountEntry:
-    values = row._mapping
-    return AccountEntry(
-        account_id=row.account_id,
-        name=row.name,
-        number=row.number,
-        roles=Roles(**{role: values[role] for role in ROLE_COLUMNS}),
-        concurrency=row.concurrency,
-        worker_invited=row.worker_invited,
-        public_workers=row.public_workers,
-        deleted=row.deleted,
-        opened_at=row.opened_at,
-        shared_key_id=values.get("shared_key_id"),
-    )
+    return None if row is None else account_from(row._asdict())
 
 
 def _shared_key(row: Row[Any]) -> SharedKeyEntry:
@@ -207,19 +198,4 @@ def _shared_key(row: Row[Any]) -> SharedKeyEntry:
             max_image_pixels=row.max_image_pixels,
             max_image_steps=row.max_image_steps,
         ),
-    )
-
-
-def _worker(row: Row[Any]) -> WorkerEntry:
-    return WorkerEntry(
-        worker_id=row.worker_id,
-        name=row.name,
-        owner_id=row.owner_id,
-        kind=WorkerKind(row.kind),
-        capabilities=capabilities_from_json(row.capabilities),
-        maintenance=row.maintenance,
-        maintenance_message=row.maintenance_message,
-        flagged=row.flagged,
-        paused=row.paused,
-        info=row.info,
     )

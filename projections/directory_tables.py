@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, Text, Uuid
 
-from projections.encoding import Instant
+from domain.ports import AccountEntry, WorkerEntry
+from domain.roles import Roles
+from domain.worker import WorkerKind
+from projections.encoding import Instant, capabilities_from_json
 
 METADATA = MetaData()
+
+# Each pop of a worker reads what it declared at first, and reading JSON is the dearest part.
+_capabilities_from_text = lru_cache(4096)(capabilities_from_json)
 
 ROLE_COLUMNS = (
     "trusted",
@@ -69,3 +79,35 @@ WORKER = Table(
     Column("info", Text, nullable=False),
 )
 """Workers that were not deleted."""
+
+
+def account_from(row: Mapping[str, Any]) -> AccountEntry:
+    """Return the account of a row of its table, perhaps with the ``shared_key_id`` shown for it."""
+    return AccountEntry(
+        account_id=row["account_id"],
+        name=row["name"],
+        number=row["number"],
+        roles=Roles(**{role: row[role] for role in ROLE_COLUMNS}),
+        concurrency=row["concurrency"],
+        worker_invited=row["worker_invited"],
+        public_workers=row["public_workers"],
+        deleted=row["deleted"],
+        opened_at=row["opened_at"],
+        shared_key_id=row.get("shared_key_id"),
+    )
+
+
+def worker_from(row: Mapping[str, Any]) -> WorkerEntry:
+    """Return the worker of a row of its table."""
+    return WorkerEntry(
+        worker_id=row["worker_id"],
+        name=row["name"],
+        owner_id=row["owner_id"],
+        kind=WorkerKind(row["kind"]),
+        capabilities=_capabilities_from_text(row["capabilities"]),
+        maintenance=row["maintenance"],
+        maintenance_message=row["maintenance_message"],
+        flagged=row["flagged"],
+        paused=row["paused"],
+        info=row["info"],
+    )

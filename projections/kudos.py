@@ -18,6 +18,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Integer,
     Select,
     Table,
     bindparam,
@@ -32,12 +33,14 @@ from sqlalchemy import (
 
 from domain.account import Account
 from domain.kudos import Balance, hundredths
+from domain.ports import AccountEntry, Purse
 from domain.shared_key import SharedKey
-from projections.directory_tables import ACCOUNT
+from projections.directory_tables import ACCOUNT, account_from
 from projections.kudos_entries import entries_of
 from projections.kudos_tables import FIGURES, KUDOS_BALANCE, KUDOS_ENTRY, KUDOS_SENT, METADATA
 from projections.queue_tables import OPEN_REQUEST, WAITS
 from projections.rows import MOST_KEYS, replace_row
+from projections.statements import Rows, Statement
 from projections.view import Compared, Recorded, ViewDatabase
 
 __all__ = ["METADATA", "Kudos"]
@@ -69,14 +72,12 @@ _mine = union_all(
     _rows_of(KUDOS_BALANCE).where(KUDOS_BALANCE.c.holder_id == _this_holder),
     _rows_of(KUDOS_ENTRY).where(KUDOS_ENTRY.c.holder_id == _this_holder),
 ).subquery("mine")
-_BALANCE = select(*_summed(_mine))
-_LOCK = (
-    select(KUDOS_BALANCE)
+_BALANCE = Statement(select(*_summed(_mine)))
+_LOCK = Statement(
+    select(ACCOUNT)
+    .join_from(KUDOS_BALANCE, ACCOUNT, ACCOUNT.c.account_id == KUDOS_BALANCE.c.holder_id)
     .where(KUDOS_BALANCE.c.holder_id == _this_holder)
-    .with_for_update(key_share=True)
-)
-_UNFOLDED = select(func.count().label("entries"), *_summed(KUDOS_ENTRY)).where(
-    KUDOS_ENTRY.c.holder_id == _this_holder
+    .with_for_update(key_share=True, of=KUDOS_BALANCE)
 )
 _LOCK_FREE = (
     select(KUDOS_BALANCE.c.holder_id)
@@ -102,11 +103,15 @@ _ADD = (
 )
 _some_waiting = (
     select(OPEN_REQUEST.c.remaining)
-    .where(OPEN_REQUEST.c.account_id == bindparam("account"), WAITS)
-    .limit(bindparam("most"))
+    .where(OPEN_REQUEST.c.account_id == _this_holder, WAITS)
+    .limit(bindparam("most", type_=Integer()))
     .subquery()
 )
-_WAITING_OF = select(cast(func.coalesce(func.sum(_some_waiting.c.remaining), 0), BigInteger))
+_waiting = select(cast(func.coalesce(func.sum(_some_waiting.c.remaining), 0), BigInteger))
+_PURSE = Statement(
+    select(*_summed(_mine), func.count().label("rows"), _waiting.scalar_subquery().label("waiting"))
+)
+_ENTRIES = Rows(KUDOS_ENTRY)
 _LAST_SENT = select(KUDOS_SENT.c.sent_at).where(
     KUDOS_SENT.c.sender_id == bindparam("sender"), KUDOS_SENT.c.receiver_id == bindparam("receiver")
 )
@@ -146,38 +151,38 @@ class Kudos:
                 {"holder_id": holder_id, "position": record.position} | _NO_FIGURES | dict(change)
                 for holder_id, change in entries_of(event)
             ]
-        if entries:
-            connection.execute(insert(KUDOS_ENTRY), entries)
+        _ENTRIES.insert(connection, entries)
 
     def settle(self, connection: Connection) -> None:
         """Fold all entries, in a database where nobody else is."""
         while holders := connection.execute(_WITH_ENTRIES, {"most": MOST_KEYS}).scalars().all():
             _fold(connection, holders)
 
-    def lock(self, account_id: UUID) -> Balance:
-        """Return a balance that nobody else spends from until this thread's transaction ends."""
+    def lock(self, account_id: UUID) -> AccountEntry | None:
+        """Return an account whose balance nobody else spends from until the transaction ends."""
         with self._database.transaction() as connection:
-            row = connection.execute(_LOCK, {"holder": account_id}).first()
-            # In a statement of its own: only one that begins under the lock is sure to see what the
-            # holder of the lock before us has committed.
-            unfolded = connection.execute(_UNFOLDED, {"holder": account_id}).one()
-            if row is None:
-                return Balance()
-            if unfolded.entries > _MOST_UNFOLDED:
+            row = _LOCK.first(connection, {"holder": account_id})
+        return None if row is None else account_from(row)
+
+    def purse(self, account_id: UUID, *, most: int) -> Purse:
+        """Return what an account that was locked before may spend, and how much of it waits.
+
+        In a statement of its own: only one that begins under the lock is sure to see what the
+        holder of the lock before us has committed.
+        """
+        with self._database.transaction() as connection:
+            row = _PURSE.first(connection, {"holder": account_id, "most": most})
+            assert row is not None
+            if row.pop("rows") > _MOST_UNFOLDED:
                 _fold(connection, [account_id])
-            folded, more = _figures(row), _figures(unfolded)
-            return Balance(**{figure: folded[figure] + more[figure] for figure in FIGURES})
+            return Purse(waiting=row.pop("waiting"), balance=Balance(**row))
 
     def balance(self, holder_id: UUID) -> Balance:
         """Return the balance of an account, or what was held and burnt under a shared key."""
         with self._database.reading() as connection:
-            return Balance(**_figures(connection.execute(_BALANCE, {"holder": holder_id}).one()))
-
-    def waiting_of(self, account_id: UUID, most: int) -> int:
-        """Return how many images of an account wait, counting those of up to ``most`` requests."""
-        with self._database.reading() as connection:
-            counted = connection.execute(_WAITING_OF, {"account": account_id, "most": most})
-            return counted.scalar_one()
+            row = _BALANCE.first(connection, {"holder": holder_id})
+        assert row is not None
+        return Balance(**row)
 
     def last_sent(self, sender_id: UUID, receiver_id: UUID) -> datetime | None:
         """Return when one account last sent kudos to another, None for never."""

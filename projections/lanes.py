@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 
 from domain.matching import Candidate, Requirements, why_not
 from projections.encoding import requirements_from_json, requirements_to_json
+from projections.statements import Statement
 
 METADATA = MetaData()
 
@@ -32,23 +33,27 @@ LANE = Table(
 _CANDIDATES_REMEMBERED = 1000
 _HORIZON_SECONDS = 1.0
 
-_LANES_FROM = select(LANE.c.id, LANE.c.requirements).where(LANE.c.position >= bindparam("position"))
+_LANES_FROM = Statement(
+    select(LANE.c.id, LANE.c.requirements).where(LANE.c.position >= bindparam("position"))
+)
+# SQLite knows PostgreSQL's words for this.
+_OPEN = Statement(postgresql.insert(LANE).on_conflict_do_nothing())
 
 
 def lane_of(requirements: Requirements) -> int:
     """Return the lane's id: 63 bits of the SHA-256 of the requirements."""
-    digest = sha256(requirements_to_json(requirements).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    return _lane_of(requirements_to_json(requirements))
+
+
+def _lane_of(text: str) -> int:
+    return int.from_bytes(sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def open_lane(connection: Connection, requirements: Requirements, position: int) -> int:
     """Make sure that the lane stands in its table and return its id."""
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
-    lane = lane_of(requirements)
-    connection.execute(
-        insert(LANE).on_conflict_do_nothing(),
-        {"id": lane, "requirements": requirements_to_json(requirements), "position": position},
-    )
+    text = requirements_to_json(requirements)
+    lane = _lane_of(text)
+    _OPEN.run(connection, {"id": lane, "requirements": text, "position": position})
     return lane
 
 
@@ -94,8 +99,7 @@ class LaneMatcher:
             # An old horizon is as safe as a new one: it only reads a few lanes again.
             horizon = self._horizon()
             self._horizon_asked_at = time.monotonic()
-        rows = connection.execute(_LANES_FROM, {"position": self._read_from})
-        for lane, requirements in rows:
+        for lane, requirements in _LANES_FROM.rows(connection, {"position": self._read_from}):
             if lane not in self._known:
                 self._known[lane] = requirements_from_json(requirements)
                 self._order.append(lane)

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, text, update
 
 from domain.job import Job
 from domain.matching import Candidate, as_favourite
@@ -17,6 +17,7 @@ from domain.request import Request
 from projections.lanes import LANE, LaneMatcher, open_lane
 from projections.queue_order import claim_first, read_heads
 from projections.queue_tables import LEASE, METADATA, OPEN_REQUEST, WAITS
+from projections.statements import Rows, Statement
 from projections.view import Recorded, ViewDatabase
 
 __all__ = ["LEASE", "METADATA", "OPEN_REQUEST", "Queue"]
@@ -24,7 +25,8 @@ __all__ = ["LEASE", "METADATA", "OPEN_REQUEST", "Queue"]
 _LANES_AT_ONCE = 500
 
 _BY_ID = OPEN_REQUEST.c.request_id == bindparam("id")
-_SLICED = (
+_SUBMITTED = Rows(OPEN_REQUEST)
+_SLICED = Statement(
     update(OPEN_REQUEST)
     .where(_BY_ID)
     .values(
@@ -33,7 +35,7 @@ _SLICED = (
         expires_at=bindparam("until"),
     )
 )
-_RETURNED = (
+_RETURNED = Statement(
     update(OPEN_REQUEST)
     .where(_BY_ID)
     .values(
@@ -42,8 +44,9 @@ _RETURNED = (
         expires_at=bindparam("until"),
     )
 )
-_OVER = delete(OPEN_REQUEST).where(_BY_ID)
-_JOB_OVER = delete(LEASE).where(LEASE.c.job_id == bindparam("id"))
+_OVER = Statement(delete(OPEN_REQUEST).where(_BY_ID))
+_BATCHED = Rows(LEASE)
+_JOB_OVER = Statement(delete(LEASE).where(LEASE.c.job_id == bindparam("id")))
 
 
 class Queue:
@@ -151,21 +154,21 @@ def _apply(connection: Connection, position: int, event: Any) -> None:
                 "jobs": 0,
                 "expires_at": event.expires_at,
             }
-            connection.execute(insert(OPEN_REQUEST), row)
+            _SUBMITTED.insert(connection, [row])
         case Request.Sliced():
             _change(connection, _SLICED, event.originator_id, event.images, event.expires_at)
         case Request.JobReturned():
             _change(connection, _RETURNED, event.originator_id, event.lost, event.expires_at)
         case Request.Ended():
-            connection.execute(_OVER, {"id": event.originator_id})
+            _OVER.run(connection, {"id": event.originator_id})
         case Job.Batched():
             row = {"job_id": event.originator_id, "ends_at": event.lease_ends_at}
-            connection.execute(insert(LEASE), row)
+            _BATCHED.insert(connection, [row])
         case Job.Ended():
-            connection.execute(_JOB_OVER, {"id": event.originator_id})
+            _JOB_OVER.run(connection, {"id": event.originator_id})
 
 
 def _change(
-    connection: Connection, statement: Any, request_id: UUID, images: int, until: datetime
+    connection: Connection, statement: Statement, request_id: UUID, images: int, until: datetime
 ) -> None:
-    connection.execute(statement, {"id": request_id, "images": images, "until": until})
+    statement.run(connection, {"id": request_id, "images": images, "until": until})

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from domain.ports import Offer
 from projections.lanes import LANE
 from projections.queue_tables import OPEN_REQUEST, WAITS
+from projections.statements import Statement
 
 _LANES_OFFERED = 32
 _FAVOURITE_LANES_OFFERED = 500
@@ -88,20 +89,27 @@ def claim_first(
         values["account"] = offer.account_id
     if but_not:
         values["but_not"] = but_not
-    claim = _claim(offer.account_id is not None, bool(but_not), patiently)
-    claimed: UUID | None = connection.execute(claim, values).scalar()
-    return claimed
+    of_account = offer.account_id is not None
+    if but_not:
+        claim = _claim(of_account, patiently).where(_NOT_PASSED_OVER)
+        claimed: UUID | None = connection.execute(claim, values).scalar()
+        return claimed
+    row = _plain_claim(of_account, patiently).first(connection, values)
+    return row["request_id"] if row else None
 
 
 @lru_cache
-def _claim(of_account: bool, but_not: bool, patiently: bool) -> Select[Any]:
+def _plain_claim(of_account: bool, patiently: bool) -> Statement:
+    return Statement(_claim(of_account, patiently))
+
+
+@lru_cache
+def _claim(of_account: bool, patiently: bool) -> Select[Any]:
     waiting = select(OPEN_REQUEST.c.request_id).where(
         OPEN_REQUEST.c.lane == bindparam("claimed_lane"), WAITS
     )
     if of_account:
         waiting = waiting.where(OPEN_REQUEST.c.account_id == bindparam("account"))
-    if but_not:
-        waiting = waiting.where(_NOT_PASSED_OVER)
     return waiting.order_by(*_BY_RANK).limit(1).with_for_update(skip_locked=not patiently)
 
 

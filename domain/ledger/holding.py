@@ -50,12 +50,16 @@ class HoldingCommands(LedgerBase):
             if command.upfront:
                 raise Refused("KudosUpfront", kudos=price.total)
             return _NOTHING
-        account = self._directory.account(command.account_id)
+        key = self._shared_key(command) if command.shared_key_id else None
+        account = self._funds.lock(command.account_id)
         if account is None or account.deleted:
             raise Refused("InvalidAPIKey")
-        key = self._shared_key(command) if command.shared_key_id else None
-        balance = self._funds.lock(account.account_id)
-        self._require_room(account, command.images)
+        most = self.concurrency_of(account)
+        purse = self._funds.purse(account.account_id, most=most)
+        waiting = command.images + purse.waiting
+        if waiting > most:
+            raise Refused("TooManyPrompts", waiting=waiting, concurrency=most)
+        balance = purse.balance
         if key is not None and key.limits.kudos is not None:
             self._require_left(key.shared_key_id, key.limits.kudos, price)
         held = hold_for(price.total, balance)
@@ -63,12 +67,6 @@ class HoldingCommands(LedgerBase):
         if command.upfront and not is_funded:
             raise Refused("KudosUpfront", kudos=price.total)
         return Hold(held=held, priority=priority_after(held, balance), is_funded=is_funded)
-
-    def _require_room(self, account: AccountEntry, images: int) -> None:
-        most = self.concurrency_of(account)
-        waiting = images + self._funds.waiting_of(account.account_id, most)
-        if waiting > most:
-            raise Refused("TooManyPrompts", waiting=waiting, concurrency=most)
 
     def _shared_key(self, command: SubmitRequest) -> SharedKeyEntry:
         """Return the shared key that was shown, if it goes as far as this request."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.account import ANONYMOUS_ID, Account
-from domain.kudos import hundredths, kudos_from
+from domain.kudos import Balance, hundredths, kudos_from
 from domain.ledger.repeating import RepeatingCommands
 from domain.ports import AccountEntry
 from domain.repeats import Attempt, Done
@@ -62,7 +62,7 @@ class KudosCommands(RepeatingCommands):
             if receiver.roles.flagged:
                 raise Refused("TargetAccountFlagged")
             with self._transactions.transaction():
-                available = self._funds.lock(sender_id).available
+                available = self._locked_balance(sender_id).available
                 if amount > available:
                     raise Refused("KudosTransferNotEnough", kudos=kudos_from(available))
                 sender = self._load(Account, sender_id, "UserNotFound")
@@ -99,7 +99,7 @@ class KudosCommands(RepeatingCommands):
             with self._transactions.transaction():
                 awarded = amount
                 if amount < 0:
-                    awarded = max(amount, -max(0, self._funds.lock(receiver_id).available))
+                    awarded = max(amount, -max(0, self._locked_balance(receiver_id).available))
                 receiver = self._load(Account, receiver_id, "UserNotFound")
                 receiver.award(
                     kudos_from(awarded), by=by, reason=reason, timestamp=self._clock.now()
@@ -134,6 +134,10 @@ class KudosCommands(RepeatingCommands):
             return True
 
         return self._retried(trust)
+
+    def _locked_balance(self, account_id: UUID) -> Balance:
+        self._funds.lock(account_id)
+        return self._funds.balance(account_id)
 
     def _existing(self, account_id: UUID) -> AccountEntry:
         entry = self._directory.account(account_id)

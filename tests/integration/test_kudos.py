@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, func, select, update
+from sqlalchemy import func, select, update
 
 from domain.account import ANONYMOUS_ID, Account
 from domain.kudos import MOST_PRIORITY, Balance, hundredths, kudos_from
@@ -28,6 +28,7 @@ from tests.kudos_world import (
     refusal_of,
     request_of,
 )
+from tests.statements import statements_of
 from tests.view_world import ViewWorld
 from workers.upkeep import fold_balances, give_trust
 
@@ -415,25 +416,16 @@ def test_what_a_request_costs_in_statements(world: ViewWorld) -> None:
     payer = open_account(world.hoard, "payer", 10_000)
     asked(world, payer)
     asked(world, ANONYMOUS_ID)
-    anonymous = statements_of(world, ANONYMOUS_ID)
+    anonymous = cost_of_asking(world, ANONYMOUS_ID)
     assert [each for each in anonymous if "kudos_" in each] == []
-    registered = statements_of(world, payer)
-    assert len(registered) - len(anonymous) == 5  # account, lock, entries, waiting, hold
+    registered = cost_of_asking(world, payer)
+    assert len(registered) - len(anonymous) == 3  # the lock, what is there, and what is held
     with world.hoard.ledger_database.reading() as connection:
         assert connection.execute(select(func.count()).select_from(OPEN_REQUEST)).scalar_one() == 4
 
 
-def statements_of(world: ViewWorld, account_id: UUID) -> list[str]:
-    seen: list[str] = []
-
-    def see(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "personal_key" not in statement:
-            seen.append(statement)
-
-    engine = world.hoard.ledger_database.engine
-    event.listen(engine, "before_cursor_execute", see)
-    try:
+def cost_of_asking(world: ViewWorld, account_id: UUID) -> list[str]:
+    database = world.hoard.ledger_database
+    with database.transaction() as connection, statements_of(connection) as seen:
         asked(world, account_id)
-    finally:
-        event.remove(engine, "before_cursor_execute", see)
-    return seen
+    return [each for each in seen if "personal_key" not in each]
