@@ -14,8 +14,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, MetaData,
 from domain.account import ANONYMOUS_ID, Account
 from domain.job import Job
 from domain.request import Request
+from projections.bulk import Bulk
 from projections.kudos_entries import entries_of
-from projections.rows import delete_rows, insert_rows, rows_by_key, update_rows
+from projections.rows import rows_by_key
 from projections.status_fold import NotFollowing
 from projections.view import Recorded, ViewDatabase
 
@@ -55,6 +56,10 @@ ACCOUNT_OPEN_JOB = Table(
     Column("pixelsteps", BigInteger, nullable=False),
 )
 """Who asked for a job and whose worker makes it, while more of it may come."""
+
+_records, _open_requests, _open_jobs = map(
+    Bulk, (ACCOUNT_RECORD, ACCOUNT_OPEN_REQUEST, ACCOUNT_OPEN_JOB)
+)
 
 ACCOUNTS_A_PAGE = 25
 """As many as the AI Horde lists at a time."""
@@ -125,8 +130,8 @@ class _Batch:
         jobs = [event for event in events if isinstance(event, Job.Event)]
         new = {event.originator_id for event in jobs if isinstance(event, Job.Batched)}
         asked = {event.originator_id for event in jobs} - new
-        rows = rows_by_key(connection, ACCOUNT_OPEN_JOB, asked)
-        self._jobs: dict[UUID, dict[str, Any]] = {row.job_id: dict(row._mapping) for row in rows}
+        rows = _open_jobs.by_key(connection, asked)
+        self._jobs: dict[UUID, dict[str, Any]] = {row["job_id"]: row for row in rows}
         self._stored_jobs = set(self._jobs)
 
     def count(self, event: Any) -> None:
@@ -151,14 +156,12 @@ class _Batch:
             for request_id, account_id in self._requests.items()
             if request_id not in self._requests_over
         ]
-        insert_rows(connection, ACCOUNT_OPEN_REQUEST, fresh)
-        over = self._requests_over - set(self._requests)
-        delete_rows(connection, ACCOUNT_OPEN_REQUEST, [{"request_id": each} for each in over])
+        _open_requests.insert(connection, fresh)
+        _open_requests.delete(connection, self._requests_over - set(self._requests))
         known = self._stored_jobs | self._jobs_over
         jobs = [job for job_id, job in self._jobs.items() if job_id not in known]
-        insert_rows(connection, ACCOUNT_OPEN_JOB, jobs)
-        over = self._stored_jobs & self._jobs_over
-        delete_rows(connection, ACCOUNT_OPEN_JOB, [{"job_id": each} for each in over])
+        _open_jobs.insert(connection, jobs)
+        _open_jobs.delete(connection, self._stored_jobs & self._jobs_over)
 
     def _account(self, event: Account.Event) -> None:
         match event:
@@ -200,10 +203,7 @@ class _Batch:
 
     def _write_records(self) -> None:
         concerned = self._deltas.keys() | self._deleted.keys() | self._opened.keys()
-        known = {
-            row.account_id: dict(row._mapping)
-            for row in rows_by_key(self._connection, ACCOUNT_RECORD, concerned)
-        }
+        known = {row["account_id"]: row for row in _records.by_key(self._connection, concerned)}
         new = {
             account_id: {"account_id": account_id, "number": number} | _NEW
             for account_id, number in self._opened.items()
@@ -218,8 +218,7 @@ class _Batch:
                     rows[account_id][counter] += amount
         for account_id, deleted in self._deleted.items():
             rows[account_id]["deleted"] = deleted
-        insert_rows(self._connection, ACCOUNT_RECORD, list(new.values()))
-        update_rows(self._connection, ACCOUNT_RECORD, [rows[account_id] for account_id in known])
+        _records.put(self._connection, rows.values())
 
 
 class AccountsReader:

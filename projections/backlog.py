@@ -34,6 +34,7 @@ from projections.backlog_view import (
 from projections.encoding import requirements_from_json
 from projections.ranks import HIGHEST_NUMBER, NUMBER_SHIFTS, RANK_LEVELS, rank_of, spans_ahead
 from projections.remembered import Remembered
+from projections.statements import Statement
 from projections.status_fold import RequestStatus
 from projections.view import ViewDatabase
 
@@ -113,7 +114,7 @@ _ahead = union_all(
     _ahead_in_own_block(),
 ).subquery()
 _requests, _pixelsteps = _ahead.c
-_AHEAD = select(func.sum(_requests), func.sum(_pixelsteps))
+_AHEAD = Statement(select(func.sum(_requests), func.sum(_pixelsteps)))
 _LANES = select(BACKLOG_LANE).where(BACKLOG_LANE.c.requests > 0)
 _IMAGES = select(func.sum(BACKLOG_LANE.c.images)).where(BACKLOG_LANE.c.requests > 0)
 _TOTALS = select(func.sum(BACKLOG_BLOCK.c.requests), func.sum(BACKLOG_BLOCK.c.pixelsteps)).where(
@@ -149,7 +150,7 @@ class BacklogReader:
         for span in spans_ahead(rank):
             place[f"rank{span.level}"], place[f"end_rank{span.level}"] = span.first, span.end
         with self._database.reading() as connection:
-            requests, pixelsteps = connection.execute(_AHEAD, place).one()
+            ((requests, pixelsteps),) = _AHEAD.rows(connection, place)
         return Ahead(int(requests or 0), int(pixelsteps or 0) / 1_000_000)
 
     def position_of(self, status: RequestStatus) -> int:

@@ -25,17 +25,10 @@ from sqlalchemy import (
 
 from domain.matching import Requirements
 from domain.request import Request
+from projections.bulk import Bulk
 from projections.encoding import requirements_to_json
 from projections.lanes import lane_of
 from projections.ranks import blocks_of, rank_of
-from projections.rows import (
-    add_to_counters,
-    delete_rows,
-    insert_rows,
-    replace_row,
-    rows_by_key,
-    update_rows,
-)
 from projections.view import Recorded
 
 METADATA = MetaData()
@@ -84,6 +77,9 @@ BACKLOG_COUNTER = Table(
 )
 """How many requests were ever submitted: the number of the last one."""
 
+_requests, _lanes, _blocks, _counters = map(
+    Bulk, (BACKLOG_REQUEST, BACKLOG_LANE, BACKLOG_BLOCK, BACKLOG_COUNTER)
+)
 _ARRIVALS = "arrivals"
 _lane_of = lru_cache(4096)(lane_of)
 
@@ -111,15 +107,8 @@ class BacklogView:
         """Count what these events put in the queue and what they take out."""
         events = [record.event for record in records if isinstance(record.event, Request.Event)]
         before = {
-            row.request_id: _Entry(
-                requirements=None,
-                lane=row.lane,
-                rank=row.rank,
-                number=row.number,
-                waiting=row.waiting,
-                pixelsteps=row.pixelsteps,
-            )
-            for row in rows_by_key(connection, BACKLOG_REQUEST, {e.originator_id for e in events})
+            row.pop("request_id"): _Entry(requirements=None, **row)
+            for row in _requests.by_key(connection, {event.originator_id for event in events})
         }
         after = dict(before)
         submitted = sum(isinstance(event, Request.Submitted) for event in events)
@@ -135,9 +124,9 @@ class BacklogView:
 
 def _draw_numbers(connection: Connection, how_many: int) -> int:
     """Return the last number given out so far, and take the next ``how_many``."""
-    rows = rows_by_key(connection, BACKLOG_COUNTER, [_ARRIVALS])
-    last = int(rows[0].value) if rows else 0
-    replace_row(connection, BACKLOG_COUNTER, {"name": _ARRIVALS, "value": last + how_many})
+    rows = _counters.by_key(connection, [_ARRIVALS])
+    last = int(rows[0]["value"]) if rows else 0
+    _counters.put(connection, [{"name": _ARRIVALS, "value": last + how_many}])
     return last
 
 
@@ -165,8 +154,8 @@ _Entries = Mapping[UUID, _Entry]
 
 
 def _write_requests(connection: Connection, before: _Entries, after: _Entries) -> None:
-    rows = {
-        request_id: {
+    rows = [
+        {
             "request_id": request_id,
             "lane": entry.lane,
             "rank": entry.rank,
@@ -176,12 +165,9 @@ def _write_requests(connection: Connection, before: _Entries, after: _Entries) -
         }
         for request_id, entry in after.items()
         if before.get(request_id) != entry
-    }
-    new, known = rows.keys() - before.keys(), rows.keys() & before.keys()
-    insert_rows(connection, BACKLOG_REQUEST, [rows[request_id] for request_id in new])
-    update_rows(connection, BACKLOG_REQUEST, [rows[request_id] for request_id in known])
-    over = before.keys() - after.keys()
-    delete_rows(connection, BACKLOG_REQUEST, [{"request_id": request_id} for request_id in over])
+    ]
+    _requests.put(connection, rows)
+    _requests.delete(connection, before.keys() - after.keys())
 
 
 def _write_lanes(connection: Connection, before: _Entries, after: _Entries) -> None:
@@ -196,23 +182,22 @@ def _write_lanes(connection: Connection, before: _Entries, after: _Entries) -> N
             if entry.requirements is not None:
                 requirements[entry.lane] = requirements_to_json(entry.requirements)
     changed = {lane for lane, change in changes.items() if any(change)}
-    stored = {row.lane: row for row in rows_by_key(connection, BACKLOG_LANE, changed)}
+    stored = {row["lane"]: row for row in _lanes.by_key(connection, changed)}
     rows: dict[int, dict[str, Any]] = {}
     for lane in changed:
         row = stored.get(lane)
-        had = (0, 0, 0) if row is None else (row.open, row.requests, row.images)
+        had = (0, 0, 0) if row is None else (row["open"], row["requests"], row["images"])
         opened, requests, images = map(sum, zip(had, changes[lane], strict=True))
         rows[lane] = {
             "lane": lane,
-            "requirements": requirements[lane] if row is None else row.requirements,
+            "requirements": requirements[lane] if row is None else row["requirements"],
             "open": opened,
             "requests": requests,
             "images": images,
         }
     left = {lane for lane, row in rows.items() if row["open"] == 0}
-    insert_rows(connection, BACKLOG_LANE, [rows[lane] for lane in changed - stored.keys()])
-    update_rows(connection, BACKLOG_LANE, [rows[lane] for lane in (changed & stored.keys()) - left])
-    delete_rows(connection, BACKLOG_LANE, [{"lane": lane} for lane in left])
+    _lanes.put(connection, [rows[lane] for lane in changed - left])
+    _lanes.delete(connection, left)
 
 
 def _write_blocks(connection: Connection, before: _Entries, after: _Entries) -> None:
@@ -229,7 +214,7 @@ def _write_blocks(connection: Connection, before: _Entries, after: _Entries) -> 
                 delta = deltas[block.level, block.rank, block.number]
                 delta[0] += requests
                 delta[1] += pixelsteps
-    add_to_counters(connection, BACKLOG_BLOCK, deltas)
+    _blocks.add(connection, deltas)
 
 
 def _load(entry: _Entry | None) -> tuple[int, int]:

@@ -3,6 +3,10 @@
 A portion of events is applied in one transaction together with the move of the view's position, and
 only if the position is still where it was when the portion was read. So any number of followers of
 one view may run, in any number of processes: one of them applies a portion, the others come back.
+
+Most of what a small portion costs is the same for one view as for all of them: to look where the
+view is, to read the events, to begin and to commit. So views that stand at the same position move
+together, in one transaction; one that fails is left behind, and joins them again when it is mended.
 """
 
 from __future__ import annotations
@@ -10,16 +14,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from uuid import UUID
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from projections.positions import move_position, read_position
+from projections.positions import move_position, move_positions, read_position, read_positions
 from projections.view import Log, Recorded, View, ViewDatabase
 
 _PORTION = 500
 
 _SLOWEST = 4
 """With nothing to do, a follower looks this many times less often, so a few times a second."""
+
+_REST = 8
+"""After a round, followers rest this many times as long as it took, within the limits above: a
+round that comes later has more events, and hardly costs more."""
 
 _LONGEST_PAUSE_SECONDS = 30.0
 """How long a follower that fails again and again is left alone."""
@@ -44,11 +53,11 @@ class Follower:
         """Follow ``log`` with a view whose tables lie in ``database``."""
         self.view = view
         self.log = log
-        self._database = database
+        self.database = database
 
     def position(self) -> int:
         """Return the position of the last event that the view holds, 0 for none."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return read_position(connection, self.view.name)
 
     def catch_up(self, limit: int = _PORTION) -> int:
@@ -56,16 +65,15 @@ class Follower:
 
         :raises FollowerFailed: when the view cannot take an event; all before it are applied.
         """
-        return len(self.advance(limit))
+        start = self.position()
+        return len(self.take(start, self.log.after(start, limit)))
 
-    def advance(self, limit: int = _PORTION, log: Log | None = None) -> Sequence[Recorded]:
-        """Apply up to ``limit`` events and return them; none when somebody else was quicker.
+    def take(self, start: int, records: Sequence[Recorded]) -> Sequence[Recorded]:
+        """Apply these events and return them; none when somebody else was quicker.
 
-        :param log: where to read them, this follower's own log if not given.
+        :param start: the position of the last event before them.
         :raises FollowerFailed: as :meth:`catch_up` does.
         """
-        start = self.position()
-        records = (log or self.log).after(start, limit)
         if not records:
             return ()
         try:
@@ -87,73 +95,127 @@ class Follower:
         return records
 
     def _apply(self, start: int, records: Sequence[Recorded]) -> bool:
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             moved = move_position(connection, self.view.name, old=start, new=records[-1].position)
             if moved:
                 self.view.apply(connection, records)
             return moved
 
 
-class SharedPortions:
-    """A log from which followers that stand side by side read each portion only once."""
+@dataclass(slots=True, eq=False)
+class _Member:
+    """A follower among others, and when its next turn is."""
 
-    def __init__(self, log: Log) -> None:
-        """Read from ``log``."""
-        self._log = log
-        self._portions: dict[tuple[int, int], Sequence[Recorded]] = {}
+    follower: Follower
+    interval: float
+    position: int | None = None
+    """Where its view was seen last; None where one has to look."""
+    pause: float = 0.0
+    not_before: float = 0.0
 
-    def forget(self) -> None:
-        """Start a new round: what was read may be out of date."""
-        self._portions.clear()
+    def failed(self, error: Exception) -> None:
+        """Log what went wrong, and try again after a pause, ever longer."""
+        self.position = None
+        self.pause = min(max(self.pause * 2, self.interval), _LONGEST_PAUSE_SECONDS)
+        self.not_before = time.monotonic() + self.pause
+        _logger.error(
+            "View %s does not follow: %s; trying again in %.1f s",
+            self.follower.view.name,
+            error if isinstance(error, FollowerFailed) else type(error).__name__,
+            self.pause,
+            exc_info=error,
+        )
 
-    def after(self, position: int, limit: int) -> Sequence[Recorded]:
-        """Return the events after a position as they were when first asked for in this round."""
-        portion = self._portions.get((position, limit))
-        if portion is None:
-            portion = self._portions[position, limit] = self._log.after(position, limit)
-        return portion
-
-    def committed_after(self, position: int, limit: int) -> Sequence[Recorded]:
-        """Return the log's own answer."""
-        return self._log.committed_after(position, limit)
-
-    def tails(self, versions: Mapping[UUID, int]) -> Sequence[Recorded]:
-        """Return the log's own answer."""
-        return self._log.tails(versions)
-
-    def last_position(self) -> int:
-        """Return the log's own answer."""
-        return self._log.last_position()
+    def moved(self, records: Sequence[Recorded]) -> None:
+        """Note what was applied; nothing means that the view is somewhere else."""
+        self.position = records[-1].position if records else None
+        self.pause = 0.0
 
 
-class _Turn:
-    """When a follower's next turn is: at once, or after a pause if it keeps failing."""
+class _Party:
+    """Followers of one log whose views lie in one database."""
 
-    def __init__(self, follower: Follower, log: Log, interval: float) -> None:
-        self.follower = follower
-        self._log = log
-        self._interval = interval
-        self._pause = 0.0
-        self._not_before = 0.0
+    def __init__(self, members: Sequence[_Member]) -> None:
+        self._members = members
+        self._log = members[0].follower.log
+        self._database = members[0].follower.database
 
-    def take(self) -> Sequence[Recorded]:
-        """Apply the next portion; what goes wrong is logged and tried again, ever less often."""
-        if time.monotonic() < self._not_before:
-            return ()
+    def take_turns(self) -> dict[Follower, Sequence[Recorded]]:
+        """Let each follower whose turn it is apply the next events; return what each applied.
+
+        Nobody goes past the first of them: so those that were behind end where the others are.
+        """
+        now = time.monotonic()
+        ready = [member for member in self._members if member.not_before <= now]
+        applied: dict[Follower, Sequence[Recorded]] = {}
         try:
-            records = self.follower.advance(log=self._log)
+            places = self._places(ready)
+            end: int | None = None
+            for start in sorted(places, reverse=True):
+                records = self._log.after(start, _PORTION)
+                if end is None:
+                    end = records[-1].position if records else start
+                elif records and records[-1].position > end:
+                    records = [record for record in records if record.position <= end]
+                applied |= self._apply(places[start], start, records)
         except Exception as error:
-            self._pause = min(max(self._pause * 2, self._interval), _LONGEST_PAUSE_SECONDS)
-            self._not_before = time.monotonic() + self._pause
-            _logger.exception(
-                "View %s does not follow: %s; trying again in %.1f s",
-                self.follower.view.name,
-                error if isinstance(error, FollowerFailed) else type(error).__name__,
-                self._pause,
-            )
-            return ()
-        self._pause = 0.0
-        return records
+            for member in ready:
+                member.failed(error)
+        return applied
+
+    def _places(self, ready: Sequence[_Member]) -> dict[int, list[_Member]]:
+        """Return who is where; a position that is not known is looked up, all in one statement."""
+        unknown = [member.follower.view.name for member in ready if member.position is None]
+        stored: dict[str, int] = {}
+        if unknown:
+            with self._database.reading() as connection:
+                stored = read_positions(connection, unknown)
+        places = defaultdict(list)
+        for member in ready:
+            if member.position is None:
+                member.position = stored.get(member.follower.view.name, 0)
+            places[member.position].append(member)
+        return places
+
+    def _apply(
+        self, members: Sequence[_Member], start: int, records: Sequence[Recorded]
+    ) -> dict[Follower, Sequence[Recorded]]:
+        if not records:
+            # Somebody may have put a view elsewhere: where nothing is new, there is time to look.
+            for member in members:
+                member.moved(())
+            return {}
+        if len(members) > 1:
+            try:
+                together = self._apply_together(members, start, records)
+            except Exception:
+                _logger.debug("views do not move together", exc_info=True)
+            else:
+                for member in members:
+                    member.moved(records if member.follower in together else ())
+                return dict.fromkeys(together, records)
+        applied: dict[Follower, Sequence[Recorded]] = {}
+        for member in members:
+            try:
+                taken = member.follower.take(start, records)
+            except Exception as error:
+                member.failed(error)
+            else:
+                member.moved(taken)
+                applied[member.follower] = taken
+        return applied
+
+    def _apply_together(
+        self, members: Sequence[_Member], start: int, records: Sequence[Recorded]
+    ) -> Sequence[Follower]:
+        """Apply events to several views in one transaction; return those that were there."""
+        names = [member.follower.view.name for member in members]
+        with self._database.transaction() as connection:
+            moved = move_positions(connection, names, old=start, new=records[-1].position)
+            there = [each.follower for each in members if each.follower.view.name in moved]
+            for follower in there:
+                follower.view.apply(connection, records)
+        return there
 
 
 def follow(
@@ -164,24 +226,34 @@ def follow(
 ) -> None:
     """Keep views up with the log until ``stop`` is set; no failure ends this.
 
-    A view that fails is logged and tried again while the others go on. Followers of one log that
-    stand side by side read each portion once.
+    A view that fails is logged and tried again while the others go on. Views that stand side by
+    side read each portion once and take it in one transaction.
 
-    :param interval: seconds until the next look, a few times that when there was nothing for
-        long. Events that come meanwhile make one portion, which costs far less than one each; only
-        after a full portion there is no pause.
+    :param interval: least seconds until the next look, a few times that when there was nothing for
+        long or when the last look took long. Events that come meanwhile make one portion, which
+        costs far less than one each; only after a full portion there is no pause.
     :param on_records: told what the first of the followers applied, after it was committed.
     """
-    portions = {id(follower.log): SharedPortions(follower.log) for follower in followers}
-    turns = [_Turn(follower, portions[id(follower.log)], interval) for follower in followers]
+    parties = _parties(followers, interval)
     wait = interval
     while not stop.is_set():
-        for portion in portions.values():
-            portion.forget()
-        applied = [turn.take() for turn in turns]
-        if on_records is not None and applied and applied[0]:
-            on_records(applied[0])
-        if any(len(records) >= _PORTION for records in applied):
+        started = time.monotonic()
+        applied: dict[Follower, Sequence[Recorded]] = {}
+        for party in parties:
+            applied |= party.take_turns()
+        took = time.monotonic() - started
+        if on_records is not None and (first := applied.get(followers[0])):
+            on_records(first)
+        if any(len(records) >= _PORTION for records in applied.values()):
             continue
-        wait = interval if any(applied) else min(wait * 1.5, interval * _SLOWEST)
+        least = took * _REST if any(applied.values()) else wait * 1.5
+        wait = min(max(interval, least), interval * _SLOWEST)
         stop.wait(wait)
+
+
+def _parties(followers: Sequence[Follower], interval: float) -> Sequence[_Party]:
+    parties: defaultdict[tuple[int, int], list[_Member]] = defaultdict(list)
+    for follower in followers:
+        together = id(follower.log), id(follower.database)
+        parties[together].append(_Member(follower, interval))
+    return [_Party(members) for members in parties.values()]

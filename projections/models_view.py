@@ -13,9 +13,9 @@ from sqlalchemy import BigInteger, Column, Connection, Double, Integer, MetaData
 from domain.job import Job
 from domain.request import Request
 from projections.averages import moved_average
+from projections.bulk import Bulk
 from projections.columns import Name, kept_name
 from projections.open_work import JobInHand, OpenWork
-from projections.rows import delete_rows, insert_rows, rows_by_key, update_rows
 from projections.view import Recorded
 
 METADATA = MetaData()
@@ -48,6 +48,7 @@ MODEL_REQUEST = Table(
 """Requests that are not over: the models that they allow (JSON) and what of them waits."""
 
 _work = OpenWork("model", METADATA)
+_records, _requests = Bulk(MODEL_RECORD), Bulk(MODEL_REQUEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,8 @@ class ModelsView:
         names = {job.model for _, job in traced}
         for request in (*before.values(), *after.values()):
             names.update(request.models)
-        rows = rows_by_key(connection, MODEL_RECORD, names)
-        known = {row.model: ModelRecord(**row._mapping) for row in rows}
+        rows = _records.by_key(connection, names)
+        known = {row["model"]: ModelRecord(**row) for row in rows}
         changed = {name: known.get(name, ModelRecord(name)) for name in names}
         for requests, sign in ((before, -1), (after, 1)):
             for request in requests.values():
@@ -127,8 +128,10 @@ class ModelsView:
 
 def _waiting(connection: Connection, requests: set[UUID]) -> dict[UUID, _Waiting]:
     return {
-        row.request_id: _Waiting(tuple(json.loads(row.models)), row.waiting, row.pixelsteps)
-        for row in rows_by_key(connection, MODEL_REQUEST, requests)
+        row["request_id"]: _Waiting(
+            tuple(json.loads(row["models"])), row["waiting"], row["pixelsteps"]
+        )
+        for row in _requests.by_key(connection, requests)
     }
 
 
@@ -175,8 +178,8 @@ def _with_job_event(record: ModelRecord, event: Job.Event, job: JobInHand) -> Mo
 def _write_requests(
     connection: Connection, before: Mapping[UUID, _Waiting], after: Mapping[UUID, _Waiting]
 ) -> None:
-    rows: dict[UUID, dict[str, Any]] = {
-        request_id: {
+    rows: list[dict[str, Any]] = [
+        {
             "request_id": request_id,
             "models": json.dumps(request.models),
             "waiting": request.waiting,
@@ -184,12 +187,9 @@ def _write_requests(
         }
         for request_id, request in after.items()
         if before.get(request_id) != request
-    }
-    new, known = rows.keys() - before.keys(), rows.keys() & before.keys()
-    insert_rows(connection, MODEL_REQUEST, [rows[request_id] for request_id in new])
-    update_rows(connection, MODEL_REQUEST, [rows[request_id] for request_id in known])
-    over = before.keys() - after.keys()
-    delete_rows(connection, MODEL_REQUEST, [{"request_id": request_id} for request_id in over])
+    ]
+    _requests.put(connection, rows)
+    _requests.delete(connection, before.keys() - after.keys())
 
 
 def _write_models(
@@ -200,7 +200,5 @@ def _write_models(
 
     different = {name: record for name, record in changed.items() if known.get(name) != record}
     kept = {name: row(record) for name, record in different.items() if not record.is_empty}
-    insert_rows(connection, MODEL_RECORD, [kept[name] for name in kept.keys() - known.keys()])
-    update_rows(connection, MODEL_RECORD, [kept[name] for name in kept.keys() & known.keys()])
-    gone = [{"model": name} for name in (different.keys() - kept.keys()) & known.keys()]
-    delete_rows(connection, MODEL_RECORD, gone)
+    _records.put(connection, kept.values())
+    _records.delete(connection, (different.keys() - kept.keys()) & known.keys())

@@ -16,9 +16,9 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Uuid
 
 from domain.job import Job
+from projections.bulk import Bulk
 from projections.columns import Name, kept_name
 from projections.encoding import Instant
-from projections.rows import delete_rows, insert_rows, rows_by_key
 from projections.status_fold import NotFollowing
 from projections.view import Recorded
 
@@ -53,6 +53,7 @@ class OpenWork:
             Column("pixelsteps", BigInteger, nullable=False),
             Column("batched_at", Instant, nullable=False),
         )
+        self._rows = Bulk(self._jobs)
 
     @property
     def tables(self) -> Sequence[Table]:
@@ -80,8 +81,8 @@ class OpenWork:
             if isinstance(event, Job.Ended):
                 over.add(job_id)
         fresh = [_row(job) for job in jobs.values() if job.job_id not in stored | over]
-        insert_rows(connection, self._jobs, fresh)
-        delete_rows(connection, self._jobs, [{"job_id": job_id} for job_id in stored & over])
+        self._rows.insert(connection, fresh)
+        self._rows.delete(connection, stored & over)
         return traced
 
     def _known_jobs(
@@ -89,10 +90,7 @@ class OpenWork:
     ) -> dict[UUID, JobInHand]:
         batched = {e.originator_id for e in events if isinstance(e, Job.Batched)}
         asked = {e.originator_id for e in events} - batched
-        return {
-            row.job_id: JobInHand(**row._mapping)
-            for row in rows_by_key(connection, self._jobs, asked)
-        }
+        return {row["job_id"]: JobInHand(**row) for row in self._rows.by_key(connection, asked)}
 
 
 def _batched(event: Job.Batched) -> JobInHand:

@@ -21,10 +21,10 @@ from sqlalchemy import (
 )
 
 from domain.job import Job
+from projections.bulk import Bulk
 from projections.columns import Name
 from projections.encoding import Instant
 from projections.open_work import OpenWork
-from projections.rows import add_to_counters, insert_rows, rows_by_key, update_rows
 from projections.view import Recorded, ViewDatabase
 
 METADATA = MetaData()
@@ -66,6 +66,7 @@ _SLOTS = 400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _work = OpenWork("statistics", METADATA)
+_hours, _totals, _recent = map(Bulk, (STATISTICS_HOUR, STATISTICS_TOTAL, STATISTICS_RECENT))
 
 
 class StatisticsView:
@@ -91,8 +92,8 @@ class StatisticsView:
                     counted[0] += 1
                     counted[1] += job.pixelsteps
                 steps.append((_step_of(event.timestamp), job.pixelsteps))
-        add_to_counters(connection, STATISTICS_HOUR, hours)
-        add_to_counters(connection, STATISTICS_TOTAL, totals)
+        _hours.add(connection, hours)
+        _totals.add(connection, totals)
         _add_to_ring(connection, steps)
 
 
@@ -103,10 +104,7 @@ def _step_of(moment: datetime) -> int:
 def _add_to_ring(connection: Connection, made: Sequence[tuple[int, int]]) -> None:
     """Count images, each by its step and its work; a later step takes an earlier one's slot."""
     slots = {step % _SLOTS for step, _ in made}
-    known = {
-        row.slot: dict(row._mapping) for row in rows_by_key(connection, STATISTICS_RECENT, slots)
-    }
-    changed = dict(known)
+    changed = {row["slot"]: row for row in _recent.by_key(connection, slots)}
     for step, pixelsteps in made:
         slot = step % _SLOTS
         row = changed.get(slot)
@@ -119,9 +117,7 @@ def _add_to_ring(connection: Connection, made: Sequence[tuple[int, int]]) -> Non
             "images": row["images"] + 1,
             "pixelsteps": row["pixelsteps"] + pixelsteps,
         }
-    new, old = changed.keys() - known.keys(), changed.keys() & known.keys()
-    insert_rows(connection, STATISTICS_RECENT, [changed[slot] for slot in sorted(new)])
-    update_rows(connection, STATISTICS_RECENT, [changed[slot] for slot in sorted(old)])
+    _recent.put(connection, changed.values())
 
 
 def _hour_of(moment: datetime) -> datetime:

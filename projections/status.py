@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Table, bindparam, select
 
 from domain.job import Job
 from domain.request import Request
-from projections.rows import delete_rows, insert_rows, rows_by_key, update_rows
+from projections.bulk import Bulk
+from projections.statements import Statement
 from projections.status_fold import (
     Generation,
     NotFollowing,
@@ -36,7 +37,10 @@ from projections.view import Log, Recorded, ViewDatabase
 
 __all__ = ["Generation", "RequestStatus", "StatusReader", "StatusView"]
 
-_STATUS = select(REQUEST_STATUS).where(REQUEST_STATUS.c.request_id == bindparam("request"))
+_requests, _images, _open_jobs = map(Bulk, (REQUEST_STATUS, REQUEST_GENERATION, REQUEST_OPEN_JOB))
+_STATUS = Statement(
+    select(REQUEST_STATUS).where(REQUEST_STATUS.c.request_id == bindparam("request"))
+)
 _GENERATIONS = (
     select(REQUEST_GENERATION)
     .where(REQUEST_GENERATION.c.request_id == bindparam("request"))
@@ -64,8 +68,8 @@ class StatusView:
         """
         owned = _by_request(connection, records)
         before = {
-            row.request_id: tracked_from(row)
-            for row in rows_by_key(connection, REQUEST_STATUS, {owner for owner, _ in owned})
+            row["request_id"]: tracked_from(row)
+            for row in _requests.by_key(connection, {owner for owner, _ in owned})
         }
         after = dict(before)
         for owner, recorded in owned:
@@ -84,8 +88,8 @@ def _by_request(connection: Connection, records: Sequence[Recorded]) -> list[tup
         for event in events
         if isinstance(event, Job.Event) and event.originator_id not in owners
     }
-    for row in rows_by_key(connection, REQUEST_OPEN_JOB, unknown):
-        owners[row.job_id] = row.request_id
+    for row in _open_jobs.by_key(connection, unknown):
+        owners[row["job_id"]] = row["request_id"]
     owned: list[tuple[UUID, Recorded]] = []
     for recorded in records:
         event = recorded.event
@@ -99,15 +103,9 @@ def _by_request(connection: Connection, records: Sequence[Recorded]) -> list[tup
 
 
 def _write(connection: Connection, before: dict[UUID, Tracked], after: dict[UUID, Tracked]) -> None:
-    insert_rows(
+    _requests.put(connection, [row_of(tracked) for tracked in after.values()])
+    _images.insert(
         connection,
-        REQUEST_STATUS,
-        [row_of(tracked) for owner, tracked in after.items() if owner not in before],
-    )
-    update_rows(connection, REQUEST_STATUS, [row_of(after[owner]) for owner in before])
-    insert_rows(
-        connection,
-        REQUEST_GENERATION,
         [
             row_of_generation(owner, generation)
             for owner, tracked in after.items()
@@ -116,12 +114,9 @@ def _write(connection: Connection, before: dict[UUID, Tracked], after: dict[UUID
     )
     had = {job_id: owner for owner, tracked in before.items() for job_id in tracked.jobs}
     has = {job_id: owner for owner, tracked in after.items() for job_id in tracked.jobs}
-    delete_rows(
-        connection, REQUEST_OPEN_JOB, [{"job_id": job_id} for job_id in had.keys() - has.keys()]
-    )
-    insert_rows(
+    _open_jobs.delete(connection, had.keys() - has.keys())
+    _open_jobs.insert(
         connection,
-        REQUEST_OPEN_JOB,
         [
             {"job_id": job_id, "request_id": owner}
             for job_id, owner in has.items()
@@ -141,14 +136,14 @@ class StatusReader:
     def check(self, request_id: UUID) -> RequestStatus | None:
         """Return where a request stands, without its images; None when there is no such request."""
         with self._database.reading() as connection:
-            row = connection.execute(_STATUS, {"request": request_id}).first()
+            row = _STATUS.first(connection, {"request": request_id})
         tracked = self._caught_up(request_id, None if row is None else tracked_from(row))
         return None if tracked is None else tracked.with_generations(())
 
     def status(self, request_id: UUID) -> RequestStatus | None:
         """Return where a request stands, with its images; None when there is no such request."""
         with self._database.reading() as connection:
-            row = connection.execute(_STATUS, {"request": request_id}).first()
+            row = _STATUS.first(connection, {"request": request_id})
             images = connection.execute(_GENERATIONS, {"request": request_id}).all()
         tracked = self._caught_up(request_id, None if row is None else tracked_from(row))
         if tracked is None:

@@ -113,26 +113,26 @@ def row_of(tracked: Tracked) -> dict[str, Any]:
     }
 
 
-def tracked_from(row: Row[Any]) -> Tracked:
+def tracked_from(row: Mapping[str, Any]) -> Tracked:
     """Return the request whose row of :data:`REQUEST_STATUS` this is, without its images."""
     status = RequestStatus(
-        request_id=row.request_id,
-        account_id=row.account_id,
-        images=row.images,
-        waiting=row.waiting,
-        finished=row.finished,
-        restarted=row.restarted,
-        state=RequestState(row.state),
-        kudos=row.kudos,
-        shared=row.shared,
-        r2=row.r2,
-        priority=row.priority,
-        submitted_at=row.submitted_at,
-        expires_at=row.expires_at,
-        pixelsteps=row.pixelsteps,
-        requirements=_requirements_from_text(row.requirements),
+        request_id=row["request_id"],
+        account_id=row["account_id"],
+        images=row["images"],
+        waiting=row["waiting"],
+        finished=row["finished"],
+        restarted=row["restarted"],
+        state=RequestState(row["state"]),
+        kudos=row["kudos"],
+        shared=row["shared"],
+        r2=row["r2"],
+        priority=row["priority"],
+        submitted_at=row["submitted_at"],
+        expires_at=row["expires_at"],
+        pixelsteps=row["pixelsteps"],
+        requirements=_requirements_from_text(row["requirements"]),
     )
-    return Tracked(status, row.version, _jobs_from(row.jobs) if row.jobs else {})
+    return Tracked(status, row["version"], _jobs_from(row["jobs"]) if row["jobs"] else {})
 
 
 def row_of_generation(request_id: UUID, generation: Generation) -> dict[str, Any]:

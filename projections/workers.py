@@ -18,7 +18,6 @@ from sqlalchemy import (
     Double,
     Integer,
     MetaData,
-    Row,
     Table,
     Text,
     Uuid,
@@ -30,11 +29,12 @@ from domain.job import Job
 from domain.matching import Capabilities
 from domain.worker import Worker, WorkerKind
 from projections.averages import moved_average
+from projections.bulk import Bulk
 from projections.columns import Name
 from projections.encoding import Instant, capabilities_from_json, capabilities_to_json
 from projections.open_work import JobInHand, OpenWork
 from projections.remembered import Remembered
-from projections.rows import insert_rows, rows_by_key, update_rows
+from projections.rows import rows_by_key
 from projections.view import Recorded, ViewDatabase
 
 METADATA = MetaData()
@@ -74,6 +74,8 @@ _SPEED_SECONDS = 5.0
 """How old a measured speed that decides over slowness can be."""
 
 _work = OpenWork("worker", METADATA)
+_records = Bulk(WORKER_RECORD)
+_COLUMNS = [column.name for column in WORKER_RECORD.columns]
 _capabilities_to_json = lru_cache(1024)(capabilities_to_json)
 _capabilities_from_json = lru_cache(1024)(capabilities_from_json)
 
@@ -135,15 +137,18 @@ class WorkersView:
                 job = traced[id(event)]
                 concerned.append((job.worker_id, event, job))
         before = {
-            row.worker_id: _record_from(row)
-            for row in rows_by_key(connection, WORKER_RECORD, {entry[0] for entry in concerned})
+            row["worker_id"]: _record_from(row)
+            for row in _records.by_key(connection, {entry[0] for entry in concerned})
         }
         after = dict(before)
         for worker_id, concerning, in_hand in concerned:
             after[worker_id] = _evolve(after.get(worker_id), concerning, in_hand)
-        rows = {worker_id: _row_of(record) for worker_id, record in after.items()}
-        insert_rows(connection, WORKER_RECORD, [rows[new] for new in rows if new not in before])
-        update_rows(connection, WORKER_RECORD, [rows[known] for known in before])
+        changed = [
+            _row_of(record)
+            for worker_id, record in after.items()
+            if record is not before.get(worker_id)
+        ]
+        _records.put(connection, changed)
 
 
 def _evolve(
@@ -218,15 +223,14 @@ def _with_loss(record: WorkerRecord, lost_at: datetime) -> WorkerRecord:
 
 
 def _row_of(record: WorkerRecord) -> dict[str, Any]:
-    return {column.name: getattr(record, column.name) for column in WORKER_RECORD.columns} | {
+    return {name: getattr(record, name) for name in _COLUMNS} | {
         "capabilities": _capabilities_to_json(record.capabilities)
     }
 
 
-def _record_from(row: Row[Any]) -> WorkerRecord:
-    fields = dict(row._mapping)
-    fields["capabilities"] = _capabilities_from_json(row.capabilities)
-    return WorkerRecord(**fields)
+def _record_from(row: Mapping[str, Any]) -> WorkerRecord:
+    capabilities = _capabilities_from_json(row["capabilities"])
+    return WorkerRecord(**{**row, "capabilities": capabilities})
 
 
 _ONE = select(WORKER_RECORD).where(WORKER_RECORD.c.worker_id == bindparam("worker"))
@@ -255,18 +259,18 @@ class WorkersReader:
         """Return what is known of a worker."""
         with self._database.reading() as connection:
             row = connection.execute(_ONE, {"worker": worker_id}).first()
-        return None if row is None else _record_from(row)
+        return None if row is None else _record_from(row._asdict())
 
     def records(self, worker_ids: Iterable[UUID]) -> Mapping[UUID, WorkerRecord]:
         """Return what is known of each of these workers; those of which nothing is are left out."""
         with self._database.reading() as connection:
             rows = rows_by_key(connection, WORKER_RECORD, worker_ids)
-        return {row.worker_id: _record_from(row) for row in rows}
+        return {row.worker_id: _record_from(row._asdict()) for row in rows}
 
     def all(self) -> Sequence[WorkerRecord]:
         """Return all workers that were not deleted, the first registered first."""
         with self._database.reading() as connection:
-            return [_record_from(row) for row in connection.execute(_ALL)]
+            return [_record_from(row._asdict()) for row in connection.execute(_ALL)]
 
     def losing(self, more_than: int, now: datetime) -> Mapping[UUID, int]:
         """Return the remote workers that lost more jobs than this of late, and how many each.

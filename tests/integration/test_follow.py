@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, insert, select
+from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, delete, insert, select
 
 from domain.request import Request
 from projections.follow import Follower, FollowerFailed, follow
+from projections.positions import (
+    lock_position,
+    move_positions,
+    read_positions,
+    set_position,
+)
 from projections.view import Recorded
 from tests.view_world import ViewWorld
 from tests.waiting import wait_until
@@ -145,3 +151,49 @@ def test_a_follower_that_starts_again_goes_on_where_it_was(
     assert again.position() == logged(world)[0]
     again.catch_up()
     assert seen(world) == logged(world)
+
+
+def test_views_that_stand_apart_come_together(world: ViewWorld, notebook: Notebook) -> None:
+    status, behind = world.hoard.followers[0], follower_of(world, notebook)
+    for _ in range(3):
+        world.submit()
+    status.catch_up()
+    behind.catch_up(1)
+    with following([status, behind]):
+        world.submit()
+        wait_until(lambda: status.position() == logged(world)[-1], "the first view")
+        wait_until(lambda: behind.position() == logged(world)[-1], "the view behind")
+    assert seen(world) == logged(world)
+
+
+def test_a_view_that_was_put_back_takes_the_events_again(
+    world: ViewWorld, notebook: Notebook
+) -> None:
+    world.submit()
+    follower = follower_of(world, notebook)
+    with following([world.hoard.followers[0], follower]):
+        wait_until(lambda: seen(world) == logged(world), "the first time")
+        with world.hoard.view_database.transaction() as connection:
+            lock_position(connection, notebook.name)
+            connection.execute(delete(SEEN))
+            set_position(connection, notebook.name, 0)
+        wait_until(lambda: seen(world) == logged(world), "the second time")
+
+
+def test_views_move_together_past_one_that_is_elsewhere_or_held(world: ViewWorld) -> None:
+    database = world.hoard.view_database
+    if database.is_sqlite:
+        pytest.skip("SQLite has one writer: everybody waits for whoever replaces a view")
+
+    def move(old: int, new: int) -> Collection[str]:
+        with database.transaction() as connection:
+            return move_positions(connection, ["a", "b", "c"], old=old, new=new)
+
+    assert move(0, 5) == {"a", "b", "c"}
+    with database.transaction() as connection, ThreadPoolExecutor(1) as another:
+        lock_position(connection, "b")
+        set_position(connection, "c", 4)
+        assert another.submit(move, 5, 6).result() == {"a"}
+    with database.reading() as connection:
+        assert read_positions(connection, ["a", "b", "c", "d"]) == {"a": 6, "b": 5, "c": 4}
+    assert move(5, 6) == {"b"}

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event
 
 from domain.request import RequestState
 from projections.status import StatusReader
 from projections.view import Log, Recorded
+from tests.statements import statements_of
 from tests.view_world import ViewWorld
 
 
@@ -136,15 +136,8 @@ def test_a_check_costs_two_reads_whatever_was_generated(world: ViewWorld) -> Non
     world.follow()
     log = CountingLog(world.hoard.log)
     reader = StatusReader(world.hoard.view_database, log)
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement)
-
-    with world.hoard.view_database.reading() as connection:
-        event.listen(connection, "before_cursor_execute", note)
+    with world.hoard.view_database.reading() as connection, statements_of(connection) as statements:
         assert reader.check(request_id) is not None
-        event.remove(connection, "before_cursor_execute", note)
     assert log.asked == 1
     assert len([statement for statement in statements if "request_status" in statement]) == 1
     assert not any("request_generation" in statement for statement in statements)
