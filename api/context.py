@@ -61,6 +61,13 @@ class Context:
         """
         return self.accounts.by_key(key)
 
+    def root(self, base_url: str) -> str:
+        """Return what all addresses of this installation start with, without a slash at its end.
+
+        :param base_url: what the client used to reach it; counts unless the operator has set one.
+        """
+        return (self.services.public_url or base_url).rstrip("/")
+
     def require_allowed(self, request: Request) -> None:
         """Let clients pass whose network address is not shut out; costs no query.
 

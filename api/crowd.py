@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Sequence
 from uuid import UUID
 
 from domain.matching import Candidate, Requirements, why_not
-from domain.names import NUMBER_SIGN
+from domain.names import named_and_numbered
 from projections.directory import AccountDirectory
 from projections.presence import Presence, PresentWorker
 from projections.workers import WorkersReader
@@ -20,8 +19,6 @@ UNMEASURED_SPEED = 1.0
 _MOST_NAMES = 10_000
 _NAME_SECONDS = 60.0
 """How long a worker is taken to bear the name that it bore: few are renamed or struck."""
-
-_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class _Gathering:
@@ -54,7 +51,7 @@ class Crowd:
         self._workers = workers
         self._directory = directory
         self._ids: dict[str, tuple[float, UUID | None]] = {}
-        self._accounts: dict[str, UUID] = {}
+        self._accounts: dict[int, UUID] = {}
         self._gathering = _Gathering((), (), 0.0)
         self._counting = threading.Lock()
 
@@ -76,11 +73,12 @@ class Crowd:
 
         Once known it stays: a number never passes to another account.
         """
-        _, _, number = handle.rpartition(NUMBER_SIGN)
-        if not _NUMBER.fullmatch(number) or not handle.removesuffix(f"{NUMBER_SIGN}{number}"):
+        known = named_and_numbered(handle)
+        if known is None:
             return None
+        _, number = known
         if number not in self._accounts:
-            entry = self._directory.account_by_number(int(number))
+            entry = self._directory.account_by_number(number)
             if entry is None:
                 return None
             if len(self._accounts) >= _MOST_NAMES:

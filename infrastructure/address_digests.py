@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _KEY_BYTES = 32
 _KEY_PURPOSE = b"hoard: digests of network addresses, version 1"
+_MOST_REMEMBERED = 10_000
 
 DIGEST_LENGTH = 40
 """Hexadecimal digits of a digest: as many as the v2 interface has room for in an address."""
@@ -23,9 +25,14 @@ class AddressDigests:
         """Derive the key, the same in every process of an installation."""
         derived = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_KEY_PURPOSE)
         self._key = derived.derive(master_key)
+        # Each pop asks for its worker's, and telling an address's one spelling takes long.
+        self._remembered = lru_cache(_MOST_REMEMBERED)(self._digest)
 
     def __call__(self, address: str) -> str:
         """Return 40 hexadecimal digits; equal ones for two spellings of one address."""
+        return self._remembered(address)
+
+    def _digest(self, address: str) -> str:
         plain = normal_address(address).encode("utf-8", "surrogatepass")
         return hmac.new(self._key, plain, hashlib.sha256).hexdigest()[:DIGEST_LENGTH]
 

@@ -41,8 +41,7 @@ def image_address(hoard: Context, base_url: str, request_id: UUID, image_id: UUI
         services.image_address_lifetime,
         repeated=_REPEATED,
     )
-    base = services.public_url or base_url.rstrip("/")
-    return f"{base}/api/v2/generate/images/{request_id}/{image_id}.webp?{query}"
+    return f"{hoard.root(base_url)}/api/v2/generate/images/{request_id}/{image_id}.webp?{query}"
 
 
 @router.get(

@@ -34,7 +34,7 @@ def upload_addresses(hoard: Context, base_url: str, popped: PoppedJob) -> Sequen
     :param base_url: what the worker used to reach the API; used unless the operator has set one.
     """
     services = hoard.services
-    base = (services.public_url or base_url).rstrip("/")
+    base = hoard.root(base_url)
     lifetime = timedelta(seconds=popped.lease_seconds)
 
     def address(image_id: UUID) -> str:
