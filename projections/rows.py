@@ -9,17 +9,12 @@ from typing import Any, TypeVar
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Delete,
     Insert,
     Row,
     Select,
     Table,
-    Update,
-    and_,
     bindparam,
-    delete,
     select,
-    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -55,44 +50,6 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
         connection.execute(table.insert(), rows)
 
 
-def update_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Update whole rows by their primary key, which stands in the rows too; none is no error."""
-    if rows:
-        connection.execute(
-            _update_by_key(table), [{_bound(name): row[name] for name in row} for row in rows]
-        )
-
-
-def delete_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Delete rows by their primary key, given as mappings; none is no error."""
-    if rows:
-        connection.execute(
-            _delete_by_key(table), [{_bound(name): row[name] for name in row} for row in rows]
-        )
-
-
-def _bound(column: str) -> str:
-    # SQLAlchemy keeps a column's own name for the parameters that it makes itself.
-    return f"new_{column}"
-
-
-def _by_key(table: Table) -> ColumnElement[bool]:
-    return and_(*(column == bindparam(_bound(column.name)) for column in table.primary_key.columns))
-
-
-def _update_by_key(table: Table) -> Update:
-    changed: dict[str, Any] = {
-        column.name: bindparam(_bound(column.name))
-        for column in table.columns
-        if not column.primary_key
-    }
-    return update(table).where(_by_key(table)).values(changed)
-
-
-def _delete_by_key(table: Table) -> Delete:
-    return delete(table).where(_by_key(table))
-
-
 def insert_unless_there(connection: Connection, table: Table) -> Insert:
     """Return an insert that leaves a row with the same key as it is."""
     statement: Insert = _dialect_insert(connection, table).on_conflict_do_nothing()
@@ -113,37 +70,6 @@ def replace_row(connection: Connection, table: Table, row: Mapping[str, Any]) ->
         ),
         [row],
     )
-
-
-def add_to_counters(
-    connection: Connection, table: Table, deltas: Mapping[tuple[Any, ...], Sequence[int]]
-) -> None:
-    """Add whole numbers to rows of counters, and keep no row whose first counter reached zero.
-
-    :param deltas: by primary key, what to add to each of the other columns, in the table's order.
-        A row that is not there counts as zeros.
-    """
-    keys = [column.name for column in table.primary_key.columns]
-    counters = [column.name for column in table.columns if not column.primary_key]
-    rows = [
-        dict(zip(keys, key, strict=True)) | dict(zip(counters, delta, strict=True))
-        for key, delta in deltas.items()
-        if any(delta)
-    ]
-    if not rows:
-        return
-    statement = _dialect_insert(connection, table)
-    sums = {name: table.c[name] + statement.excluded[name] for name in counters}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=sums),
-        rows,
-    )
-    fewer = [row for row in rows if row[counters[0]] <= 0]
-    if fewer:
-        connection.execute(
-            _delete_by_key(table).where(table.c[counters[0]] == 0),
-            [{_bound(name): row[name] for name in keys} for row in fewer],
-        )
 
 
 def _dialect_insert(connection: Connection, table: Table) -> Any:
