@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from domain.image_ids import job_of
+from domain.return_codes import Refused
 from tests.integration.api_client import Answered, Api, in_base64, picture, serving
+from tests.view_world import ViewWorld
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -109,6 +111,17 @@ def test_after_the_lease_nothing_is_taken(api: Api, after: timedelta) -> None:
     status, rc = put(api, job["r2_upload"], picture())
     assert (status, rc) in {(400, "AbortedGen"), (403, "Forbidden")}
     assert stored(api) == 0
+
+
+def test_the_ledger_itself_awaits_nothing_after_the_lease(world: ViewWorld) -> None:
+    """The signed address ends with the lease; this is what stands behind it."""
+    world.submit()
+    job = world.pop()
+    world.hoard.ledger.may_upload(job.image_ids[0])
+    world.clock.advance(timedelta(seconds=job.lease_seconds))
+    with pytest.raises(Refused) as refused:
+        world.hoard.ledger.may_upload(job.image_ids[0])
+    assert refused.value.code.name == "AbortedGen"
 
 
 def test_when_the_job_was_given_up_nothing_is_taken(api: Api) -> None:
