@@ -27,16 +27,18 @@ class EndingCommands(LedgerBase):
             self.save(job)
             return
         now = self._clock.now()
-        request = self._request(job.request_id)
-        request.take_back(
-            job.id,
-            delivered=len(job.delivered),
-            lost=job.lost,
-            expires_at=now + self._waiting(request),
-            timestamp=now,
-        )
-        others = self._ended(request, request.give_up) if request.is_beyond_hope else []
-        self.save(job, request, *others)
+        # Where there is one writer at a time, whoever is in the transaction loses no race.
+        with self._transactions.transaction():
+            request = self._request(job.request_id)
+            request.take_back(
+                job.id,
+                delivered=len(job.delivered),
+                lost=job.lost,
+                expires_at=now + self._waiting(request),
+                timestamp=now,
+            )
+            others = self._ended(request, request.give_up) if request.is_beyond_hope else []
+            self.save(job, request, *others)
 
     def _end_request(self, request: Request, end: EndRequest) -> None:
         """End a request early, and with it the jobs that still work on it."""
