@@ -16,7 +16,6 @@ from domain.job import Job
 from domain.request import Request
 from projections.bulk import Bulk
 from projections.kudos_entries import entries_of
-from projections.rows import rows_by_key
 from projections.status_fold import NotFollowing
 from projections.view import Recorded, ViewDatabase
 
@@ -235,15 +234,15 @@ class AccountsReader:
     def records(self, account_ids: Sequence[UUID]) -> dict[UUID, AccountRecord]:
         """Return what is known of each of these accounts' doings."""
         with self._database.reading() as connection:
-            rows = rows_by_key(connection, ACCOUNT_RECORD, account_ids)
+            rows = _records.by_key(connection, account_ids)
         known = {
-            row.account_id: AccountRecord(
-                row.account_id,
-                row.requests,
-                row.images_used,
-                row.pixelsteps_used,
-                row.images_made,
-                row.pixelsteps_made,
+            row["account_id"]: AccountRecord(
+                row["account_id"],
+                row["requests"],
+                row["images_used"],
+                row["pixelsteps_used"],
+                row["images_made"],
+                row["pixelsteps_made"],
             )
             for row in rows
         }

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from sqlalchemy import (
     BigInteger,
@@ -42,8 +41,6 @@ __all__ = ["Ahead", "BacklogReader", "BacklogView"]
 
 _SECONDS = 1.0
 """How old the counts of what a worker may not have can be."""
-
-_requirements_from_json = lru_cache(10_000)(requirements_from_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +190,7 @@ class BacklogReader:
         with self._database.reading() as connection:
             rows = connection.execute(_LANES).all()
         return [
-            _Lane(_requirements_from_json(row.requirements), row.requests, row.images)
+            _Lane(requirements_from_json(row.requirements), row.requests, row.images)
             for row in rows
         ]
 

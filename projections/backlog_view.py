@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -81,7 +80,6 @@ _requests, _lanes, _blocks, _counters = map(
     Bulk, (BACKLOG_REQUEST, BACKLOG_LANE, BACKLOG_BLOCK, BACKLOG_COUNTER)
 )
 _ARRIVALS = "arrivals"
-_lane_of = lru_cache(4096)(lane_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ def _evolve(entries: dict[UUID, _Entry], event: Request.Event, number: int) -> N
     if isinstance(event, Request.Submitted):
         entries[request_id] = _Entry(
             requirements=event.requirements,
-            lane=_lane_of(event.requirements),
+            lane=lane_of(event.requirements),
             rank=rank_of(event.priority),
             number=number,
             waiting=event.images,

@@ -1,4 +1,4 @@
-"""Many rows of a table in one statement, for views that follow the log.
+"""Rows of a table, many or few, in one statement.
 
 Each statement has a fixed text whatever the number of rows, and runs on the driver's own cursor:
 to compose it anew, or to have the driver run it once for each row, costs several times what the
@@ -8,19 +8,18 @@ and takes them one by one.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Dialect, Float, Table
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+from projections.driver import POSTGRES, driver_cursor
 
 Convert = Callable[[Any], Any]
 
-_POSTGRES: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _SQLITE: Dialect = SQLiteDialect_pysqlite()
 
 
@@ -40,7 +39,10 @@ class _Words:
 
 
 class Bulk:
-    """Reads and writes rows of one table; a row is a mapping that names all its columns."""
+    """Reads and writes rows of one table; a row is a mapping that names all its columns.
+
+    All of it raises ``DBAPIError`` as SQLAlchemy itself does.
+    """
 
     def __init__(self, table: Table) -> None:
         """Read and write this table."""
@@ -48,7 +50,7 @@ class Bulk:
         self._names = [str(column.name) for column in table.columns]
         self._keys = [str(key) for key in _keys_of(table)]
         self._others = [name for name in self._names if name not in self._keys]
-        self._postgres = _words_of(table, _POSTGRES)
+        self._postgres = _words_of(table, POSTGRES)
         self._sqlite = _words_of(table, _SQLITE)
 
     def by_key(self, connection: Connection, keys: Collection[Any]) -> list[dict[str, Any]]:
@@ -58,11 +60,8 @@ class Bulk:
         words = self._words(connection)
         store = words.to_store.get(self._keys[0])
         text = orjson.dumps(list(keys if store is None else map(store, keys))).decode()
-        driver: Any = connection.connection.driver_connection
-        if isinstance(driver, sqlite3.Connection):
-            found = driver.execute(words.read, (text,)).fetchall()
-        else:
-            found = driver.cursor(binary=True).execute(words.read, (text,)).fetchall()
+        with driver_cursor(connection) as cursor:
+            found = cursor.execute(words.read, (text,)).fetchall()
         rows = [dict(zip(self._names, row, strict=True)) for row in found]
         for name, load in words.to_load.items():
             for row in rows:
@@ -104,8 +103,8 @@ class Bulk:
     def _words(self, connection: Connection) -> _Words:
         return self._sqlite if connection.dialect.name == "sqlite" else self._postgres
 
-    @staticmethod
     def _write(
+        self,
         connection: Connection,
         words: _Words,
         statement: str,
@@ -115,19 +114,15 @@ class Bulk:
         if not rows:
             return
         store = [(name, words.to_store.get(name)) for name in names]
-        driver: Any = connection.connection.driver_connection
-        if isinstance(driver, sqlite3.Connection):
-            values = (
-                [row[name] if make is None else make(row[name]) for name, make in store]
-                for row in rows
-            )
-            driver.executemany(statement, values)
-        else:
-            given = [
-                {name: row[name] if make is None else make(row[name]) for name, make in store}
-                for row in rows
-            ]
-            driver.cursor(binary=True).execute(statement, (orjson.dumps(given).decode(),))
+        given = [
+            {name: row[name] if make is None else make(row[name]) for name, make in store}
+            for row in rows
+        ]
+        with driver_cursor(connection) as cursor:
+            if words is self._sqlite:
+                cursor.executemany(statement, [tuple(row.values()) for row in given])
+            else:
+                cursor.execute(statement, (orjson.dumps(given).decode(),))
 
 
 def _words_of(table: Table, dialect: Dialect) -> _Words:
@@ -167,7 +162,7 @@ def _in_postgres(table: Table) -> dict[str, str]:
     # Keys are given as arrays, with which rows are found through the index even by a plan that was
     # made, and kept, when the table was small. A join might read all of a table that has grown.
     name, listed = _quoted(table.name), _listed(table.columns.keys())
-    types = {each.name: each.type.compile(dialect=_POSTGRES) for each in table.columns}
+    types = {each.name: each.type.compile(dialect=POSTGRES) for each in table.columns}
     keys = {key: types[key] for key in _keys_of(table)}
     first, kind = next(iter(keys.items()))
     same = " AND ".join(f"{_quoted(key)} = r.{_quoted(key)}" for key in keys)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Table, bindparam, func, select
 from domain.personal import Sealed
 from domain.ports import AccountEntry, SharedKeyEntry, WorkerEntry
 from domain.shared_key import KeyLimits
+from projections.bulk import Bulk
 from projections.directory_changes import apply_changes, unboxed
 from projections.directory_tables import (
     ACCOUNT,
@@ -22,7 +23,6 @@ from projections.directory_tables import (
     account_from,
     worker_from,
 )
-from projections.rows import rows_by_key
 from projections.statements import Statement
 from projections.view import Recorded, ViewDatabase
 
@@ -34,6 +34,7 @@ _BY_SHARED_KEY = Statement(
     .join_from(SHARED_KEY, ACCOUNT, ACCOUNT.c.account_id == SHARED_KEY.c.owner_id)
     .where(SHARED_KEY.c.key_digest == bindparam("key"))
 )
+_workers = Bulk(WORKER)
 _BY_NAME = Statement(select(WORKER).where(WORKER.c.name == bindparam("worker_name")))
 
 
@@ -153,11 +154,9 @@ class AccountDirectory:
 
     def workers(self, worker_ids: Collection[UUID]) -> Mapping[UUID, WorkerEntry]:
         """Return those of these workers that were not deleted."""
-        found: dict[UUID, WorkerEntry] = {}
         with self._database.reading() as connection:
-            for row in rows_by_key(connection, WORKER, worker_ids):
-                found[row.worker_id] = worker_from(row._asdict())
-        return found
+            rows = _workers.by_key(connection, worker_ids)
+        return {row["worker_id"]: worker_from(row) for row in rows}
 
     def worker_by_name(self, name: str) -> WorkerEntry | None:
         """Return the worker of this name."""

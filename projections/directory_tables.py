@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, Text, Uuid
@@ -15,8 +14,6 @@ from projections.encoding import Instant, capabilities_from_json
 
 METADATA = MetaData()
 
-# Each pop of a worker reads what it declared at first, and reading JSON is the dearest part.
-_capabilities_from_text = lru_cache(4096)(capabilities_from_json)
 
 ROLE_COLUMNS = (
     "trusted",
@@ -104,7 +101,7 @@ def worker_from(row: Mapping[str, Any]) -> WorkerEntry:
         name=row["name"],
         owner_id=row["owner_id"],
         kind=WorkerKind(row["kind"]),
-        capabilities=_capabilities_from_text(row["capabilities"]),
+        capabilities=capabilities_from_json(row["capabilities"]),
         maintenance=row["maintenance"],
         maintenance_message=row["maintenance_message"],
         flagged=row["flagged"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Dialect
@@ -14,6 +15,10 @@ from domain.matching import Capabilities, Requirements
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+# Most requests ask for what others ask for, and a worker declares the same at each pop; reading and
+# writing JSON is the dearest part of a row.
+_remembered = lru_cache(10_000)
 
 _ASKED_LATER = (
     "img2img",
@@ -45,6 +50,7 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + value * _MICROSECOND
 
 
+@_remembered
 def requirements_to_json(requirements: Requirements) -> str:
     """Return equal text for equal requirements.
 
@@ -57,6 +63,7 @@ def requirements_to_json(requirements: Requirements) -> str:
     return json.dumps(asked, default=str, sort_keys=True, separators=(",", ":"))
 
 
+@_remembered
 def requirements_from_json(text: str) -> Requirements:
     """Return the requirements that :func:`requirements_to_json` wrote down."""
     fields = json.loads(text)
@@ -66,11 +73,13 @@ def requirements_from_json(text: str) -> Requirements:
     return Requirements(**fields)
 
 
+@_remembered
 def capabilities_to_json(capabilities: Capabilities) -> str:
     """Return equal text for equal capabilities."""
     return json.dumps(asdict(capabilities), sort_keys=True, separators=(",", ":"))
 
 
+@_remembered
 def capabilities_from_json(text: str) -> Capabilities:
     """Return the capabilities that :func:`capabilities_to_json` wrote down."""
     fields = json.loads(text)

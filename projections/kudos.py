@@ -35,12 +35,13 @@ from domain.account import Account
 from domain.kudos import Balance, hundredths
 from domain.ports import AccountEntry, Purse
 from domain.shared_key import SharedKey
+from projections.bulk import Bulk
 from projections.directory_tables import ACCOUNT, account_from
 from projections.kudos_entries import entries_of
 from projections.kudos_tables import FIGURES, KUDOS_BALANCE, KUDOS_ENTRY, KUDOS_SENT, METADATA
 from projections.queue_tables import OPEN_REQUEST, WAITS
 from projections.rows import MOST_KEYS, replace_row
-from projections.statements import Rows, Statement
+from projections.statements import Statement
 from projections.view import Compared, Recorded, ViewDatabase
 
 __all__ = ["METADATA", "Kudos"]
@@ -111,7 +112,7 @@ _waiting = select(cast(func.coalesce(func.sum(_some_waiting.c.remaining), 0), Bi
 _PURSE = Statement(
     select(*_summed(_mine), func.count().label("rows"), _waiting.scalar_subquery().label("waiting"))
 )
-_ENTRIES = Rows(KUDOS_ENTRY)
+_entries = Bulk(KUDOS_ENTRY)
 _LAST_SENT = select(KUDOS_SENT.c.sent_at).where(
     KUDOS_SENT.c.sender_id == bindparam("sender"), KUDOS_SENT.c.receiver_id == bindparam("receiver")
 )
@@ -151,7 +152,7 @@ class Kudos:
                 {"holder_id": holder_id, "position": record.position} | _NO_FIGURES | dict(change)
                 for holder_id, change in entries_of(event)
             ]
-        _ENTRIES.insert(connection, entries)
+        _entries.insert(connection, entries)
 
     def settle(self, connection: Connection) -> None:
         """Fold all entries, in a database where nobody else is."""

@@ -42,17 +42,14 @@ _OPEN = Statement(postgresql.insert(LANE).on_conflict_do_nothing())
 
 def lane_of(requirements: Requirements) -> int:
     """Return the lane's id: 63 bits of the SHA-256 of the requirements."""
-    return _lane_of(requirements_to_json(requirements))
-
-
-def _lane_of(text: str) -> int:
-    return int.from_bytes(sha256(text.encode()).digest()[:8], "big") >> 1
+    digest = sha256(requirements_to_json(requirements).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def open_lane(connection: Connection, requirements: Requirements, position: int) -> int:
     """Make sure that the lane stands in its table and return its id."""
+    lane = lane_of(requirements)
     text = requirements_to_json(requirements)
-    lane = _lane_of(text)
     _OPEN.run(connection, {"id": lane, "requirements": text, "position": position})
     return lane
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy import Column, MetaData, Table, Text, Uuid, bindparam, func, select
@@ -39,7 +38,6 @@ _SINCE = (
     .where(WORKER_PRESENCE.c.seen_at >= bindparam("since"))
     .order_by(WORKER_PRESENCE.c.worker_id)
 )
-_capabilities_from_json = lru_cache(1024)(capabilities_from_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ class Presence:
         return [
             PresentWorker(
                 row.worker_id,
-                _capabilities_from_json(row.capabilities),
+                capabilities_from_json(row.capabilities),
                 row.seen_at,
                 row.address,
             )

@@ -14,10 +14,11 @@ from domain.job import Job
 from domain.matching import Candidate, as_favourite
 from domain.ports import Offer
 from domain.request import Request
+from projections.bulk import Bulk
 from projections.lanes import LANE, LaneMatcher, open_lane
 from projections.queue_order import claim_first, read_heads
 from projections.queue_tables import LEASE, METADATA, OPEN_REQUEST, WAITS
-from projections.statements import Rows, Statement
+from projections.statements import Statement
 from projections.view import Recorded, ViewDatabase
 
 __all__ = ["LEASE", "METADATA", "OPEN_REQUEST", "Queue"]
@@ -25,7 +26,7 @@ __all__ = ["LEASE", "METADATA", "OPEN_REQUEST", "Queue"]
 _LANES_AT_ONCE = 500
 
 _BY_ID = OPEN_REQUEST.c.request_id == bindparam("id")
-_SUBMITTED = Rows(OPEN_REQUEST)
+_requests, _leases = map(Bulk, (OPEN_REQUEST, LEASE))
 _SLICED = Statement(
     update(OPEN_REQUEST)
     .where(_BY_ID)
@@ -45,7 +46,6 @@ _RETURNED = Statement(
     )
 )
 _OVER = Statement(delete(OPEN_REQUEST).where(_BY_ID))
-_BATCHED = Rows(LEASE)
 _JOB_OVER = Statement(delete(LEASE).where(LEASE.c.job_id == bindparam("id")))
 
 
@@ -154,7 +154,7 @@ def _apply(connection: Connection, position: int, event: Any) -> None:
                 "jobs": 0,
                 "expires_at": event.expires_at,
             }
-            _SUBMITTED.insert(connection, [row])
+            _requests.insert(connection, [row])
         case Request.Sliced():
             _change(connection, _SLICED, event.originator_id, event.images, event.expires_at)
         case Request.JobReturned():
@@ -163,7 +163,7 @@ def _apply(connection: Connection, position: int, event: Any) -> None:
             _OVER.run(connection, {"id": event.originator_id})
         case Job.Batched():
             row = {"job_id": event.originator_id, "ends_at": event.lease_ends_at}
-            _BATCHED.insert(connection, [row])
+            _leases.insert(connection, [row])
         case Job.Ended():
             _JOB_OVER.run(connection, {"id": event.originator_id})
 

@@ -7,14 +7,9 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Insert,
-    Row,
-    Select,
     Table,
-    bindparam,
-    select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -29,19 +24,6 @@ def portions_of(items: Iterable[Item], size: int = MOST_KEYS) -> Iterator[list[I
     rest = iter(items)
     while portion := list(islice(rest, size)):
         yield portion
-
-
-def rows_by_key(connection: Connection, table: Table, keys: Iterable[Any]) -> list[Row[Any]]:
-    """Return the rows that have these values in the table's one-column primary key."""
-    (key,) = table.primary_key.columns
-    found: list[Row[Any]] = []
-    for portion in portions_of(keys):
-        found.extend(connection.execute(_select_in(table, key), {"keys": portion}))
-    return found
-
-
-def _select_in(table: Table, key: ColumnElement[Any]) -> Select[Any]:
-    return select(table).where(key.in_(bindparam("keys", expanding=True)))
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,8 +1,4 @@
-"""Statements of the hot paths: compiled once for each dialect, and run on the driver's own cursor.
-
-To have SQLAlchemy prepare, run and wrap up a statement costs a process as much again as the trip to
-the database does.
-"""
+"""Statements of the hot paths: compiled once a dialect, run on the driver's own cursor."""
 
 from __future__ import annotations
 
@@ -10,20 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select, Table, UpdateBase, bindparam, insert
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Dialect, Select, UpdateBase
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
+from projections.driver import POSTGRES, driver_cursor
+
 Convert = Callable[[Any], Any] | None
-
-# With named parameters the driver would look for their names in each statement anew.
-_POSITIONAL_POSTGRES: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
-
-
-_ROWS_AT_ONCE = 20
-"""Most rows of one statement; each number of rows is a statement to prepare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +23,6 @@ class _Compiled:
     places: Sequence[tuple[str, Any, Convert]]
     """In order: the name of a parameter, its value if none is given, and what makes it storable."""
     dialect: Dialect
-    cursor: Mapping[str, Any]
-    """With what a cursor is opened."""
 
 
 class Statement:
@@ -93,19 +80,13 @@ class Statement:
         for name, usual, convert in compiled.places:
             value = values.get(name, usual)
             parameters.append(value if convert is None else convert(value))
-        driver: Any = connection.connection.driver_connection
-        try:
-            cursor = driver.cursor(**compiled.cursor)
+        with driver_cursor(connection) as cursor:
             cursor.execute(compiled.sql, parameters)
             return cursor, cursor.fetchall() if fetch else []
-        except dialect.loaded_dbapi.Error as error:
-            raise DBAPIError.instance(
-                None, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
-            ) from error
 
     def _compile(self, dialect: Dialect) -> _Compiled:
         is_postgres = dialect.name == "postgresql"
-        spoken = _POSITIONAL_POSTGRES if is_postgres else dialect
+        spoken = POSTGRES if is_postgres else dialect
         compiled = self._clause.compile(dialect=spoken)
         assert isinstance(compiled, SQLCompiler)
 
@@ -120,7 +101,6 @@ class Statement:
                 for name in compiled.positiontup or ()
             ],
             dialect=spoken,
-            cursor={"binary": True} if is_postgres else {},
         )
 
     def _loaders_of(self, connection: Connection, cursor: Any) -> Sequence[Convert]:
@@ -131,39 +111,3 @@ class Statement:
             kind.dialect_impl(dialect).result_processor(dialect, told[1])
             for kind, told in zip(types, cursor.description, strict=True)
         ]
-
-
-class Rows:
-    """Inserts rows of a table, as many as there are, in one statement."""
-
-    def __init__(self, table: Table) -> None:
-        """Insert into a table; each row gives all its columns."""
-        self._table = table
-        self._statements: dict[int, Statement] = {}
-
-    def insert(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows; none is no error.
-
-        :raises DBAPIError: as SQLAlchemy itself does.
-        """
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            portion = rows[start : start + _ROWS_AT_ONCE]
-            self._of(len(portion)).run(
-                connection,
-                {_at(name, at): row[name] for at, row in enumerate(portion) for name in row},
-            )
-
-    def _of(self, number: int) -> Statement:
-        statement = self._statements.get(number)
-        if statement is None:
-            columns = self._table.columns
-            rows = [
-                {each.name: bindparam(_at(each.name, at), type_=each.type) for each in columns}
-                for at in range(number)
-            ]
-            statement = self._statements[number] = Statement(insert(self._table).values(rows))
-        return statement
-
-
-def _at(column: str, place: int) -> str:
-    return f"{column}_{place}"

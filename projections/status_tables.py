@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -32,9 +31,6 @@ from projections.status_fold import Generation, OpenJob, RequestStatus, Tracked
 
 METADATA = MetaData()
 
-# Most requests ask for what others ask for, and reading JSON is the dearest part of a row.
-_requirements_to_text = lru_cache(4096)(requirements_to_json)
-_requirements_from_text = lru_cache(4096)(requirements_from_json)
 
 REQUEST_STATUS = Table(
     "request_status",
@@ -107,7 +103,7 @@ def row_of(tracked: Tracked) -> dict[str, Any]:
         "submitted_at": status.submitted_at,
         "expires_at": status.expires_at,
         "pixelsteps": status.pixelsteps,
-        "requirements": _requirements_to_text(status.requirements),
+        "requirements": requirements_to_json(status.requirements),
         "version": tracked.version,
         "jobs": _text_of_jobs(tracked.jobs),
     }
@@ -130,7 +126,7 @@ def tracked_from(row: Mapping[str, Any]) -> Tracked:
         submitted_at=row["submitted_at"],
         expires_at=row["expires_at"],
         pixelsteps=row["pixelsteps"],
-        requirements=_requirements_from_text(row["requirements"]),
+        requirements=requirements_from_json(row["requirements"]),
     )
     return Tracked(status, row["version"], _jobs_from(row["jobs"]) if row["jobs"] else {})
 

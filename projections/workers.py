@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +33,6 @@ from projections.columns import Name
 from projections.encoding import Instant, capabilities_from_json, capabilities_to_json
 from projections.open_work import JobInHand, OpenWork
 from projections.remembered import Remembered
-from projections.rows import rows_by_key
 from projections.view import Recorded, ViewDatabase
 
 METADATA = MetaData()
@@ -76,8 +74,6 @@ _SPEED_SECONDS = 5.0
 _work = OpenWork("worker", METADATA)
 _records = Bulk(WORKER_RECORD)
 _COLUMNS = [column.name for column in WORKER_RECORD.columns]
-_capabilities_to_json = lru_cache(1024)(capabilities_to_json)
-_capabilities_from_json = lru_cache(1024)(capabilities_from_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +220,12 @@ def _with_loss(record: WorkerRecord, lost_at: datetime) -> WorkerRecord:
 
 def _row_of(record: WorkerRecord) -> dict[str, Any]:
     return {name: getattr(record, name) for name in _COLUMNS} | {
-        "capabilities": _capabilities_to_json(record.capabilities)
+        "capabilities": capabilities_to_json(record.capabilities)
     }
 
 
 def _record_from(row: Mapping[str, Any]) -> WorkerRecord:
-    capabilities = _capabilities_from_json(row["capabilities"])
+    capabilities = capabilities_from_json(row["capabilities"])
     return WorkerRecord(**{**row, "capabilities": capabilities})
 
 
@@ -261,11 +257,11 @@ class WorkersReader:
             row = connection.execute(_ONE, {"worker": worker_id}).first()
         return None if row is None else _record_from(row._asdict())
 
-    def records(self, worker_ids: Iterable[UUID]) -> Mapping[UUID, WorkerRecord]:
+    def records(self, worker_ids: Collection[UUID]) -> Mapping[UUID, WorkerRecord]:
         """Return what is known of each of these workers; those of which nothing is are left out."""
         with self._database.reading() as connection:
-            rows = rows_by_key(connection, WORKER_RECORD, worker_ids)
-        return {row.worker_id: _record_from(row._asdict()) for row in rows}
+            rows = _records.by_key(connection, worker_ids)
+        return {row["worker_id"]: _record_from(row) for row in rows}
 
     def all(self) -> Sequence[WorkerRecord]:
         """Return all workers that were not deleted, the first registered first."""

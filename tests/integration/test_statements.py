@@ -24,8 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from infrastructure.database import Database
+from projections.bulk import Bulk
 from projections.encoding import Instant
-from projections.statements import Rows, Statement
+from projections.statements import Statement
 
 THING = Table(
     "thing",
@@ -65,7 +66,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
 def test_every_type_comes_back_as_it_went(database: Database) -> None:
     things = [row(1), row(2, count=None, text=None), row(3, text="")]
     with database.transaction() as connection:
-        Rows(THING).insert(connection, things)
+        Bulk(THING).insert(connection, things)
         assert [BY_ID.first(connection, {"wanted": each["id"]}) for each in things] == things
         assert [dict(each) for each in connection.execute(select(THING)).mappings()] == things
 
@@ -73,8 +74,8 @@ def test_every_type_comes_back_as_it_went(database: Database) -> None:
 def test_many_rows_go_in_portions(database: Database) -> None:
     things = [row(number) for number in range(45)]
     with database.transaction() as connection:
-        Rows(THING).insert(connection, things)
-        Rows(THING).insert(connection, [])
+        Bulk(THING).insert(connection, things)
+        Bulk(THING).insert(connection, [])
         everything = Statement(select(THING).order_by(THING.c.id))
         assert everything.rows(connection, {}) == [tuple(each.values()) for each in things]
 
@@ -92,7 +93,7 @@ def test_an_update_may_hold_values_of_its_own(database: Database) -> None:
         .values(weight=THING.c.weight + bindparam("more"), text="heavier")
     )
     with database.transaction() as connection:
-        Rows(THING).insert(connection, [row(1), row(2)])
+        Bulk(THING).insert(connection, [row(1), row(2)])
         heavier.run(connection, {"wanted": UUID(int=2), "more": 1.5})
         assert BY_ID.first(connection, {"wanted": UUID(int=2)}) == row(
             2, weight=2.0, text="heavier"
@@ -102,7 +103,7 @@ def test_an_update_may_hold_values_of_its_own(database: Database) -> None:
 
 def test_errors_are_those_of_sqlalchemy(database: Database) -> None:
     with pytest.raises(IntegrityError), database.transaction() as connection:
-        Rows(THING).insert(connection, [row(1), row(1)])
+        Bulk(THING).insert(connection, [row(1), row(1)])
     with pytest.raises(DBAPIError) as caught, database.transaction() as connection:
-        Rows(THING).insert(connection, [row(1, text="secret", at=None)])
+        Bulk(THING).insert(connection, [row(1, text="secret", at=None)])
     assert "secret" not in str(caught.value).replace(str(caught.value.orig), "")
