@@ -40,6 +40,7 @@ from api.v2.schemas.accounts import ModifyUserInput
 from api.v2.schemas.asking import GenerationInputStable
 from api.v2.schemas.horde import ModifyHordeModes
 from api.v2.schemas.kudos import KudosAwardInput, KudosTransferInput
+from api.v2.schemas.replicating import ReplicationInput
 from api.v2.schemas.shared_keys import SharedKeyInput
 from api.v2.schemas.workers import (
     AddTimeoutIPInput,
@@ -55,6 +56,7 @@ NATIVE_PATH = "/api/native"
 
 _BODIES = (
     GenerationInputStable,
+    ReplicationInput,
     PopInputStable,
     SubmitInputStable,
     ModifyHordeModes,

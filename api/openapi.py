@@ -35,10 +35,11 @@ _TOO_LARGE = {
 """What every address that takes a body may answer, before anybody looks at the body."""
 
 
-def takes(model: type[Body]) -> dict[str, Any]:
-    """Return what a route adds to its description to say which JSON body it takes."""
-    reference = _COMPONENT.format(model=model.__name__)
-    content = {"application/json": {"schema": {"$ref": reference}}}
+def takes(*models: type[Body]) -> dict[str, Any]:
+    """Return what a route adds to its description to say which JSON body, or which, it takes."""
+    references = [{"$ref": _COMPONENT.format(model=model.__name__)} for model in models]
+    schema = references[0] if len(references) == 1 else {"anyOf": references}
+    content = {"application/json": {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
 
 

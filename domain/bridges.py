@@ -23,6 +23,8 @@ class Feature(StrEnum):
     IMAGE_IS_CONTROL = "image_is_control"
     LORA_VERSIONS = "lora_versions"
     QR_CODE = "qr_code"
+    REPLICATION = "replication"
+    """Making one image of an earlier batch again; only ever by the worker's own declaration."""
     RETURN_CONTROL_MAP = "return_control_map"
     TEXTUAL_INVERSION = "textual_inversion"
     TILING = "tiling"
@@ -31,6 +33,9 @@ class Feature(StrEnum):
 
 IN_CLUSTER_AGENT = "Hoard in-cluster"
 """The name that the in-cluster workers' own software goes by."""
+
+REMOTE_AGENT = "Hoard worker"
+"""The name that the same software goes by where it serves over HTTP."""
 
 _REGEN_FROM_THE_START = (
     Feature.CLIP_SKIP,
@@ -91,20 +96,29 @@ _KNOWN: Mapping[str, Mapping[str, int]] = MappingProxyType(
             Feature.CLIP_SKIP: 4,
         },
         "HordeAutoWebBridge": {Feature.TILING: 2},
-        IN_CLUSTER_AGENT: {Feature.CLIP_SKIP: 1},
+        IN_CLUSTER_AGENT: {},
+        REMOTE_AGENT: {},
     }
 )
-"""By the software's name: what it can do, and since which version. What is not here it cannot."""
+"""By the software's name: what it can do, and since which version. What is not here it cannot,
+unless a worker declares it; what our own workers can depends on their engines, so all of theirs is
+declared."""
+
+_ONLY_DECLARED = frozenset({Feature.REPLICATION})
 
 _LEADING_DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 def is_capable(agent: str, features: Iterable[str]) -> bool:
-    """Whether the software can do all of this; software that nobody knows is taken at its word.
+    """Whether the software can do all of this; software that nobody knows is taken at its word,
+    but for what is only ever declared.
 
     :param agent: ``name:version:contact``, as the worker presents itself. Of a version such as
         ``10.0.7`` the first number counts; what is no number counts as 0.
     """
+    features = frozenset(features)
+    if not _ONLY_DECLARED.isdisjoint(features):
+        return False
     name, _, rest = agent.partition(":")
     since = _KNOWN.get(name)
     if since is None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from domain.image_settings import ImageSettings
 from domain.matching import Capabilities, Requirements
+from domain.replication import Replication
 from domain.source_images import SourceImages
 from domain.worker import WorkerKind
 
@@ -46,6 +47,28 @@ class SubmitRequest:
     """Whether it is so heavy that its kudos must be there."""
     client_address: str = ""
     client_agent: str = "unknown:0:unknown"
+    replicates: Replication | None = None
+    """The image that is to be made again; its request has one image, and the recorded settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicateImage:
+    """Ask for an image that was made before."""
+
+    account_id: UUID
+    image_id: UUID
+    exact: bool = False
+    """Whether the same bits are wanted, which takes a batch of the recorded size."""
+    shared: bool = False
+    r2: bool = True
+    slow_workers: bool = True
+    trusted_workers: bool = False
+    unsafe_ip: bool = False
+    """Whether it came through a network that the operator calls unsafe."""
+    shared_key_id: UUID | None = None
+    """The shared key of ``account_id`` that was shown instead of its own key."""
+    client_address: str = ""
+    client_agent: str = "unknown:0:unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +89,8 @@ class PopJob:
     """Whether new workers are taken from invited accounts only."""
     slow: bool = False
     """Whether it was measured at half a megapixelstep a second or less."""
+    loaded_model: str | None = None
+    """The model whose weights are warm in it; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +114,8 @@ class PoppedJob:
     source: SourceImages | None
     extra_texts: tuple[tuple[str, str], ...]
     """Texts that a workflow draws, each with what it is referred to by."""
+    replication: Replication | None = None
+    """The image that is to be made again, where the request asks for that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,14 @@ def requirements_of(
     workers: Sequence[UUID] = (),
     worker_blacklist: bool = False,
     unsafe_ip: bool = False,
+    replicates: bool = False,
 ) -> Requirements:
     """Return what matching asks of a worker; whether its kudos are there is added by the ledger.
 
     :param models: names of which the worker must offer one; empty means any.
     :param workers: the workers that alone may serve it, or with ``worker_blacklist`` may not.
     :param unsafe_ip: whether it came through a network that the operator calls unsafe.
+    :param replicates: whether an earlier image is to be made again.
     """
     families = {baseline_of(name, catalogue) for name in models}
     has_control = settings.control_type is not None
@@ -56,7 +58,7 @@ def requirements_of(
         lora=bool(settings.loras or settings.tis),
         many_steps=settings.counted_steps > _usual_steps(models, catalogue),
         unsafe_ip=unsafe_ip,
-        features=_features_of(settings, source, families),
+        features=_features_of(settings, source, families, replicates=replicates),
     )
 
 
@@ -77,7 +79,11 @@ def _usual_steps(models: Sequence[str], catalogue: Models) -> float:
 
 
 def _features_of(
-    settings: ImageSettings, source: SourceImages | None, families: set[Baseline]
+    settings: ImageSettings,
+    source: SourceImages | None,
+    families: set[Baseline],
+    *,
+    replicates: bool,
 ) -> tuple[str, ...]:
     asked = {
         Feature.CLIP_SKIP: settings.clip_skip > 1,
@@ -87,6 +93,7 @@ def _features_of(
         Feature.IMAGE_IS_CONTROL: settings.image_is_control,
         Feature.LORA_VERSIONS: any(lora.is_version for lora in settings.loras),
         Feature.QR_CODE: settings.workflow == "qr_code",
+        Feature.REPLICATION: replicates,
         Feature.RETURN_CONTROL_MAP: settings.return_control_map,
         Feature.TEXTUAL_INVERSION: bool(settings.tis),
         Feature.TILING: settings.tiling,

@@ -25,6 +25,7 @@ _PUBLISHED: tuple[type[Aggregate.Event], ...] = (
     Job.Batched,
     Job.ImageGenerated,
     Job.ImageFaulted,
+    Job.LeaseRenewed,
     Job.Completed,
     Job.Failed,
     Job.LeaseExpired,

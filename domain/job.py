@@ -12,6 +12,7 @@ from eventsourcing.domain import Aggregate
 from domain.account import ANONYMOUS_ID
 from domain.generation_metadata import GenerationMetadata
 from domain.image_ids import image_ids_of, place_of
+from domain.making import Making
 from domain.return_codes import Refused
 
 
@@ -77,7 +78,7 @@ class Job(Aggregate):
         """The worker delivered one image; the image itself lies in the blob store."""
 
         TOPIC = "Job.ImageGenerated"
-        class_version = 2
+        class_version = 3
         image_id: UUID
         batch_index: int
         digest: str
@@ -91,15 +92,23 @@ class Job(Aggregate):
         """The account that earns it; None where nobody had a balance yet."""
         metadata: tuple[GenerationMetadata, ...]
         """What the worker said about it."""
+        making: Making | None
+        """Under what circumstances it was made; None where the worker did not tell."""
 
         @staticmethod
         def upcast_v1_v2(state: dict[str, Any]) -> None:
             """What workers said was not kept at first, and what they earned was in no balance."""
             state |= {"metadata": [], "owner_id": None}
 
+        @staticmethod
+        def upcast_v2_v3(state: dict[str, Any]) -> None:
+            """Nobody told how an image was made."""
+            state["making"] = None
+
         def apply(self, aggregate: Job) -> None:
             """Count the image as delivered."""
             aggregate.delivered.add(self.batch_index)
+            aggregate.generated[self.batch_index] = self
 
     class ImageFaulted(Event):
         """The worker could not make this one image."""
@@ -111,6 +120,16 @@ class Job(Aggregate):
         def apply(self, aggregate: Job) -> None:
             """Count the image as lost."""
             aggregate.faulted.add(self.batch_index)
+
+    class LeaseRenewed(Event):
+        """The worker showed progress, so its lease holds for longer."""
+
+        TOPIC = "Job.LeaseRenewed"
+        lease_ends_at: datetime
+
+        def apply(self, aggregate: Job) -> None:
+            """Let the lease end later."""
+            aggregate.lease_ends_at = self.lease_ends_at
 
     class Ended(Event):
         """What all endings have in common; never stored by itself."""
@@ -176,9 +195,13 @@ class Job(Aggregate):
         self.image_ids = image_ids
         self.seed = seed
         self.lease_ends_at = lease_ends_at
+        self.lease = lease_ends_at - self.created_on
+        """How long its first lease was, which is what each renewal gives anew."""
         self.kudos_per_image = kudos_per_image
         self.state = JobState.LEASED
         self.delivered: set[int] = set()
+        self.generated: dict[int, Job.ImageGenerated] = {}
+        """What is recorded of each delivered image, by its batch index."""
         self.faulted: set[int] = set()
 
     @classmethod
@@ -230,6 +253,7 @@ class Job(Aggregate):
         seed: int,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
+        making: Making | None = None,
         timestamp: datetime,
     ) -> float:
         """Take one finished image and return the kudos that it earns.
@@ -248,6 +272,7 @@ class Job(Aggregate):
             kudos=kudos,
             owner_id=self.owner_id,
             metadata=metadata,
+            making=making,
             timestamp=timestamp,
         )
         self._end_when_all_are_spoken_for(timestamp)
@@ -268,6 +293,16 @@ class Job(Aggregate):
         """Give up what is not delivered; over already is no error."""
         if self.is_leased:
             self._end(self.Failed, timestamp, reason=reason)
+
+    def renew_lease(self, until: datetime, *, timestamp: datetime) -> None:
+        """Let the lease end at ``until``, unless it ends no sooner already.
+
+        :raises Refused: ``AbortedGen``, when the job or its lease is over.
+        """
+        if not self.is_leased or timestamp >= self.lease_ends_at:
+            raise Refused("AbortedGen")
+        if until > self.lease_ends_at:
+            self.trigger_event(self.LeaseRenewed, lease_ends_at=until, timestamp=timestamp)
 
     def expire_lease(self, *, timestamp: datetime) -> None:
         """End the lease if its time is up; over already, or not yet, is no error."""

@@ -115,6 +115,8 @@ class Capabilities:
     """Whether it takes only requests whose kudos were there when they were submitted."""
     blacklist: tuple[str, ...] = ()
     """Sorted words, in lower case, that it does not draw."""
+    features: tuple[str, ...] = ()
+    """Sorted names of what its software says it can do, beyond what its agent's name tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,8 @@ def _inability(offered: Capabilities, wanted: Requirements) -> SkipReason | None
         return SkipReason.CONTROLNET
     if wanted.lora and not offered.lora:
         return SkipReason.LORA
-    if not is_capable(offered.bridge_agent, wanted.features):
+    undeclared = set(wanted.features).difference(offered.features)
+    if not is_capable(offered.bridge_agent, undeclared):
         return SkipReason.BRIDGE_VERSION
     return None
 
@@ -201,12 +204,16 @@ def as_favourite(worker: Candidate) -> Candidate:
     return replace(worker, capabilities=replace(worker.capabilities, require_upfront_kudos=False))
 
 
-def model_for(worker: Capabilities, wanted: tuple[str, ...]) -> str:
-    """Return the model that a job is made with: the first of the worker's that the request allows.
+def model_for(
+    worker: Capabilities, wanted: tuple[str, ...], loaded_model: str | None = None
+) -> str:
+    """Return the model that a job is made with, among the worker's that the request allows: the one
+    that it has loaded, or else the first.
 
     :raises ValueError: when there is none.
     """
-    for model in worker.models:
+    loaded = [loaded_model] if loaded_model in worker.models else []
+    for model in (*loaded, *worker.models):
         if not wanted or model in wanted:
             return model
     raise ValueError("the worker offers none of the request's models")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -40,6 +40,10 @@ class Transactions(Protocol):
         """Open a transaction, or join this thread's open one; an exception undoes all of it."""
 
 
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before anything was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """Where a worker may look for its next job."""
@@ -47,6 +51,14 @@ class Offer:
     lane: int
     account_id: UUID | None = None
     """The account whose requests alone are meant; None: those of all."""
+    models: tuple[str, ...] = ()
+    """The models of which the worker needs one; empty means any."""
+    asked_by: UUID | None = None
+    """The account of the first request there."""
+    priority: float = 0.0
+    """That of the first request there."""
+    waiting_since: datetime = LONG_AGO
+    """When the first request there was submitted."""
 
 
 class WaitingQueue(Protocol):

@@ -15,6 +15,7 @@ from domain.kudos import Payer, burnt_by, hundredths, kudos_from
 from domain.lifetimes import LOSSES_PER_IMAGE
 from domain.matching import Requirements
 from domain.personal import Sealed
+from domain.replication import Replication
 from domain.sampling import seed_of_job
 from domain.source_images import SourceImages
 
@@ -50,7 +51,7 @@ class Request(Aggregate):
         """A front-end asked for images."""
 
         TOPIC = "Request.Submitted"
-        class_version = 2
+        class_version = 3
         account_id: UUID
         shared_key_id: UUID | None
         """The shared key that was shown instead of the account's own."""
@@ -86,6 +87,8 @@ class Request(Aggregate):
         """What was held of its account's kudos; no more than this is ever burnt. 0 for anonymous,
         which has none."""
         expires_at: datetime
+        replicates: Replication | None
+        """The image that is to be made again; None for new ones."""
 
         @staticmethod
         def upcast_v1_v2(state: dict[str, Any]) -> None:
@@ -99,6 +102,11 @@ class Request(Aggregate):
                 "kudos_per_image": max(0.0, state["kudos"] - 1) / state["images"],
                 "held": 0.0,
             }
+
+        @staticmethod
+        def upcast_v2_v3(state: dict[str, Any]) -> None:
+            """No image was made again."""
+            state["replicates"] = None
 
     class Sliced(Event):
         """A worker got a slice as one job; the figures that led to its size stand here."""
@@ -237,9 +245,11 @@ class Request(Aggregate):
         censor_nsfw: bool,
         kudos_per_image: float,
         held: float,
+        replicates: Replication | None,
     ) -> None:
         """Start with every image waiting; called with the facts of :class:`Submitted`."""
         self.account_id = account_id
+        self.shared_key_id = shared_key_id
         self.payer = Payer(account_id, shared_key_id) if hundredths(held) else None
         self.images = images
         self.settings = settings
@@ -255,6 +265,7 @@ class Request(Aggregate):
         self.censor_nsfw = censor_nsfw
         self.kudos_per_image = kudos_per_image
         self.held = held
+        self.replicates = replicates
         self.burnt = 0
         """Hundredths of kudos."""
         self.state = RequestState.OPEN
@@ -292,6 +303,7 @@ class Request(Aggregate):
         kudos_per_image: float,
         held: float,
         expires_at: datetime,
+        replicates: Replication | None = None,
         timestamp: datetime,
     ) -> Self:
         """Return a new request with its first event pending."""
@@ -321,6 +333,7 @@ class Request(Aggregate):
             kudos_per_image=kudos_per_image,
             held=held,
             expires_at=expires_at,
+            replicates=replicates,
             timestamp=timestamp,
         )
 
@@ -376,7 +389,11 @@ class Request(Aggregate):
         return images
 
     def seed_of_job(self, job_number: int, drawn: int) -> int:
-        """Return a job's seed: from the client's seed if there is one, else the ``drawn`` one."""
+        """Return a job's seed: from the client's seed if there is one, else the ``drawn`` one; of
+        an image that is made again, the one that it was made with, whichever job it is.
+        """
+        if self.replicates is not None:
+            return self.replicates.seed
         if self.seed is None:
             return drawn
         return seed_of_job(self.seed, self.seed_variation, job_number)

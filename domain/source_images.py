@@ -44,6 +44,12 @@ class SourceImages:
     extra: tuple[ExtraSourceImage, ...] = ()
 
     @property
+    def digests(self) -> tuple[str, ...]:
+        """The digests of all of them."""
+        single = tuple(digest for digest in (self.image, self.mask) if digest is not None)
+        return single + tuple(each.digest for each in self.extra)
+
+    @property
     def is_painting(self) -> bool:
         """Whether only a part of the image is drawn anew."""
         return self.processing in (SourceProcessing.INPAINTING, SourceProcessing.OUTPAINTING)

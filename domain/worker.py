@@ -42,7 +42,7 @@ class Worker(Aggregate):
         """A worker asked for work for the first time."""
 
         TOPIC = "Worker.Registered"
-        class_version = 2
+        class_version = 3
         name: str
         owner_id: UUID
         kind: WorkerKind
@@ -55,16 +55,24 @@ class Worker(Aggregate):
             in_cluster = agent.startswith(_IN_CLUSTER_AGENT)
             state["kind"] = WorkerKind.IN_CLUSTER if in_cluster else WorkerKind.REMOTE
 
+        @staticmethod
+        def upcast_v2_v3(state: dict[str, Any]) -> None:
+            """Features were told from the agent's name alone: the default says so."""
+
     class CapabilitiesDeclared(Event):
         """It declared something else than before."""
 
         TOPIC = "Worker.CapabilitiesDeclared"
-        class_version = 2
+        class_version = 3
         capabilities: Capabilities
 
         @staticmethod
         def upcast_v1_v2(state: dict[str, Any]) -> None:
             """What a worker did not declare it could not do: the defaults say so."""
+
+        @staticmethod
+        def upcast_v2_v3(state: dict[str, Any]) -> None:
+            """Features were told from the agent's name alone: the default says so."""
 
         def apply(self, aggregate: Worker) -> None:
             """Believe the latest declaration."""

@@ -75,8 +75,14 @@ def requirements_from_json(text: str) -> Requirements:
 
 @_remembered
 def capabilities_to_json(capabilities: Capabilities) -> str:
-    """Return equal text for equal capabilities."""
-    return json.dumps(asdict(capabilities), sort_keys=True, separators=(",", ":"))
+    """Return equal text for equal capabilities.
+
+    Features that nobody declared are left out: text that older programs wrote stays the same.
+    """
+    declared = asdict(capabilities)
+    if not declared["features"]:
+        del declared["features"]
+    return json.dumps(declared, sort_keys=True, separators=(",", ":"))
 
 
 @_remembered
@@ -85,4 +91,5 @@ def capabilities_from_json(text: str) -> Capabilities:
     fields = json.loads(text)
     fields["models"] = tuple(fields["models"])
     fields["blacklist"] = tuple(fields.get("blacklist", ()))
+    fields["features"] = tuple(fields.get("features", ()))
     return Capabilities(**fields)

@@ -90,6 +90,10 @@ class LaneMatcher:
         requirements = self._known.get(lane)
         return requirements is not None and why_not(worker, requirements) is None
 
+    def models_of(self, lane: int) -> tuple[str, ...]:
+        """Return the models of which a lane that was matched asks for one; empty means any."""
+        return self._known[lane].models
+
     def _learn(self, connection: Connection) -> None:
         horizon = self._read_from
         if time.monotonic() - self._horizon_asked_at >= _HORIZON_SECONDS:

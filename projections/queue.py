@@ -16,7 +16,7 @@ from domain.ports import Offer
 from domain.request import Request
 from projections.bulk import Bulk
 from projections.lanes import LANE, LaneMatcher, open_lane
-from projections.queue_order import claim_first, read_heads
+from projections.queue_order import Head, claim_first, read_heads
 from projections.queue_tables import LEASE, METADATA, OPEN_REQUEST, WAITS
 from projections.statements import Statement
 from projections.view import Recorded, ViewDatabase
@@ -46,6 +46,9 @@ _RETURNED = Statement(
     )
 )
 _OVER = Statement(delete(OPEN_REQUEST).where(_BY_ID))
+_RENEWED = Statement(
+    update(LEASE).where(LEASE.c.job_id == bindparam("id")).values(ends_at=bindparam("until"))
+)
 _JOB_OVER = Statement(delete(LEASE).where(LEASE.c.job_id == bindparam("id")))
 
 
@@ -97,7 +100,17 @@ class Queue:
             for head in heads
             if head.account_id is None or self._lanes.is_for(favoured, head.lane)
         ]
-        return [Offer(head.lane, head.account_id) for head in sorted(kept, key=attrgetter("rank"))]
+        return [self._offer(head) for head in sorted(kept, key=attrgetter("rank"))]
+
+    def _offer(self, head: Head) -> Offer:
+        return Offer(
+            head.lane,
+            head.account_id,
+            models=self._lanes.models_of(head.lane),
+            asked_by=head.asked_by,
+            priority=head.priority,
+            waiting_since=head.waiting_since,
+        )
 
     def claim(
         self, offer: Offer, *, patiently: bool = False, but_not: Collection[UUID] = ()
@@ -153,6 +166,7 @@ def _apply(connection: Connection, position: int, event: Any) -> None:
                 "remaining": event.images,
                 "jobs": 0,
                 "expires_at": event.expires_at,
+                "waiting_since": event.timestamp,
             }
             _requests.insert(connection, [row])
         case Request.Sliced():
@@ -164,6 +178,9 @@ def _apply(connection: Connection, position: int, event: Any) -> None:
         case Job.Batched():
             row = {"job_id": event.originator_id, "ends_at": event.lease_ends_at}
             _leases.insert(connection, [row])
+        case Job.LeaseRenewed():
+            values = {"id": event.originator_id, "until": event.lease_ends_at}
+            _RENEWED.run(connection, values)
         case Job.Ended():
             _JOB_OVER.run(connection, {"id": event.originator_id})
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
+    FromClause,
     Select,
     Uuid,
     bindparam,
@@ -44,8 +47,11 @@ class Head:
     account_id: UUID | None
     """Set where only the requests of this account, a favourite, were looked at."""
     lane: int
+    asked_by: UUID
+    """The account of the request."""
     priority: float
     place: int
+    waiting_since: datetime
 
     @property
     def rank(self) -> tuple[bool, float, int]:
@@ -74,7 +80,7 @@ def read_heads(
         values["but_not"] = but_not
     statement = _statement(bool(lanes), len(favourites), bool(but_not))
     rows = connection.execute(statement, values)
-    return [Head(row.account_id, row.lane, row.priority, row.place) for row in rows]
+    return [Head(*row) for row in rows]
 
 
 def claim_first(
@@ -133,13 +139,23 @@ def _lane_heads(but_not: bool) -> Select[Any]:
         select(
             cast(null(), Uuid).label("account_id"),
             LANE.c.id.label("lane"),
-            first.c.priority,
-            first.c.place,
+            *_facts_of(first),
         )
         .join_from(LANE, first, first.c.request_id == head.scalar_subquery())
         .where(LANE.c.id.in_(bindparam("lanes", expanding=True)))
         .order_by(first.c.priority.desc(), first.c.place)
         .limit(_LANES_OFFERED)
+    )
+
+
+def _facts_of(request: FromClause) -> Sequence[ColumnElement[Any]]:
+    """Return what a head tells of its request, in the order of its fields."""
+    columns = request.c
+    return (
+        columns.account_id.label("asked_by"),
+        columns.priority,
+        columns.place,
+        columns.waiting_since,
     )
 
 
@@ -166,7 +182,7 @@ def _favourites(how_many: int, but_not: bool) -> Select[Any]:
     head = _first_waiting(but_not).where(of_account, in_lane).correlate(hops).scalar_subquery()
     found = OPEN_REQUEST.alias("found")
     return (
-        select(hops.c.account_id, hops.c.lane, found.c.priority, found.c.place)
+        select(hops.c.account_id, hops.c.lane, *_facts_of(found))
         .join_from(hops, found, found.c.request_id == head)
         .where(hops.c.lane.is_not(None))
         .order_by(found.c.priority.desc(), found.c.place)

@@ -19,6 +19,7 @@ OPEN_REQUEST = Table(
     Column("remaining", Integer, nullable=False),
     Column("jobs", Integer, nullable=False),
     Column("expires_at", Instant, nullable=False),
+    Column("waiting_since", Instant, nullable=False, server_default=text("0")),
 )
 """Requests that are not over. ``place`` is the position of their first event: first come, first
 served. ``remaining`` images wait, ``jobs`` are at work."""

@@ -42,11 +42,12 @@ class ViewWorld:
         priority: float = 0.0,
         steps: int = 20,
         nsfw: bool = False,
+        account_id: UUID = ANONYMOUS_ID,
     ) -> UUID:
         """Ask for images and return the request's id."""
         request_id, _ = self.hoard.ledger.submit_request(
             SubmitRequest(
-                account_id=ANONYMOUS_ID,
+                account_id=account_id,
                 prompt="a red square",
                 negative_prompt="",
                 settings=ImageSettings(side, side, steps, "k_euler", 5.0, True, 1),

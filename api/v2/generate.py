@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header
@@ -12,14 +12,17 @@ from starlette.requests import Request
 
 from api.answer import NOT_KEPT, Answer
 from api.authentication import ApiKey
-from api.bodies import RawBody, read_body
+from api.bodies import RawBody
 from api.context import Context, Provided, address_of
 from api.idempotency import IdempotencyKey, attempt_from
 from api.openapi import refuses, takes
+from api.v2.asker import Asker
 from api.v2.asking import Knowledge, checked_agent, command_from, uuid_from, wish_from
 from api.v2.images import image_address
-from api.v2.preparing import advice_for, prepared, told_of
+from api.v2.preparing import advice_for, body_of_taken, prepared, told_of
+from api.v2.replicating import read_asked, replicated
 from api.v2.schemas.asking import GenerationInputStable, RequestAsync, RequestDryRun
+from api.v2.schemas.replicating import ReplicationInput
 from api.v2.schemas.watching import RequestStatusCheck, RequestStatusStable
 from api.v2.sources import take_in_sources
 from api.v2.watching import as_base64, check_body, status_body
@@ -39,9 +42,9 @@ ClientAgent = Annotated[str, Header(description="`name:version:contact` of the c
     responses={
         202: {"model": RequestAsync, "description": "The request is in the queue."},
         200: {"model": RequestDryRun, "description": "With `dry_run`: what it would cost."},
-        **refuses(400, 401, 403, 413, 429, 501),
+        **refuses(400, 401, 403, 404, 410, 413, 429, 501),
     },
-    openapi_extra=takes(GenerationInputStable),
+    openapi_extra=takes(GenerationInputStable, ReplicationInput),
 )
 def ask_for_images(
     hoard: Provided,
@@ -51,53 +54,30 @@ def ask_for_images(
     client_agent: ClientAgent = "unknown:0:unknown",
     idempotency_key: IdempotencyKey = None,
 ) -> Answer:
-    """Ask for images. The id in the answer is all that is needed to watch, fetch and cancel."""
+    """Ask for images. The id in the answer is all that is needed to watch, fetch and cancel.
+
+    A body with `replicate` asks for an image that was made before.
+    """
     hoard.require_allowed(request)
     account = hoard.payer(apikey)
     if hoard.services.modes.now().maintenance:
         raise Refused("MaintenanceMode")
     agent = checked_agent(client_agent)
-    given = read_body(GenerationInputStable, raw)
-    ledger = hoard.services.ledger
+    given = read_asked(raw)
     address = address_of(request)
     attempt = attempt_from(
         hoard, idempotency_key, raw, what="async", account=account, client_address=address
     )
     if attempt is not None and not given.dry_run:
         # Whatever has changed since, what was taken once is not refused now.
-        earlier = ledger.earlier(attempt)
+        earlier = hoard.services.ledger.earlier(attempt)
         if earlier is not None:
             return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
-    wish = wish_from(given, account=account, knowledge=_knowledge(hoard))
-
-    def build(settings: ImageSettings) -> SubmitRequest:
-        return command_from(
-            replace(wish, settings=settings),
-            account=account,
-            catalogue=hoard.services.catalogue,
-            source=wish.source,
-            client_address=address,
-            client_agent=agent,
-            unsafe_ip=address in hoard.services.unsafe_networks,
-        )
-
-    if given.dry_run:
-        command = build(wish.settings)
-        ledger.check_rights(command)
-        return Answer({"kudos": ledger.price(command).total})
-    asked = prepared(wish, build, hoard)
-    command = asked.command
-    if wish.source is not None:
-        ledger.check_rights(command)
-        command = replace(command, source=take_in_sources(given, hoard))
-    request_id, kudos = ledger.submit_request(command, attempt)
-    body: dict[str, Any] = {"id": request_id, "kudos": kudos}
-    advice = advice_for(wish, asked, hoard)
-    if advice:
-        body["warnings"] = [{"code": one.code, "message": one.message} for one in advice]
-    if message := told_of(wish, asked, advice):
-        body["message"] = message
-    return Answer(body, status_code=202)
+    unsafe_ip = address in hoard.services.unsafe_networks
+    asker = Asker(account, address, agent, unsafe_ip=unsafe_ip, attempt=attempt)
+    if isinstance(given, ReplicationInput):
+        return replicated(given, asker, hoard)
+    return _drawn_anew(given, asker, hoard)
 
 
 @router.get(
@@ -130,6 +110,37 @@ def cancel(hoard: Provided, request: Request, request_id: str) -> Answer:
     known = _request_id(request_id)
     hoard.services.ledger.cancel_request(known)
     return _status_answer(hoard, request, known)
+
+
+def _drawn_anew(given: GenerationInputStable, asker: Asker, hoard: Context) -> Answer:
+    """Answer a request for images that nobody has drawn before."""
+    ledger = hoard.services.ledger
+    wish = wish_from(given, account=asker.account, knowledge=_knowledge(hoard))
+
+    def build(settings: ImageSettings) -> SubmitRequest:
+        return command_from(
+            replace(wish, settings=settings),
+            account=asker.account,
+            catalogue=hoard.services.catalogue,
+            source=wish.source,
+            client_address=asker.address,
+            client_agent=asker.agent,
+            unsafe_ip=asker.unsafe_ip,
+        )
+
+    if given.dry_run:
+        command = build(wish.settings)
+        ledger.check_rights(command)
+        return Answer({"kudos": ledger.price(command).total})
+    asked = prepared(wish, build, hoard)
+    command = asked.command
+    if wish.source is not None:
+        ledger.check_rights(command)
+        command = replace(command, source=take_in_sources(given, hoard))
+    request_id, kudos = ledger.submit_request(command, asker.attempt)
+    advice = advice_for(wish, asked, hoard)
+    told = told_of(wish, asked, advice)
+    return Answer(body_of_taken(request_id, kudos, advice, told), status_code=202)
 
 
 def _knowledge(hoard: Context) -> Knowledge:

@@ -11,12 +11,16 @@ from api.context import Context
 from api.v2.asking import joined_prompt
 from api.v2.schemas.working import PopInputStable
 from api.v2.sources import sources_for_worker
+from domain.bridges import Feature
 from domain.commands import NoJob, PopJob, PoppedJob
 from domain.matching import Candidate, Capabilities, SkipReason
 from domain.models import Models, UnknownModels, offerable
 from domain.names import worker_name_from
 from domain.ports import AccountEntry
 from domain.return_codes import Refused
+
+_NEVER_REMOTE = frozenset({Feature.REPLICATION.value})
+"""What the payload of a job has no words for."""
 
 
 def command_from_pop(
@@ -85,6 +89,7 @@ def capabilities_from(
         limit_max_steps=given.limit_max_steps,
         require_upfront_kudos=given.require_upfront_kudos,
         blacklist=tuple(sorted({word.lower() for word in given.blacklist if word.strip()})),
+        features=tuple(sorted(set(given.features) - _NEVER_REMOTE)),
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
 
 from api.context import Context
 from api.v2.asking import Wish, resolved
 from domain.advice import Advice, Warned, advice_on
 from domain.commands import SubmitRequest
 from domain.image_settings import ImageSettings
+from domain.models import Baseline, heaviest
 from domain.upfront import Demand, downgraded, is_always_free, upfront_needed
 
 _NO_WORKER = "No worker that is here now may serve this request; it waits for one until it expires."
@@ -43,7 +46,7 @@ def prepared(
     if not services.kudos_upfront:
         return Prepared(command, judged)
     family, slow_workers = wish.models.heaviest, wish.given.slow_workers
-    demand = Demand() if is_always_free(judged, family) else _demand(hoard)
+    demand = _demand(judged, family, hoard)
     if not upfront_needed(judged, family, slow_workers=slow_workers, demand=demand):
         return Prepared(command, judged)
     if wish.given.allow_downgrade and not services.ledger.can_afford(command):
@@ -54,17 +57,46 @@ def prepared(
     return Prepared(replace(command, upfront=True), judged)
 
 
+def with_upfront(command: SubmitRequest, hoard: Context) -> SubmitRequest:
+    """Return a command that says whether its kudos are needed up front."""
+    services, settings = hoard.services, command.settings
+    if not services.kudos_upfront:
+        return command
+    wanted = command.requirements
+    family = heaviest(wanted.models, services.catalogue)
+    demand = _demand(settings, family, hoard)
+    upfront = upfront_needed(settings, family, slow_workers=wanted.slow_workers, demand=demand)
+    return replace(command, upfront=upfront)
+
+
 def advice_for(wish: Wish, prepared_request: Prepared, hoard: Context) -> list[Advice]:
     """Return what the client of a request is warned of."""
     catalogue = hoard.services.catalogue
     known = [entry for name in wish.given.models if (entry := catalogue.entry(name)) is not None]
     advice = list(advice_on(prepared_request.judged, known))
-    if not hoard.crowd.may_serve(prepared_request.command.requirements):
-        advice.insert(0, Advice(Warned.NO_AVAILABLE_WORKER, _NO_WORKER))
-    return advice
+    return [*advice_on_workers(prepared_request.command, hoard), *advice]
 
 
-def told_of(wish: Wish, prepared_request: Prepared, advice: list[Advice]) -> str | None:
+def advice_on_workers(command: SubmitRequest, hoard: Context) -> list[Advice]:
+    """Return what the client is warned of when no worker that is here may serve its request."""
+    if hoard.crowd.may_serve(command.requirements):
+        return []
+    return [Advice(Warned.NO_AVAILABLE_WORKER, _NO_WORKER)]
+
+
+def body_of_taken(
+    request_id: UUID, kudos: float, advice: Sequence[Advice], message: str | None
+) -> dict[str, Any]:
+    """Return the answer to a request that is in the queue."""
+    body: dict[str, Any] = {"id": request_id, "kudos": kudos}
+    if advice:
+        body["warnings"] = [{"code": one.code, "message": one.message} for one in advice]
+    if message:
+        body["message"] = message
+    return body
+
+
+def told_of(wish: Wish, prepared_request: Prepared, advice: Sequence[Advice]) -> str | None:
     """Return the message of the answer to a request, None when there is nothing to tell."""
     told = []
     if prepared_request.was_downgraded:
@@ -75,11 +107,19 @@ def told_of(wish: Wish, prepared_request: Prepared, advice: list[Advice]) -> str
         )
     if wish.unknown_workers:
         told.append(f"Left out, since there are none: {', '.join(wish.unknown_workers)}.")
-    told += [one.message for one in advice if one.code is Warned.NO_AVAILABLE_WORKER]
+    told += told_of_workers(advice)
     return " ".join(told) or None
 
 
-def _demand(hoard: Context) -> Demand:
+def told_of_workers(advice: Sequence[Advice]) -> list[str]:
+    """Return what of an advice is so grave that it stands in the message of the answer too."""
+    return [one.message for one in advice if one.code is Warned.NO_AVAILABLE_WORKER]
+
+
+def _demand(judged: ImageSettings, family: Baseline, hoard: Context) -> Demand:
+    if is_always_free(judged, family):
+        # Nothing is counted for what needs no kudos anyway.
+        return Demand()
     services = hoard.services
     present = services.presence.present()
     return Demand(

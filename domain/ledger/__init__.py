@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from domain.ledger.accounts import AccountCommands
 from domain.ledger.asking import AskingCommands
-from domain.ledger.delivering import DeliveringCommands
 from domain.ledger.kudos import KudosCommands
 from domain.ledger.leasing import LeasingCommands
 from domain.ledger.modes import ModesCommands
+from domain.ledger.renewing import RenewingCommands
+from domain.ledger.replicating import ReplicatingCommands
 from domain.ledger.shared_keys import SharedKeyCommands
 from domain.ledger.workers import WorkerCommands
 
 
 class Ledger(
     AskingCommands,
+    ReplicatingCommands,
     LeasingCommands,
-    DeliveringCommands,
+    RenewingCommands,
     AccountCommands,
     ModesCommands,
     KudosCommands,

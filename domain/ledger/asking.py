@@ -77,6 +77,7 @@ class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
                 + self._lifetimes.waiting(
                     extra_slow_workers=command.requirements.extra_slow_workers
                 ),
+                replicates=command.replicates,
                 timestamp=now,
             )
             self.save(request)

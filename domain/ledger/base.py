@@ -13,6 +13,7 @@ from eventsourcing.persistence import ApplicationRecorder, EventStore, Integrity
 
 from domain.allowances import Allowances
 from domain.job import Job
+from domain.ledger.loaded_models import LoadedModels
 from domain.ledger.passed_over import PassedOver
 from domain.lifetimes import Lifetimes
 from domain.models import Models
@@ -64,6 +65,7 @@ class LedgerBase(Application[UUID]):
         self._allowances = allowances
         self._repeats = repeats
         self._passed_over = PassedOver()
+        self._loaded_models = LoadedModels()
         super().__init__(env={})
 
     def construct_recorder(self) -> ApplicationRecorder:

@@ -10,6 +10,7 @@ from domain.generation_metadata import GenerationMetadata
 from domain.image_ids import job_of
 from domain.job import ImageState, Job
 from domain.ledger.ending import EndingCommands
+from domain.making import Making
 from domain.return_codes import Refused
 from domain.worker import Worker
 
@@ -36,6 +37,7 @@ class DeliveringCommands(EndingCommands):
         seed: int,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
+        making: Making | None = None,
     ) -> float:
         """Take one finished image from the account that runs its worker; return the reward.
 
@@ -43,6 +45,7 @@ class DeliveringCommands(EndingCommands):
             there and returns that. It is called once, and only when the image would be taken:
             what is refused leaves nothing.
         :param metadata: what the worker says about it.
+        :param making: under what circumstances it was made; None where the worker does not tell.
         :raises Refused: ``InvalidJobID``, ``WrongCredentials``, ``DuplicateGen``, ``AbortedGen``
             or ``Locked``.
         """
@@ -58,6 +61,7 @@ class DeliveringCommands(EndingCommands):
                 seed=seed,
                 state=state,
                 metadata=metadata,
+                making=making,
                 timestamp=self._clock.now(),
             )
             self._save_with_request(job)

@@ -21,6 +21,7 @@ from domain.ports import Offer, WorkerEntry
 from domain.pricing import image_kudos
 from domain.request import Request
 from domain.return_codes import Refused
+from domain.warm_models import LoadedModel, warm_first
 
 _MOST_OPENED = 10
 """How many requests one pop opens only to find a word there that its worker refuses."""
@@ -39,6 +40,8 @@ class _Search:
     worker: Candidate
     refused: set[UUID]
     """Requests that it is not given because of words in their prompts."""
+    loaded: LoadedModel | None
+    """What it has in memory, as far as it says so."""
     tries: int = _MOST_OPENED
 
 
@@ -58,7 +61,9 @@ class LeasingCommands(SigningInCommands, EndingCommands):
         """Slice the best waiting request for this worker and lease it the slice as one job.
 
         The requests of its owner and of the accounts that it names come first, also while it is in
-        maintenance; then the higher priority, then who came first.
+        maintenance; then the higher priority, then who came first. What needs no other model than
+        the worker has loaded may come before that, within the limits of
+        :mod:`domain.warm_models`.
 
         :raises Refused: ``AnonForbiddenWorker``, ``PolymorphicNameConflict``,
             ``WorkerNameAlreadyExists``, ``WorkerInviteOnly``, ``NotTrusted`` (too many workers),
@@ -74,7 +79,8 @@ class LeasingCommands(SigningInCommands, EndingCommands):
             slow=command.slow,
         )
         favourites = (command.owner_id, *command.prioritised)
-        found = self._retried(lambda: self._lease_best(entry, candidate, favourites))
+        loaded = self._loaded_models.seen(entry.worker_id, command.loaded_model, self._clock.now())
+        found = self._retried(lambda: self._lease_best(entry, candidate, favourites, loaded))
         if isinstance(found, NoJob) and entry.flagged:
             raise Refused("WorkerFlaggedMaintenance", _LOST_TOO_MUCH)
         if isinstance(found, NoJob) and entry.maintenance:
@@ -84,18 +90,23 @@ class LeasingCommands(SigningInCommands, EndingCommands):
         return found
 
     def _lease_best(
-        self, entry: WorkerEntry, worker: Candidate, favourites: Collection[UUID]
+        self,
+        entry: WorkerEntry,
+        worker: Candidate,
+        favourites: Collection[UUID],
+        loaded: LoadedModel | None,
     ) -> PoppedJob | NoJob:
         blacklist = worker.capabilities.blacklist
         refused = self._passed_over.by(worker.worker_id, blacklist)
-        search = _Search(entry, worker, set(refused))
+        search = _Search(entry, worker, set(refused), loaded)
         for _ in range(ATTEMPTS):
-            offers = self._queue.lanes_for(
+            ranked = self._queue.lanes_for(
                 worker,
                 first=favourites,
                 only_first=entry.maintenance,
                 but_not=search.refused,
             )
+            offers = warm_first(ranked, worker.capabilities, loaded, self._clock.now())
             if not offers or search.tries <= 0:
                 return self._no_job(search)
             passed_over = len(search.refused)
@@ -137,7 +148,8 @@ class LeasingCommands(SigningInCommands, EndingCommands):
             self._passed_over.add(worker.worker_id, worker.capabilities.blacklist, request_id)
             return None
         now = self._clock.now()
-        model = model_for(worker.capabilities, request.requirements.models)
+        loaded = search.loaded.name if search.loaded else None
+        model = model_for(worker.capabilities, request.requirements.models, loaded)
         family = baseline_of(model, self._models)
         job_id = job_id_from(self._chance.new_id())
         job_number = request.jobs_sliced
@@ -187,6 +199,7 @@ class LeasingCommands(SigningInCommands, EndingCommands):
             censor_nsfw=request.censor_nsfw,
             source=request.source,
             extra_texts=opened.extra_texts,
+            replication=request.replicates,
         )
 
     def _open(self, request: Request) -> _Opened | None:

@@ -73,6 +73,7 @@ class World:
                 "id": job["ids"],
                 "request_id": [waiting],
                 "image_id": job["ids"],
+                "replicate": job["ids"],
                 "worker_id": [worker_id],
                 "worker_name": [worker],
                 "workers": [worker_id],

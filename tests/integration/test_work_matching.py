@@ -114,3 +114,20 @@ def test_what_a_worker_refused_is_not_opened_again_and_does_not_hide_the_rest(ap
     assert api.check(wanted)["processing"] == 1
     assert pop(api, blacklist=["horse"])["payload"]["prompt"] == "zebra 0"
     assert pop(api, blacklist=["zebra"])["skipped"] == {"blacklist": 24}
+
+
+def test_features_that_a_worker_declares_beyond_those_of_its_software(api: Api) -> None:
+    ours = {"bridge_agent": "Hoard worker:1:https://example.org"}
+    api.asked(params={"hires_fix": True})
+    assert pop(api, **ours)["skipped"] == {"bridge_version": 1}
+    assert pop(api, **ours, features=["hires_fix", "tiling"])["id"]
+
+
+def test_no_remote_worker_is_given_an_image_to_make_again(api: Api) -> None:
+    """Its payload could not say which one of its batch, so nothing that it declares counts."""
+    api.asked(n=2)
+    job = api.popped()
+    api.deliver(job["ids"])
+    again = api.call("POST", "/generate/async", key="0000000000", json={"replicate": job["ids"][1]})
+    assert again.status == 202
+    assert pop(api, name="another", features=["replication"])["skipped"] == {"bridge_version": 1}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -19,12 +20,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from domain.account import ANONYMOUS_ID, Account
 from domain.batching import images_for
-from domain.commands import NoJob, PopJob, SubmitRequest
+from domain.commands import NoJob, PopJob, ReplicateImage, SubmitRequest
 from domain.image_ids import image_ids_of
 from domain.image_settings import ImageSettings
 from domain.job import ImageState, Job
 from domain.kudos import hundredths, kudos_from
-from domain.lifetimes import LOSSES_PER_IMAGE
+from domain.lifetimes import LEASES_IN_A_ROW, LOSSES_PER_IMAGE
 from domain.matching import Capabilities, Requirements
 from domain.pricing import image_kudos, quote
 from domain.request import Request, RequestState
@@ -43,8 +44,10 @@ MODELS = ("A", "B")
 SIDES = (512, 1024, 2048)
 KEY_LIMIT = 400
 WORKERS = (
-    Capabilities(("A",), 20, 2048 * 2048, True, 1, False, "test:1:big"),
-    Capabilities(("A", "B"), 4, 1024 * 1024, True, 1, False, "test:1:middle"),
+    Capabilities(("A",), 20, 2048 * 2048, True, 1, False, "test:1:big", features=("replication",)),
+    Capabilities(
+        ("A", "B"), 4, 1024 * 1024, True, 1, False, "test:1:middle", features=("replication",)
+    ),
     Capabilities(("B",), 1, 512 * 512, False, 1, False, "test:1:small"),
 )
 
@@ -122,6 +125,11 @@ class Histories(RuleBasedStateMachine):
             images=images,
             priority=priority,
         )
+        self._submit(command, payer)
+
+    def _submit(self, command: SubmitRequest, payer: ModelPayer) -> None:
+        """Submit a request and see that it is taken or refused as it must be."""
+        images, upfront = command.images, command.upfront
         price = quote(command.settings, images)
         expected = self.kudos.refusal(payer, hundredths(price.total), upfront=upfront)
         if payer.account_id is not None and self._waiting_of(payer.account_id) + images > 30:
@@ -134,7 +142,14 @@ class Histories(RuleBasedStateMachine):
         (request_id,) = taken
         hold = self.kudos.hold(payer, hundredths(price.total), price.per_image)
         self.requests[request_id] = ModelRequest(
-            payer, hold, images, side, models, waiting=images, idle_since=self.clock.now()
+            payer,
+            hold,
+            images,
+            side=command.settings.width,
+            models=command.requirements.models,
+            waiting=images,
+            idle_since=self.clock.now(),
+            seed=command.seed,
         )
 
     @rule(
@@ -190,13 +205,18 @@ class Histories(RuleBasedStateMachine):
         )
         assert popped.model in capabilities.models
         assert popped.model in (request.models or MODELS)
+        assert request.seed in (None, popped.seed)
+        assert (popped.replication is None) is (request.seed is None)
         request.waiting -= images
         self.jobs[popped.job_id] = ModelJob(
             popped.request_id,
             who,
             images,
             ends_at=popped.lease_ends_at,
+            lease=timedelta(seconds=popped.lease_seconds),
             reward=hundredths(image_kudos(popped.settings)),
+            seed=popped.seed,
+            batched_at=self.clock.now(),
         )
 
     @precondition(lambda self: self.jobs)
@@ -231,6 +251,7 @@ class Histories(RuleBasedStateMachine):
         if expected is None:
             target.add(place)
             if state is ImageState.OK:
+                job.drawn.add(place)
                 self.kudos.reward(owner_id, job.reward)
             if len(job.delivered) + len(job.faulted) == job.images:
                 self._end(job)
@@ -252,6 +273,7 @@ class Histories(RuleBasedStateMachine):
                     state=ImageState.OK,
                 )
                 job.delivered.add(place)
+                job.drawn.add(place)
                 self.kudos.reward(self.owners[job.owner], job.reward)
         self._end(job)
 
@@ -278,6 +300,49 @@ class Histories(RuleBasedStateMachine):
         if job.leased:
             self._end(job)
 
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data(), seconds=st.sampled_from([0, 140, 149]), times=st.sampled_from([1, 12]))
+    def renew(self, data: st.DataObject, seconds: int, times: int) -> None:
+        """Show progress a few times, at work or not, until no more time is given."""
+        job_id, job = self._some_job(data)
+        for _ in range(times):
+            self.clock.advance(timedelta(seconds=seconds))
+            now = self.clock.now()
+            is_held = job.leased and now < job.ends_at
+            renew = partial(self.hoard.ledger.renew_lease, job_id, owner_id=self.owners[job.owner])
+            if not is_held:
+                assert self._refusal(renew) == "AbortedGen"
+                continue
+            latest = job.batched_at + LEASES_IN_A_ROW * job.lease
+            job.ends_at = max(job.ends_at, min(now + job.lease, latest))
+            assert renew() == job.ends_at
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data(), place=st.integers(0, 4), own=st.booleans(), who=st.integers(0, 4))
+    def replicate(self, data: st.DataObject, place: int, own: bool, who: int) -> None:
+        """Ask for any image again, be it one's own or not, made or not."""
+        job_id, job = self._some_job(data)
+        asked_by = self.requests[job.request_id].payer
+        payer = asked_by if own else self.payers[who]
+        is_own = payer.account_id == asked_by.account_id and (
+            payer.shared_key_id in (None, asked_by.shared_key_id)
+        )
+        again = ReplicateImage(
+            account_id=payer.account_id or ANONYMOUS_ID,
+            shared_key_id=payer.shared_key_id,
+            image_id=image_ids_of(job_id, 20)[place],
+        )
+        found: list[SubmitRequest] = []
+        refusal = self._refusal(lambda: found.append(self.hoard.ledger.request_again(again)))
+        if not is_own or place >= job.images:
+            assert refusal == "ImageNotFound"
+        elif place not in job.drawn:
+            assert refusal == "ImageNotGenerated"
+        else:
+            assert found[0].images == 1
+            assert found[0].seed == job.seed
+            self._submit(found[0], payer)
+
     @precondition(lambda self: self.requests)
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
@@ -301,6 +366,7 @@ class Histories(RuleBasedStateMachine):
             state=ImageState.OK,
         )
         job.delivered.add(place)
+        job.drawn.add(place)
         self.kudos.reward(self.owners[job.owner], job.reward)
         self.hoard.ledger.cancel_request(job.request_id)
         self._close(job.request_id, RequestState.CANCELLED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.request import RequestState
@@ -17,7 +17,12 @@ class ModelJob:
     images: int
     ends_at: datetime
     reward: int
+    batched_at: datetime
+    lease: timedelta
+    seed: int
     delivered: set[int] = field(default_factory=set)
+    drawn: set[int] = field(default_factory=set)
+    """Those of the delivered images that were not censored."""
     faulted: set[int] = field(default_factory=set)
     leased: bool = True
 
@@ -33,3 +38,5 @@ class ModelRequest:
     lost: int = 0
     state: RequestState = RequestState.OPEN
     idle_since: datetime | None = None
+    seed: int | None = None
+    """Of an image that is made again, the seed that made it."""

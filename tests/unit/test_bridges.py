@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.bridges import IN_CLUSTER_AGENT, Feature, is_capable
+from domain.bridges import IN_CLUSTER_AGENT, REMOTE_AGENT, Feature, is_capable
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,10 @@ from domain.bridges import IN_CLUSTER_AGENT, Feature, is_capable
         ("AI Horde Worker:23:contact", Feature.TEXTUAL_INVERSION, False),
         ("AI Horde Worker:24:contact", Feature.TRANSPARENT, False),
         ("HordeAutoWebBridge:2:contact", Feature.TILING, True),
-        (f"{IN_CLUSTER_AGENT}:1:operator", Feature.CLIP_SKIP, True),
-        (f"{IN_CLUSTER_AGENT}:1:operator", Feature.HIRES_FIX, False),
+        (f"{IN_CLUSTER_AGENT}:1:operator", Feature.CLIP_SKIP, False),
+        (f"{REMOTE_AGENT}:1:somebody", Feature.CLIP_SKIP, False),
+        ("AI Horde Worker reGen:99:contact", Feature.REPLICATION, False),
+        ("somebody's own:0:contact", Feature.REPLICATION, False),
         ("somebody's own:0:contact", Feature.TRANSPARENT, True),
         ("unknown:0:unknown", "RestoreFormer", True),
         ("", Feature.FLUX, True),

@@ -123,6 +123,7 @@ def test_the_json_object_is_whole_and_plain() -> None:
             "kudos": 5.0,
             "metadata": [],
             "owner_id": str(ANONYMOUS_ID),
+            "making": None,
         },
     }
     assert batched.data["image_ids"] == [str(image_id) for image_id in image_ids_of(JOB, 2)]

@@ -151,6 +151,29 @@ def test_words_of_the_blacklist_are_found_within_words_in_any_case(
     assert not refuses_words(CAPABILITIES, text)
 
 
+@pytest.mark.parametrize(
+    ("agent", "declared", "wanted", "reason"),
+    [
+        ("AI Horde Worker reGen:2:nobody", ("lora_versions",), ("lora_versions", "tiling"), None),
+        (
+            "AI Horde Worker reGen:2:nobody",
+            ("flux",),
+            ("lora_versions",),
+            SkipReason.BRIDGE_VERSION,
+        ),
+        ("Hoard in-cluster:1:nobody", ("clip_skip",), ("clip_skip",), None),
+        ("Hoard in-cluster:1:nobody", (), ("clip_skip",), SkipReason.BRIDGE_VERSION),
+        ("test:1:nobody", (), ("flux", "replication"), SkipReason.BRIDGE_VERSION),
+        ("test:1:nobody", ("replication",), ("flux", "replication"), None),
+    ],
+)
+def test_each_feature_is_known_of_the_software_or_declared(
+    agent: str, declared: tuple[str, ...], wanted: tuple[str, ...], reason: SkipReason | None
+) -> None:
+    worker = capable(bridge_agent=agent, features=declared)
+    assert why_not(worker, replace(ANYTHING, features=wanted)) is reason
+
+
 def test_favourites_need_no_kudos_beforehand() -> None:
     worker = capable(require_upfront_kudos=True)
     unfunded = replace(ANYTHING, unfunded=True)

@@ -26,6 +26,7 @@ SMALLEST_PIXELS = 64 * 64
 MOST_MODELS = 300
 MOST_PRIORITISED = 20
 MOST_WORDS = 100
+MOST_FEATURES = 100
 
 
 def _within_range(pixels: int) -> int:
@@ -97,6 +98,15 @@ class PopInputStable(Body):
     allow_controlnet: bool = True
     allow_sdxl_controlnet: bool = True
     allow_lora: Annotated[bool, Field(description="LoRAs and textual inversions.")] = True
+    features: Annotated[
+        list[Annotated[str, Field(max_length=100)]],
+        Field(
+            default_factory=list,
+            max_length=MOST_FEATURES,
+            description="What it can do beyond what is known of its software, such as `hires_fix` "
+            "or the name of a post-processor. Not of the AI Horde's API: leave it out there.",
+        ),
+    ]
 
 
 class GenerationMetadataStable(Body):

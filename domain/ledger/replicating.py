@@ -1,0 +1,88 @@
+"""Replicating: from an image's id to a request for the same image, from the history alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from domain.commands import ReplicateImage, SubmitRequest
+from domain.demands import requirements_of
+from domain.image_ids import job_of, place_of
+from domain.job import ImageState, Job
+from domain.ledger.base import LedgerBase
+from domain.personal import Forgotten, Sealed
+from domain.replication import loras_as_made, replication_of
+from domain.request import Request
+from domain.return_codes import Refused
+
+
+class ReplicatingCommands(LedgerBase):
+    """What is known of images that were made."""
+
+    def request_again(self, command: ReplicateImage) -> SubmitRequest:
+        """Return the request that makes an image again, which is still to be submitted.
+
+        Only the account that asked for an image may have it made again; under a shared key, only
+        what was asked for under the same one. An image of anybody else's is treated as one that
+        there is not.
+
+        :raises Refused: ``ImageNotFound``; ``ImageNotGenerated``, when it was never delivered or
+            was censored; ``ImageForgotten``, when its prompt cannot be read any more.
+        """
+        job, request = self._made_for(command)
+        image = job.generated.get(place_of(command.image_id))
+        if image is None or image.state is not ImageState.OK:
+            raise Refused("ImageNotGenerated")
+        settings = replace(
+            request.settings,
+            loras=loras_as_made(request.settings.loras, image.making, image.metadata),
+        )
+        replication = replication_of(image, job, earlier=request.replicates, exact=command.exact)
+        texts = json.loads(self._read(request.extra_texts)) if request.extra_texts else ()
+        wanted = request.requirements
+        return SubmitRequest(
+            account_id=command.account_id,
+            shared_key_id=command.shared_key_id,
+            prompt=self._read(request.prompt),
+            negative_prompt=self._read(request.negative_prompt) if request.negative_prompt else "",
+            settings=settings,
+            requirements=requirements_of(
+                settings,
+                models=(job.model,),
+                catalogue=self._models,
+                source=request.source,
+                nsfw=wanted.nsfw,
+                trusted_workers=command.trusted_workers,
+                slow_workers=command.slow_workers,
+                extra_slow_workers=wanted.extra_slow_workers,
+                unsafe_ip=command.unsafe_ip,
+                replicates=True,
+            ),
+            images=1,
+            seed=replication.seed,
+            shared=command.shared,
+            r2=command.r2,
+            censor_nsfw=request.censor_nsfw,
+            source=request.source,
+            extra_texts=tuple((text, reference) for text, reference in texts),
+            client_address=command.client_address,
+            client_agent=command.client_agent,
+            replicates=replication,
+        )
+
+    def _made_for(self, command: ReplicateImage) -> tuple[Job, Request]:
+        """Return the job and the request of an image, if the account asked for it."""
+        job = self._load(Job, job_of(command.image_id), "ImageNotFound")
+        request = self._request(job.request_id)
+        own = request.account_id == command.account_id and (
+            command.shared_key_id in (None, request.shared_key_id)
+        )
+        if not own or place_of(command.image_id) >= len(job.image_ids):
+            raise Refused("ImageNotFound")
+        return job, request
+
+    def _read(self, sealed: Sealed) -> str:
+        try:
+            return self._sealer.open(sealed)
+        except Forgotten:
+            raise Refused("ImageForgotten") from None
