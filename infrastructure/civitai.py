@@ -1,4 +1,4 @@
-"""CivitAI's metadata of LoRAs: which exact version a model's name or id means just now.
+"""CivitAI's metadata of LoRAs: which exact version a name or an id means, and where its file lies.
 
 Only what this needs of the answers is read (`developer.civitai.com`, site reference, "Models" and
 "Model versions"); the rest may change without harm.
@@ -7,12 +7,14 @@ Only what this needs of the answers is read (`developer.civitai.com`, site refer
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Self, TypeVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.loras import Lora, ResolvedLora, is_civitai_id
+from workers.models.lora_metadata import MetadataAway, PublishedLora
 
 LARGEST_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer that are read at most; a search with its pictures' addresses is large."""
@@ -23,7 +25,7 @@ _FIRST_SERVER_ERROR = 500
 _MOST_TRIGGER_WORDS = 50
 
 
-class CivitaiAway(Exception):
+class CivitaiAway(MetadataAway):
     """CivitAI could not be asked, or what came back cannot be used; trying later may help."""
 
 
@@ -36,9 +38,12 @@ class _Hashes(_Part):
 
 
 class _File(_Part):
+    name: str = ""
     primary: bool = False
     type: str = ""
+    size_kb: float | None = Field(default=None, alias="sizeKB", ge=0, allow_inf_nan=False)
     hashes: _Hashes = _Hashes()
+    download_url: str | None = Field(default=None, alias="downloadUrl")
 
 
 class _Version(_Part):
@@ -46,14 +51,19 @@ class _Version(_Part):
     base_model: str = Field(default="", alias="baseModel")
     trained_words: tuple[str, ...] = Field(default=(), alias="trainedWords")
     files: tuple[_File, ...] = ()
+    download_url: str | None = Field(default=None, alias="downloadUrl")
+
+    @property
+    def file(self) -> _File | None:
+        """The file that a worker fetches."""
+        return next((file for file in self.files if file.primary), None) or next(
+            (file for file in self.files if file.type in {"", "Model"}), None
+        )
 
     @property
     def sha256(self) -> str | None:
-        """SHA-256 of the file that a worker would fetch."""
-        found = next((file for file in self.files if file.primary), None) or next(
-            (file for file in self.files if file.type in {"", "Model"}), None
-        )
-        digest = found.hashes.sha256 if found else None
+        """SHA-256 of that file."""
+        digest = self.file.hashes.sha256 if self.file else None
         return digest.lower() if digest else None
 
 
@@ -85,23 +95,41 @@ class _VersionAlone(_Version):
     model: _ModelOfVersion
 
 
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """A version, and the model that it is one of."""
+
+    model_id: int
+    name: str
+    nsfw: bool
+    version: _Version
+
+
 Part = TypeVar("Part", bound=_Part)
 
 
 class Civitai:
     """Asks CivitAI, or a mirror of it."""
 
-    def __init__(self, url: str, *, timeout: float, transport: httpx.BaseTransport | None = None):
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float,
+        token: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ):
         """Ask the API at this address.
 
         :param url: what all its addresses start with, such as ``https://civitai.com/api/v1``.
         :param timeout: seconds within which an answer has to begin, and to go on.
+        :param token: an API key, shown to that server alone.
         """
+        headers = {"user-agent": "Hoard (LoRA versions)", "accept": "application/json"}
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
         self._client = httpx.Client(
-            base_url=url,
-            timeout=timeout,
-            transport=transport,
-            headers={"user-agent": "Hoard (LoRA versions)", "accept": "application/json"},
+            base_url=url, timeout=timeout, transport=transport, headers=headers
         )
 
     def __enter__(self) -> Self:
@@ -123,24 +151,38 @@ class Civitai:
 
         :raises CivitaiAway: when nobody can tell.
         """
+        meant = self._meant(lora)
+        return None if meant is None else _resolved(meant)
+
+    def published(self, lora: Lora) -> PublishedLora | None:
+        """Return the version that a LoRA means just now, and where its file lies.
+
+        None when there is no such LoRA, or no file of it.
+
+        :raises CivitaiAway: when nobody can tell.
+        """
+        meant = self._meant(lora)
+        return None if meant is None else _published(meant)
+
+    def _meant(self, lora: Lora) -> _Meant | None:
         if lora.is_version:
             return self._exact_version(lora.name)
         if is_civitai_id(lora.name):
             return self._latest_of(lora.name)
         return self._latest_called(lora.name)
 
-    def _exact_version(self, version_id: str) -> ResolvedLora | None:
+    def _exact_version(self, version_id: str) -> _Meant | None:
         answer = self._get(f"/model-versions/{version_id}")
         version = None if answer is None else _read(_VersionAlone, answer)
         if version is None or version.model.type.lower() not in _LORA_TYPES:
             return None
-        return _resolved(version.model_id, version.model.name, version.model.nsfw, version)
+        return _Meant(version.model_id, version.model.name, version.model.nsfw, version)
 
-    def _latest_of(self, model_id: str) -> ResolvedLora | None:
+    def _latest_of(self, model_id: str) -> _Meant | None:
         answer = self._get(f"/models/{model_id}")
         return None if answer is None else _latest(_read(_Model, answer))
 
-    def _latest_called(self, name: str) -> ResolvedLora | None:
+    def _latest_called(self, name: str) -> _Meant | None:
         query = {"query": name.strip(), "types": "LORA", "nsfw": "true", "limit": "20"}
         answer = self._get("/models", query)
         found = _Found() if answer is None else _read(_Found, answer)
@@ -185,19 +227,39 @@ def _read(kind: type[Part], answer: bytes) -> Part:
         raise CivitaiAway("the answer is not what the reference says") from None
 
 
-def _latest(model: _Model) -> ResolvedLora | None:
+def _latest(model: _Model) -> _Meant | None:
     if not model.is_lora:
         return None
-    return _resolved(model.id, model.name, model.nsfw, model.versions[0])
+    return _Meant(model.id, model.name, model.nsfw, model.versions[0])
 
 
-def _resolved(model_id: int, name: str, nsfw: bool, version: _Version) -> ResolvedLora:
+def _resolved(meant: _Meant) -> ResolvedLora:
+    version = meant.version
     return ResolvedLora(
-        model_id=str(model_id),
+        model_id=str(meant.model_id),
         version_id=str(version.id),
-        name=name,
+        name=meant.name,
         sha256=version.sha256,
         base_model=version.base_model,
         trigger_words=version.trained_words[:_MOST_TRIGGER_WORDS],
-        nsfw=nsfw,
+        nsfw=meant.nsfw,
+    )
+
+
+def _published(meant: _Meant) -> PublishedLora | None:
+    version, file = meant.version, meant.version.file
+    # The version's own address is that of its primary file.
+    url = None if file is None else file.download_url or version.download_url
+    if file is None or not url:
+        return None
+    return PublishedLora(
+        model_id=str(meant.model_id),
+        version_id=str(version.id),
+        name=meant.name,
+        url=url,
+        file_name=file.name,
+        size_bytes=None if file.size_kb is None else int(file.size_kb * 1024),
+        sha256=version.sha256,
+        base_model=version.base_model,
+        trigger_words=version.trained_words[:_MOST_TRIGGER_WORDS],
     )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpcore
 import httpx
 
 from domain.fetching import Fetched, FetchFailed, FetchLimits, Trouble
+from infrastructure.checked_connections import CheckedBackend
 from infrastructure.public_addresses import Address, Network, address_from, is_public, is_within
 
 Resolver = Callable[[str, int], Sequence[str]]
@@ -62,6 +64,34 @@ class _Target:
         return host if usual else f"{host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer whose body is on its way."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By their lower-case names."""
+    chunks: Iterator[bytes]
+    """The body; raises :class:`FetchFailed`."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the body comes as it is, not compressed."""
+        return self.headers.get("content-encoding", "identity").strip().lower() == "identity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """What holds for each request of one fetch."""
+
+    deadline: float
+    """By the monotonic clock."""
+    accept: str = "*/*"
+    stalled_seconds: float = math.inf
+    method: str = "GET"
+    content: bytes = b""
+
+
 class Outbound:
     """Fetches over HTTPS, connecting only to addresses that it has checked itself.
 
@@ -95,12 +125,50 @@ class Outbound:
 
         :raises FetchFailed: saying why there is nothing to be had.
         """
-        if not self._free.acquire(blocking=False):
-            raise FetchFailed(Trouble.BUSY)
-        try:
-            return self._get(url, limits, time.monotonic() + limits.seconds)
-        finally:
-            self._free.release()
+        accept = ", ".join(
+            f"{each}*" if each.endswith("/") else each for each in limits.media_types
+        )
+        call = _Call(deadline=time.monotonic() + limits.seconds, accept=accept or "*/*")
+        with self._place(), self._following(url, call, limits.redirects) as answer:
+            return _read(answer, limits)
+
+    @contextmanager
+    def stream(
+        self,
+        url: str,
+        *,
+        seconds: float,
+        stalled_seconds: float,
+        headers: Mapping[str, str],
+        credentials: Mapping[str, str],
+        redirects: int = 5,
+    ) -> Iterator[Streamed]:
+        """Ask for what lies at an address, and read it bit by bit while the block runs.
+
+        :param seconds: for all of it.
+        :param stalled_seconds: how long nothing at all may come.
+        :param headers: further ones, sent to every address that it leads to.
+        :param credentials: further ones, sent to this very address alone.
+        :param redirects: how often it may be sent on; each address is checked like the first.
+        :raises FetchFailed: saying why there is nothing to be had; any status is an answer.
+        """
+        call = _Call(deadline=time.monotonic() + seconds, stalled_seconds=stalled_seconds)
+        with (
+            self._place(),
+            self._following(url, call, redirects, headers, credentials) as answer,
+        ):
+            yield answer
+
+    def put(self, url: str, data: bytes, *, seconds: float) -> int:
+        """Bring bytes to an address and return the HTTP status; nothing is sent on elsewhere.
+
+        :param seconds: for all of it.
+        :raises FetchFailed: saying why they were not brought; any status is an answer.
+        """
+        call = _Call(deadline=time.monotonic() + seconds, method="PUT", content=data)
+        length = {"content-length": str(len(data))}
+        with self._place(), self._asked(_target(url), call, length) as answer:
+            return answer.status
 
     def close(self) -> None:
         """Let go of the threads that resolve names."""
@@ -111,50 +179,74 @@ class Outbound:
         # Reading all certificates takes longer than most processes of Hoard should need to start.
         return self._given_ssl_context or httpx.create_ssl_context()
 
-    def _get(self, url: str, limits: FetchLimits, deadline: float) -> Fetched:
-        for _ in range(limits.redirects + 1):
-            answer = self._call(_target(url), limits, deadline)
-            if isinstance(answer, Fetched):
-                return answer
-            url = _joined(url, answer)
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._free.acquire(blocking=False):
+            raise FetchFailed(Trouble.BUSY)
+        try:
+            yield
+        finally:
+            self._free.release()
+
+    @contextmanager
+    def _following(
+        self,
+        url: str,
+        call: _Call,
+        redirects: int,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        credentials: Mapping[str, str] = MappingProxyType({}),
+    ) -> Iterator[Streamed]:
+        """Ask for an address, and for those that it points to instead."""
+        sent = {**headers, **credentials}
+        for _ in range(redirects + 1):
+            with self._asked(_target(url), call, sent) as answer:
+                if answer.status not in _REDIRECTS:
+                    yield answer
+                    return
+                location = answer.headers.get("location")
+            if not location:
+                raise FetchFailed(Trouble.WRONG_STATUS)
+            url, sent = _joined(url, location), dict(headers)
         raise FetchFailed(Trouble.TOO_MANY_REDIRECTS)
 
-    def _call(self, target: _Target, limits: FetchLimits, deadline: float) -> Fetched | str:
-        """Return what lies there, or the address that it points to instead."""
-        addresses = self._checked_addresses(target, deadline)
+    @contextmanager
+    def _asked(
+        self, target: _Target, call: _Call, headers: Mapping[str, str]
+    ) -> Iterator[Streamed]:
+        """Ask one address."""
+        addresses = self._checked_addresses(target, call.deadline)
+        own = {
+            "host": target.authority,
+            "user-agent": "Hoard",
+            "accept": call.accept,
+            # What is counted is what comes: a small body must not unfold into a large one.
+            "accept-encoding": "identity",
+            "connection": "close",
+        }
         request = httpcore.Request(
-            "GET",
+            call.method,
             httpcore.URL(
                 scheme=target.scheme.encode(),
                 host=target.host.encode(),
                 port=target.port,
                 target=target.path.encode(),
             ),
-            headers={
-                "host": target.authority,
-                "user-agent": "Hoard",
-                "accept": ", ".join(
-                    f"{each}*" if each.endswith("/") else each for each in limits.media_types
-                )
-                or "*/*",
-                # What is counted is what comes: a small body must not unfold into a large one.
-                "accept-encoding": "identity",
-                "connection": "close",
-            },
+            headers=[*own.items(), *headers.items()],
+            content=call.content,
         )
-        try:
-            with (
-                httpcore.ConnectionPool(
-                    ssl_context=self._ssl_context,
-                    network_backend=_Checked(addresses, deadline),
-                ) as pool,
-                closing(pool.handle_request(request)) as response,
-            ):
-                return _read(response, limits)
-        except httpcore.TimeoutException:
-            raise FetchFailed(Trouble.TOO_SLOW) from None
-        except (httpcore.NetworkError, httpcore.ProtocolError):
-            raise FetchFailed(Trouble.UNREACHABLE) from None
+        backend = CheckedBackend(addresses, call.deadline, stalled_seconds=call.stalled_seconds)
+        with httpcore.ConnectionPool(
+            ssl_context=self._ssl_context, network_backend=backend
+        ) as pool:
+            with _named_troubles():
+                response = pool.handle_request(request)
+            with closing(response):
+                told = {
+                    name.decode("latin-1").lower(): value.decode("latin-1")
+                    for name, value in response.headers
+                }
+                yield Streamed(response.status, told, _chunks(response))
 
     def _checked_addresses(self, target: _Target, deadline: float) -> tuple[str, ...]:
         """Resolve a host and make sure that all its addresses may be called."""
@@ -214,24 +306,32 @@ def _joined(url: str, location: str) -> str:
         raise FetchFailed(Trouble.ADDRESS_INVALID) from None
 
 
-def _read(response: httpcore.Response, limits: FetchLimits) -> Fetched | str:
-    headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
-    if response.status in _REDIRECTS:
-        location = headers.get(b"location")
-        if not location:
-            raise FetchFailed(Trouble.WRONG_STATUS)
-        return location
-    if response.status != _OK:
+@contextmanager
+def _named_troubles() -> Iterator[None]:
+    try:
+        yield
+    except httpcore.TimeoutException:
+        raise FetchFailed(Trouble.TOO_SLOW) from None
+    except (httpcore.NetworkError, httpcore.ProtocolError):
+        raise FetchFailed(Trouble.UNREACHABLE) from None
+
+
+def _chunks(response: httpcore.Response) -> Iterator[bytes]:
+    with _named_troubles():
+        yield from response.iter_stream()
+
+
+def _read(answer: Streamed, limits: FetchLimits) -> Fetched:
+    if answer.status != _OK:
         raise FetchFailed(Trouble.WRONG_STATUS)
-    media_type = headers.get(b"content-type", "").partition(";")[0].strip().lower()
-    compressed = headers.get(b"content-encoding", "identity").strip().lower() != "identity"
-    if compressed or not _is_wanted(media_type, limits.media_types):
+    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not answer.is_plain or not _is_wanted(media_type, limits.media_types):
         raise FetchFailed(Trouble.WRONG_TYPE)
-    declared = headers.get(b"content-length", "")
+    declared = answer.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > limits.max_bytes:
         raise FetchFailed(Trouble.TOO_LARGE)
     body = bytearray()
-    for chunk in response.iter_stream():
+    for chunk in answer.chunks:
         body += chunk
         if len(body) > limits.max_bytes:
             raise FetchFailed(Trouble.TOO_LARGE)
@@ -242,70 +342,3 @@ def _is_wanted(media_type: str, wanted: Sequence[str]) -> bool:
     return not wanted or any(
         media_type.startswith(each) if each.endswith("/") else media_type == each for each in wanted
     )
-
-
-class _Checked(httpcore.NetworkBackend):
-    """Connects to the addresses that were checked, whatever host is asked for."""
-
-    def __init__(self, addresses: Sequence[str], deadline: float) -> None:
-        self._addresses = addresses
-        self._deadline = deadline
-        self._plain = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        failed: httpcore.NetworkError | httpcore.TimeoutException = httpcore.ConnectError()
-        for place, address in enumerate(self._addresses):
-            left = _left(self._deadline, httpcore.ConnectTimeout)
-            # The first that leads nowhere must not use up the time of the others.
-            share = left / (len(self._addresses) - place)
-            try:
-                stream = self._plain.connect_tcp(address, port, share)
-            except (httpcore.NetworkError, httpcore.TimeoutException) as error:
-                failed = error
-                continue
-            return _Timed(stream, self._deadline)
-        raise failed
-
-
-class _Timed(httpcore.NetworkStream):
-    """A connection of which every step ends at one deadline, however often a byte drips in."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(self._deadline, httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(self._deadline, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        left = _left(self._deadline, httpcore.ConnectTimeout)
-        secured = self._stream.start_tls(ssl_context, server_hostname, left)
-        return _Timed(secured, self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-def _left(deadline: float, ended: type[httpcore.TimeoutException]) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise ended
-    return left

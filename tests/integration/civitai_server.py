@@ -8,13 +8,21 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 PREFIX = "/api/v1"
+DOWNLOADS = "/api/download/models/"
+
+
+class Download(Protocol):
+    """Gives out the file of a version."""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Give it out to one who asks."""
 
 
 def sha256_of(version_id: int) -> str:
@@ -73,6 +81,14 @@ class CivitaiServer:
     """What to answer instead of what is documented."""
     hold: threading.Event = field(default_factory=threading.Event)
     """Every answer waits until this is set; it is, unless a test clears it."""
+    downloads: dict[int, Download] = field(default_factory=dict)
+    """The files, by their versions' ids."""
+    shown: list[str | None] = field(default_factory=list)
+    """What each request for metadata showed to be let in."""
+
+    def download_url(self, version_id: int) -> str:
+        """Return where the file of a version lies."""
+        return f"{self.url.removesuffix(PREFIX)}{DOWNLOADS}{version_id}"
 
     def add(
         self,
@@ -147,6 +163,11 @@ def civitai() -> Iterator[CivitaiServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path.startswith(DOWNLOADS):
+                with suppress(ConnectionError):
+                    server.downloads[int(self.path.removeprefix(DOWNLOADS))].answer(self)
+                return
+            server.shown.append(self.headers.get("Authorization"))
             status, body = server.answer(self.path)
             self.send_response(status)
             self.send_header("Content-Type", "application/json; charset=utf-8")

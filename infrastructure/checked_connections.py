@@ -1,0 +1,90 @@
+"""Connections that lead only to addresses which were checked, and end at a deadline."""
+
+from __future__ import annotations
+
+import math
+import ssl
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import httpcore
+
+
+class CheckedBackend(httpcore.NetworkBackend):
+    """Connects to the addresses that were checked, whatever host is asked for."""
+
+    def __init__(
+        self, addresses: Sequence[str], deadline: float, *, stalled_seconds: float = math.inf
+    ) -> None:
+        """Connect to these addresses only, the first that can be reached.
+
+        :param deadline: when all is over, by the monotonic clock.
+        :param stalled_seconds: how long a connection may do nothing at all.
+        """
+        self._addresses = addresses
+        self._deadline = deadline
+        self._stalled = stalled_seconds
+        self._plain = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        failed: httpcore.NetworkError | httpcore.TimeoutException = httpcore.ConnectError()
+        for place, address in enumerate(self._addresses):
+            left = _left(self._deadline, httpcore.ConnectTimeout)
+            # The first that leads nowhere must not use up the time of the others.
+            share = min(left / (len(self._addresses) - place), self._stalled)
+            try:
+                stream = self._plain.connect_tcp(address, port, share)
+            except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+                failed = error
+                continue
+            return _Timed(stream, self._deadline, self._stalled)
+        raise failed
+
+
+class _Timed(httpcore.NetworkStream):
+    """A connection of which every step ends at one deadline, however often a byte drips in."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float, stalled: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+        self._stalled = stalled
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._at_most(httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._at_most(httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        left = self._at_most(httpcore.ConnectTimeout)
+        secured = self._stream.start_tls(ssl_context, server_hostname, left)
+        return _Timed(secured, self._deadline, self._stalled)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def _at_most(self, ended: type[httpcore.TimeoutException]) -> float:
+        return min(_left(self._deadline, ended), self._stalled)
+
+
+def _left(deadline: float, ended: type[httpcore.TimeoutException]) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise ended
+    return left

@@ -1,0 +1,192 @@
+"""LoRAs on disk: the exact version that is asked for, downloaded when it is missing."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from domain.loras import Lora, is_civitai_id
+from workers.models.downloads import Downloads
+from workers.models.hashes import HashCache
+from workers.models.lora_fetcher import LoraFetcher, LoraLimits
+from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
+from workers.models.lora_metadata import LoraFiles, MetadataAway, PublishedLora
+from workers.models.lora_records import LoraRecord
+from workers.models.lora_shelf import LoraShelf, own_file
+
+__all__ = ["LoraFile", "LoraLimits", "LoraStore", "LoraUnavailable"]
+
+_LONGEST_ID: Final = 18
+_QUIET_SECONDS: Final = 30.0
+_SAME_JOB_SECONDS: Final = 5.0
+
+
+class LoraStore:
+    """Gives out the files of LoRAs, each the very version that is meant.
+
+    With a version's id that version is meant, and nothing else will do; it is fetched once and
+    needs no network afterwards. A model's name or id means its latest version, of which the
+    metadata tells; while nobody can tell, it means what it was last told to be, if that lies here.
+    A file that the operator laid there is meant by exactly its own name without its ending, unless
+    that is written as an id. A fetched one counts only with the SHA-256 that the metadata gives.
+    Safe with several processes on one folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        metadata: LoraFiles | None,
+        downloads: Downloads,
+        hashes: HashCache,
+        *,
+        limits: LoraLimits | None = None,
+        now: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Keep the files in this folder, which is made if need be.
+
+        :param folder: for ComfyUI its ``models/loras``.
+        :param metadata: None to use only what lies there.
+        :param limits: left out, the defaults.
+        :param now: seconds since 1970.
+        :param pause: waits for some seconds between attempts to download.
+        """
+        self._limits = limits or LoraLimits()
+        self._shelf = LoraShelf(folder, hashes, budget_bytes=self._limits.budget_bytes)
+        self._fetcher = LoraFetcher(self._shelf, downloads, hashes, self._limits, pause)
+        self._folder = folder
+        self._hashes = hashes
+        self._metadata = metadata
+        self._now = now
+        self._quiet_until = float("-inf")
+        self._last_fetched = float("-inf")
+
+    def fetch(self, lora: Lora, on_bytes: OnDownloaded = lambda done, total: None) -> LoraFile:
+        """Return the file of the version that a LoRA means, downloading it if need be.
+
+        No process removes it while this one may be loading it: until this one has asked for five
+        others, or for one more some seconds after the last, which is another job's.
+
+        :param on_bytes: told of the progress of a download; what it raises is passed on, and the
+            next fetch goes on from there.
+        :raises LoraUnavailable: when there is no such file to be had; never gives another.
+        """
+        if self._now() - self._last_fetched > _SAME_JOB_SECONDS:
+            self._shelf.let_go()
+        try:
+            self._shelf.make_folder()
+            return self._fetch(lora, on_bytes)
+        except OSError as error:
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            raise LoraUnavailable(
+                "the disk is full" if full else "the folder of LoRAs cannot be used"
+            ) from error
+        finally:
+            self._last_fetched = self._now()
+
+    def close(self) -> None:
+        """Let go of the files, which any process may remove from now on, and of the metadata."""
+        self._shelf.let_go()
+        if self._metadata is not None:
+            self._metadata.close()
+
+    def _fetch(self, lora: Lora, on_bytes: OnDownloaded) -> LoraFile:
+        if not lora.is_version:
+            return self._fetch_latest(lora, on_bytes)
+        version_id = _plain_id(lora.name)
+        if version_id is None:
+            raise LoraUnavailable("there is no such version")
+        there = self._shelf.take(version_id)
+        if there is not None:
+            return there
+        published = self._published(lora)
+        if published.version_id != version_id:
+            raise LoraUnavailable("the metadata tells of another version")
+        return self._fetcher.fetch(published, None, on_bytes)
+
+    def _fetch_latest(self, lora: Lora, on_bytes: OnDownloaded) -> LoraFile:
+        own = self._own_file(lora.name)
+        if own is not None:
+            return own
+        last = self._last_meant(lora)
+        there = self._shelf.take(last.version_id) if last and self._is_fresh(last) else None
+        if there is not None:
+            return there
+        try:
+            published = self._ask(lora)
+        except MetadataAway:
+            there = self._shelf.take(last.version_id) if last else None
+            if there is None:
+                raise LoraUnavailable("nobody can tell which version is the latest") from None
+            return there
+        if published is None:
+            raise LoraUnavailable("there is no such LoRA")
+        asked_at = self._now()
+        there = self._shelf.take(published.version_id)
+        if there is None:
+            return self._fetcher.fetch(published, asked_at, on_bytes)
+        record = self._shelf.record(published.version_id)
+        if record is not None:
+            self._shelf.note(replace(record, latest_at=asked_at))
+        return there
+
+    def _own_file(self, name: str) -> LoraFile | None:
+        """Return the operator's own file of exactly this name."""
+        found = None if is_civitai_id(name) else own_file(self._folder, name)
+        if found is None:
+            return None
+        digest = self._hashes.sha256_of(found.path)
+        return LoraFile(found.path, found.name, found.path.stem, digest)
+
+    def _is_fresh(self, meant: LoraRecord) -> bool:
+        age = self._now() - (meant.latest_at or 0.0)
+        return 0 <= age < self._limits.fresh_seconds
+
+    def _last_meant(self, lora: Lora) -> LoraRecord | None:
+        """Return the version here that a model's name or id was last told to mean."""
+        name, model_id = lora.name.strip().casefold(), _plain_id(lora.name)
+        meant = [
+            record
+            for record in self._shelf.records()
+            if record.latest_at is not None
+            and (
+                record.model_id == model_id
+                if model_id is not None
+                else record.name.strip().casefold() == name
+            )
+        ]
+        return max(meant, key=lambda record: record.latest_at or 0.0, default=None)
+
+    def _published(self, lora: Lora) -> PublishedLora:
+        try:
+            published = self._ask(lora)
+        except MetadataAway:
+            raise LoraUnavailable("nobody can tell where the version lies") from None
+        if published is None:
+            raise LoraUnavailable("there is no such version")
+        return published
+
+    def _ask(self, lora: Lora) -> PublishedLora | None:
+        """Return what the metadata tells; after a failure it is left alone for a while."""
+        if self._metadata is None or self._now() < self._quiet_until:
+            raise MetadataAway("nobody is asked")
+        try:
+            published = self._metadata.published(lora)
+        except MetadataAway:
+            self._quiet_until = self._now() + _QUIET_SECONDS
+            raise
+        if published is not None and _plain_id(published.version_id) != published.version_id:
+            raise MetadataAway("the version's id is none")
+        return published
+
+
+def _plain_id(text: str) -> str | None:
+    """Return an id as it is written without leading zeros; None when it is none."""
+    text = text.strip()
+    if not is_civitai_id(text) or len(text) > _LONGEST_ID:
+        return None
+    return str(int(text))
