@@ -1,44 +1,76 @@
-"""What every engine promises: a batch in, images out, progress on the way."""
+"""What every engine promises: a batch in, pictures out, progress on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
+
+from domain.generation_metadata import GenerationMetadata
+from domain.image_settings import ImageSettings
+from domain.making import LoraIdentity
+from domain.source_images import SourceProcessing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class EngineFailed(Exception):
     """The engine could not make the batch; the message says why and is safe to record."""
 
 
+class EngineAway(EngineFailed):
+    """The engine does not answer, or went away in mid-batch; it may come back."""
+
+
+class OutOfMemory(EngineFailed):
+    """The batch did not fit into the device's memory; a smaller one may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The images that a batch starts from, as files (PNG, WebP or JPEG)."""
+
+    processing: SourceProcessing
+    image: bytes | None = None
+    mask: bytes | None = None
+    """White is drawn anew, black stays; None means the image's own alpha."""
+    extra: tuple[bytes, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One job as an engine sees it: every image shares all settings but its place in the batch.
+    """One job as an engine sees it: its images share all but their places in the batch.
 
-    The starting noise of image ``i`` is a function of ``(seed, i)`` alone, so that a single image
-    can be made again without the rest of its batch.
+    The starting noise of an image is a function of the seed and its place alone, so that a single
+    one can be made again without the rest of its batch.
     """
 
     job_id: UUID
     image_ids: tuple[UUID, ...]
+    """The images that are wanted, in the order of :attr:`places`."""
     model: str
     prompt: str
     negative_prompt: str
-    width: int
-    """Pixels, a multiple of 64."""
-    height: int
-    """Pixels, a multiple of 64."""
-    steps: int
-    """Denoising steps, 1 to 500."""
-    cfg_scale: float
-    """Classifier-free guidance, 0 to 100; 1 and below means none."""
-    sampler: str
-    """A v2 sampler name such as ``k_euler_a`` or ``lcm``."""
-    karras: bool
-    clip_skip: int
+    settings: ImageSettings
     seed: int
     """0 to 2**32 - 1."""
+    places: tuple[int, ...]
+    """The place of each wanted image in its batch, ascending from 0; all of them but for a job that
+    makes one image of an earlier batch again."""
+    size: int
+    """How many images go through the model together. Where it is more than the wanted ones, all
+    places from 0 up to it are run, and what is not wanted is dropped: that is how an image is made
+    again bit for bit."""
+    source: Source | None = None
+    texts: tuple[tuple[str, str], ...] = ()
+    """What a workflow draws, each text with what it is referred to by."""
+
+    @property
+    def places_run(self) -> tuple[int, ...]:
+        """The places that go through the model."""
+        return self.places if self.size == len(self.places) else tuple(range(self.size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +83,80 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class EngineImage:
-    """One finished image of a batch, encoded as WebP."""
+    """One finished image of a batch, its pixels as they came out of the model."""
 
     image_id: UUID
-    batch_index: int
-    seed: int
-    webp: bytes
+    place: int
+    """Its place in the batch, as :attr:`Batch.places` says."""
+    picture: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A finished batch, and under what circumstances it was made."""
+
+    images: tuple[EngineImage, ...]
+    """In the order of :attr:`Batch.image_ids`; one that could not be made is missing."""
+    engine: str
+    """Name and version of the engine, such as ``diffusers 0.42.1``."""
+    device: str
+    """What it ran on, such as ``cuda NVIDIA H100`` or ``cpu x86_64``."""
+    model_sha256: str
+    """SHA-256 of the model's weights, 64 lower-case hexadecimal digits."""
+    loras: tuple[LoraIdentity, ...] = ()
+    """The LoRA files that were loaded, in the order of the settings."""
+    words: tuple[GenerationMetadata, ...] = ()
+    """What a client should know, such as that a LoRA could not be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What an engine can serve now; anything else must not be asked of it."""
+
+    models: tuple[str, ...]
+    """Sorted names, as requests know them."""
+    img2img: bool = False
+    painting: bool = False
+    """Inpainting and outpainting."""
+    lora: bool = False
+    """LoRAs and textual inversions."""
+    controlnet: bool = False
+    """Every control type of the v2 API, on SD 1.5."""
+    sdxl_controlnet: bool = False
+    post_processing: bool = False
+    """Every post-processor of :attr:`features`, at least one."""
+    features: tuple[str, ...] = ()
+    """Sorted: which of the bridges' features it has (:class:`domain.bridges.Feature`), and the v2
+    names of the post-processors."""
 
 
 class Engine(Protocol):
-    """Turns batches into images, one batch at a time."""
+    """Turns batches into pictures, one batch at a time."""
 
     @property
     def name(self) -> str:
-        """What the history calls this engine, for example ``diffusers``."""
+        """What operators call this kind of engine, for example ``diffusers``."""
 
     @property
-    def models(self) -> Sequence[str]:
-        """The model names this engine can serve now."""
+    def loaded_model(self) -> str | None:
+        """The model whose weights are warm, if that is known."""
 
-    def generate(
-        self, batch: Batch, on_progress: Callable[[Progress], None]
-    ) -> Sequence[EngineImage]:
-        """Make every image of the batch, in batch order.
+    def abilities(self) -> Abilities:
+        """Return what it can serve now; cheap enough to be asked before every job.
+
+        :raises EngineAway: when it does not answer.
+        """
+
+    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> Made:
+        """Make the batch.
 
         ``on_progress`` is called after each denoising step; an exception that it raises stops the
         batch and is passed on (that is how a lost lease interrupts work).
 
+        :raises OutOfMemory: when a smaller batch may work.
+        :raises EngineAway: when the engine is gone.
         :raises EngineFailed: when the batch cannot be made; no image of it counts.
         """
+
+    def close(self) -> None:
+        """Let go of what it holds; it is not asked for anything afterwards."""
