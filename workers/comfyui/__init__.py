@@ -1,0 +1,3 @@
+"""The engine that has a ComfyUI server make the images."""
+
+from __future__ import annotations
