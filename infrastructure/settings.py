@@ -13,15 +13,15 @@ import tempfile
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-import workers
 from domain.models import UnknownModels
 from infrastructure.master_key import parse_master_key
 from infrastructure.public_addresses import Network
+from infrastructure.setting_values import absolute, web_address
+from infrastructure.worker_settings import WorkerSettings
 
 ENVIRONMENT_PREFIX = "HOARD_"
 
@@ -39,7 +39,7 @@ class SettingsInvalid(ValueError):
     """A setting has no usable value; the message names each such variable on a line of its own."""
 
 
-class Settings(BaseSettings):
+class Settings(WorkerSettings):
     """Everything an operator may set; every process of one installation is given the same."""
 
     model_config = SettingsConfigDict(
@@ -78,21 +78,6 @@ class Settings(BaseSettings):
 
     api_processes: int = Field(default=2, ge=1, le=64)
     """Processes that serve the API, 1 to 64: about one for each core that it may use."""
-
-    worker_name: str = Field(default="Embedded Worker", min_length=1, max_length=100)
-    """Name of the in-cluster worker, 1 to 100 characters (v2 limits); one per process."""
-
-    worker_amount: int = Field(default=20, ge=1, le=20)
-    """Images the worker may be given in one batch, 1 to 20 (v2 limits)."""
-
-    worker_max_pixels: int = Field(default=2048 * 2048, ge=64 * 64)
-    """Pixels of the largest image that the worker makes, at least 64x64."""
-
-    worker_model_folder: Path | None = None
-    """A diffusers pipeline folder; see :attr:`pipeline_folder`."""
-
-    worker_model_name: str = Field(default="Hoard Scenes", min_length=1, max_length=255)
-    """What requests call the model of that folder, 1 to 255 characters (v2 limits)."""
 
     lease_minimum_seconds: float = Field(default=150, gt=0, allow_inf_nan=False)
     """Seconds that a worker has for a job at least; a slow job's lease is longer."""
@@ -168,6 +153,9 @@ class Settings(BaseSettings):
     Left out, nobody is asked: a LoRA reaches the worker as it was named.
     """
 
+    civitai_token: SecretStr | None = None
+    """API key with which workers fetch LoRAs that CivitAI gives to nobody else."""
+
     civitai_timeout_seconds: float = Field(default=5, gt=0, le=60, allow_inf_nan=False)
     """Seconds within which CivitAI has to answer, up to 60."""
 
@@ -189,11 +177,10 @@ class Settings(BaseSettings):
     log_json: bool | None = None
     """JSON lines or coloured text; left out, text on a terminal and JSON elsewhere."""
 
-    @field_validator("data", "blobs", "worker_model_folder")
+    @field_validator("data", "blobs")
     @classmethod
     def _make_absolute(cls, folder: Path | None) -> Path | None:
-        # A process with another working folder must find the same files.
-        return None if folder is None else Path(os.path.abspath(os.path.expanduser(folder)))
+        return None if folder is None else absolute(folder)
 
     @field_validator("data")
     @classmethod
@@ -215,14 +202,7 @@ class Settings(BaseSettings):
     @field_validator("public_url", "civitai_url")
     @classmethod
     def _is_a_web_address(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("must start with http:// or https:// and name a host")
-        if parts.query or parts.fragment or parts.username:
-            raise ValueError("may hold scheme, host, port and path only")
-        return url.rstrip("/")
+        return None if url is None else web_address(url)
 
     @field_validator("permit_networks", "unsafe_networks")
     @classmethod
@@ -305,10 +285,14 @@ class Settings(BaseSettings):
         return self.blobs or self.data / "blobs"
 
     @property
-    def pipeline_folder(self) -> Path:
-        """The pipeline that the worker serves: ``worker_model_folder``, else the shipped one."""
-        shipped = Path(workers.__file__).parent / "pipelines" / "scenes"
-        return self.worker_model_folder or shipped
+    def lora_folder(self) -> Path:
+        """Where fetched LoRAs are kept: ``worker_lora_folder``, else ComfyUI's own folder of them
+        for its engine, else ``data/loras``."""
+        if self.worker_lora_folder is not None:
+            return self.worker_lora_folder
+        if self.worker_engine == "comfyui" and self.worker_comfyui_folder is not None:
+            return self.worker_comfyui_folder / "models" / "loras"
+        return self.data / "loras"
 
     @property
     def permitted_networks(self) -> tuple[Network, ...]:

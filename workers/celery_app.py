@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from celery import Celery
 
+from domain.lifetimes import LEASES_IN_A_ROW
+
 WORK_TASK = "hoard.work"
 """The only message there is: "there is work". It names no job; the ledger is asked for that."""
 
@@ -14,8 +16,10 @@ WORK_QUEUE = "hoard.work"
 LONGEST_TURN_SECONDS = 600
 """A task that has worked for this long starts no further batch, but rings for another task."""
 
-LONGEST_BATCH_SECONDS = 11 * 3600
-"""More than the longest lease there is: 500 steps at 3072x3072 are leased for ten hours."""
+LONGEST_BATCH_SECONDS = LEASES_IN_A_ROW * 61 * 3600
+"""More than a batch may take at all: 500 steps at 3072x3072 by a transformer with a ControlNet are
+leased for sixty hours, so many times in a row. No batch comes near it: its own limits are those of
+its lease (:mod:`workers.watchdog`), which nobody knows yet when a task starts."""
 
 _GRACE_SECONDS = 60
 _UNACKED_CHECK_SECONDS = 10

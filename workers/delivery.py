@@ -4,62 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
 from uuid import UUID
 
 import structlog
 
 from domain.commands import PoppedJob
-from domain.job import ImageState
 from domain.return_codes import Refused
-from workers.engines.protocol import EngineImage
+from workers.finishing import FinishedImage
+from workers.workplace import Workplace
 
 _log = structlog.get_logger(__name__)
 
 _PAUSE_SECONDS = 1.0
 
 
-class Blobs(Protocol):
-    """Where images are kept by their SHA-256."""
-
-    def put(self, data: bytes) -> str:
-        """Store the bytes, durably, and return their digest; twice is no harm."""
-
-
-class Results(Protocol):
-    """The ledger as it takes results."""
-
-    def submit_image(
-        self, image_id: UUID, *, owner_id: UUID, digest: str, seed: int, state: ImageState
-    ) -> float:
-        """Take one finished image and return the reward."""
-
-    def fault_image(self, image_id: UUID, *, owner_id: UUID) -> None:
-        """Note that one image could not be made."""
-
-
-class Counter(Protocol):
-    """What delivering needs of a worker's place."""
-
-    @property
-    def ledger(self) -> Results:
-        """Takes the results."""
-
-    @property
-    def blobs(self) -> Blobs:
-        """Keeps the images."""
-
-    @property
-    def pause(self) -> Callable[[float], None]:
-        """Waits a number of seconds."""
-
-
 def deliver(
     job: PoppedJob,
-    images: Sequence[EngineImage],
+    images: Sequence[FinishedImage],
     *,
     owner_id: UUID,
-    place: Counter,
+    place: Workplace,
     lost: Callable[[], bool],
 ) -> int:
     """Deliver a batch, and report what is missing of it as faulted; return the images taken.
@@ -90,18 +54,20 @@ def deliver(
     return delivered
 
 
-def _submit(image: EngineImage, owner_id: UUID, place: Counter) -> None:
-    digest = place.blobs.put(image.webp)
+def _submit(image: FinishedImage, owner_id: UUID, place: Workplace) -> None:
+    digest = place.blobs.put(image.file)
     place.ledger.submit_image(
         image.image_id,
         owner_id=owner_id,
         digest=digest,
         seed=image.seed,
-        state=ImageState.OK,
+        state=image.state,
+        metadata=image.metadata,
+        making=image.making,
     )
 
 
-def _patiently(action: Callable[[], None], place: Counter, lost: Callable[[], bool]) -> None:
+def _patiently(action: Callable[[], None], place: Workplace, lost: Callable[[], bool]) -> None:
     while True:
         try:
             action()

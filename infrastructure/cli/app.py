@@ -20,8 +20,10 @@ from infrastructure.cli import (
     models,
     modes,
     projections,
+    replicate,
     return_codes,
     up,
+    worker,
 )
 from infrastructure.cli.output import Output
 from infrastructure.cli.trouble import trouble_from
@@ -38,8 +40,10 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("up")(up.up)
 app.command("generate")(generate.generate)
+app.command("replicate")(replicate.replicate)
 app.command("events")(events.events)
 app.command("modes")(modes.modes)
+app.add_typer(worker.app, name="worker")
 app.add_typer(projections.app, name="projections")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(models.app, name="models")

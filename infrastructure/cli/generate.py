@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from infrastructure.cli.pictures import Picture
     from infrastructure.cli.v2_client import Accepted, Generation, Status, V2Client
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
+"""Exit status of a command that Ctrl-C ended."""
+
 CLIENT_AGENT = "hoard-cli:1:unknown"
 
 
@@ -47,19 +49,8 @@ def generate(
         list[str] | None,
         typer.Option(help="A model that may make it; repeat it for more.", show_default=False),
     ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(help="The server; default the one of `hoard up`.", show_default=False),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="HOARD_API_KEY",
-            help="An API key; anonymous if not given.",
-            show_default=False,
-            show_envvar=True,
-        ),
-    ] = None,
+    url: options.Url = None,
+    key: options.Key = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Ask for images and save them with a contact sheet. Ctrl-C cancels what is not finished."""
@@ -84,11 +75,11 @@ def generate(
         url or load_settings().base_url, key or ANONYMOUS_KEY, client_agent=CLIENT_AGENT
     ) as client:
         accepted = client.request_images(payload)
-        _announce(accepted, images, output)
-        status, interrupted = _watched(client, accepted.id, images, output)
+        announce(accepted, images, output)
+        status, interrupted = watched(client, accepted.id, images, output)
         pictures = keep(client, status.generations, out, accepted.id, prompt, output)
     if interrupted:
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     if len(pictures) < images:
         raise Trouble(
             f"{len(pictures)} of {images} images were made; the request "
@@ -155,7 +146,8 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _announce(accepted: Accepted, images: int, output: Output) -> None:
+def announce(accepted: Accepted, images: int, output: Output) -> None:
+    """Tell that a request was taken, and what the server warns of."""
     output.record({"type": "accepted", "id": accepted.id, "kudos": accepted.kudos})
     output.remark(
         f"Request {accepted.id}: {counted(images, 'image')}, {accepted.kudos:g} kudos.",
@@ -166,8 +158,12 @@ def _announce(accepted: Accepted, images: int, output: Output) -> None:
         output.remark(printable(f"{warning.code}: {warning.message}"), style="yellow")
 
 
-def _watched(client: V2Client, request_id: str, images: int, output: Output) -> tuple[Status, bool]:
-    """Return how the request ended, and whether it did so because of Ctrl-C."""
+def watched(client: V2Client, request_id: str, images: int, output: Output) -> tuple[Status, bool]:
+    """Show how far a request is until it ends; return how, and whether Ctrl-C was why.
+
+    :raises Trouble: when it could not be cancelled.
+    :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: when the server does not tell.
+    """
     from infrastructure.cli.watching import progress_on, watch
 
     try:

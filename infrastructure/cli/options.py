@@ -17,6 +17,21 @@ Data = Annotated[
     ),
 ]
 
+Url = Annotated[
+    str | None,
+    typer.Option(help="The server; default the one of `hoard up`.", show_default=False),
+]
+
+Key = Annotated[
+    str | None,
+    typer.Option(
+        envvar="HOARD_API_KEY",
+        help="An API key; anonymous if not given.",
+        show_default=False,
+        show_envvar=True,
+    ),
+]
+
 AsJson = Annotated[
     bool, typer.Option("--json", help="Write JSON lines for other programs.", show_default=False)
 ]

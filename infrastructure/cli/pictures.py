@@ -44,7 +44,7 @@ def save_pictures(
     pictures = []
     for number, generation in enumerate(generations, start=1):
         content = client.image(generation)
-        path = folder / f"{prefix}-{number:02}{_suffix_of(content)}"
+        path = folder / f"{prefix}-{number:02}{suffix_of(content)}"
         path.write_bytes(content)
         picture = Picture(path, generation, content)
         pictures.append(picture)
@@ -63,7 +63,8 @@ def save_contact_sheet(pictures: Sequence[Picture], path: Path, *, title: str) -
     path.write_bytes(contact_sheet(frames, title=title))
 
 
-def _suffix_of(content: bytes) -> str:
+def suffix_of(content: bytes) -> str:
+    """Return the ending of the name of an image file, such as ``.webp``."""
     for start, suffix in _SUFFIXES:
         if content.startswith(start):
             return suffix

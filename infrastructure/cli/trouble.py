@@ -99,6 +99,7 @@ _EXPLAINED: Sequence[tuple[str, Callable[[Exception], Trouble | None]]] = (
 
 _ADVICE = {
     "InvalidAPIKey": "Check --key; `hoard accounts create NAME` makes one.",
+    "ImageNotFound": "Only whoever asked for an image may have it made again; check --key.",
     "InvalidSize": "Give --size as WIDTHxHEIGHT, both multiples of 64.",
     "RequestNotFound": "It may have expired: requests and their images do not live for ever.",
 }

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import infrastructure
+from infrastructure.running.gpus import gpu_of
 from infrastructure.running.processes import Program
 from infrastructure.running.redis_server import redis_command
 from infrastructure.settings import Settings
@@ -32,7 +33,10 @@ _KEEP_MEMORY = {
 """Tells glibc to keep what was freed: each image that is checked needs megabytes for milliseconds,
 and fetching them from the kernel anew took half of the time of a submit."""
 
-_WORKER_PATIENCE_SECONDS = 40.0
+_WORKER_DRAIN_SECONDS = 10.0
+_WORKER_PATIENCE_SECONDS = 30.0
+"""Beside the seconds for the batch under way: to give it back, and for Celery to end."""
+
 _LONGEST_WORKER_NAME = 100
 
 
@@ -66,11 +70,19 @@ def projector_program(settings: Settings, run_folder: Path) -> Program:
     )
 
 
-def worker_program(settings: Settings, run_folder: Path, number: int, workers: int) -> Program:
-    """Return in-cluster worker ``number`` (from 1) of ``workers``."""
+def worker_program(
+    settings: Settings, run_folder: Path, number: int, workers: int, gpus: tuple[str, ...] = ()
+) -> Program:
+    """Return in-cluster worker ``number`` (from 1) of ``workers``.
+
+    :param gpus: those of this machine; each worker gets one.
+    """
     name = f"worker-{number}"
-    named = settings.model_copy(update={"worker_name": _worker_name(settings, number)})
-    environment = _environment(named, run_folder, name)
+    given = settings.worker_drain_seconds
+    drain = _WORKER_DRAIN_SECONDS if given is None else given
+    own = {"worker_name": _worker_name(settings, number), "worker_drain_seconds": drain}
+    environment = _environment(settings.model_copy(update=own), run_folder, name)
+    environment |= gpu_of(number, gpus)
     if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
         # Each would else use every core, and all of them together be slower than one.
         environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
@@ -78,7 +90,16 @@ def worker_program(settings: Settings, run_folder: Path, number: int, workers: i
         name,
         _python("infrastructure.running.worker_process"),
         environment=environment,
-        patience_seconds=_WORKER_PATIENCE_SECONDS,
+        patience_seconds=drain + _WORKER_PATIENCE_SECONDS,
+    )
+
+
+def lone_worker_program(settings: Settings) -> Program:
+    """Return a worker that nobody supervises, with the settings as they are."""
+    return Program(
+        "worker",
+        _python("infrastructure.running.worker_process"),
+        environment=settings.as_environment() | {"PYTHONPATH": _import_path()},
     )
 
 
@@ -95,10 +116,13 @@ def _python(module: str) -> tuple[str, ...]:
 
 
 def _environment(settings: Settings, run_folder: Path, name: str) -> dict[str, str]:
-    home = str(Path(infrastructure.__file__).parent.parent)
-    paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
     return settings.as_environment() | {
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": _import_path(),
         RUN_FOLDER_VARIABLE: str(run_folder),
         CHILD_VARIABLE: name,
     }
+
+
+def _import_path() -> str:
+    home = str(Path(infrastructure.__file__).parent.parent)
+    return os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])

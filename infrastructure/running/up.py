@@ -14,6 +14,7 @@ import structlog
 from infrastructure.logs import configure_logs
 from infrastructure.master_key import FolderNotPrivate
 from infrastructure.running.folder_lock import FolderBusy, locked
+from infrastructure.running.gpus import visible_gpus
 from infrastructure.running.interruptions import Interruptions
 from infrastructure.running.listening import CannotListen, answers_heartbeat, listen
 from infrastructure.running.processes import Child, Folders, Program, end_leftovers
@@ -126,6 +127,7 @@ class _Household:
 
     def _programs(self) -> Sequence[Program]:
         settings, run_folder = self._settings, self._run
+        gpus = visible_gpus() if self._workers else ()
         programs = [
             *(
                 api_program(settings, run_folder, number, listening.fileno())
@@ -133,7 +135,7 @@ class _Household:
             ),
             projector_program(settings, run_folder),
             *(
-                worker_program(settings, run_folder, number + 1, self._workers)
+                worker_program(settings, run_folder, number + 1, self._workers, gpus)
                 for number in range(self._workers)
             ),
         ]

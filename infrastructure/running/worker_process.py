@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 from functools import cache
 from uuid import UUID
@@ -18,23 +19,27 @@ from celery import Celery, signals
 from domain.job import Job
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.logs import configure_logs
+from infrastructure.running.engines import Supplies, make_engine
+from infrastructure.running.programs import CHILD_VARIABLE
 from infrastructure.running.shutdown_pipe import ShutdownPipe
 from infrastructure.running.supervised import tell_supervisor
 from infrastructure.settings import Settings, load_settings
 from workers.attendance import keep_showing
 from workers.celery_app import WORK_QUEUE, make_app, register_work
-from workers.engines.protocol import Engine
-from workers.inference import InClusterWorker, Workplace, work_until_idle
+from workers.engines.protocol import EngineAway
+from workers.inference import work_until_idle
 from workers.reactions import Bell, BrokerSender
+from workers.safety import load_inspector
 from workers.watchdog import Watchdog
+from workers.workplace import InClusterWorker, Workplace
 
 _log = structlog.get_logger(__name__)
 
 _AGENT = "Hoard in-cluster:1:operator"
 _NICENESS = 5
-_GRACE_SECONDS = 10.0
 
-_shutdown = ShutdownPipe(_GRACE_SECONDS)
+_settings = load_settings()
+_shutdown = ShutdownPipe(_settings.worker_drain_seconds)
 
 
 def make_worker_app(settings: Settings) -> Celery:
@@ -58,7 +63,7 @@ def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
     )
     place = Workplace(
         ledger=hoard.ledger,
-        engine=make_engine(settings),
+        engine=make_engine(settings, Supplies(hoard.catalogue, hoard.outbound)),
         blobs=hoard.blobs,
         presence=hoard.presence,
         clock=hoard.clock,
@@ -67,22 +72,24 @@ def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
         is_slow=lambda name: _is_slow(hoard, name),
         shutdown=_shutdown,
         hung_after=Watchdog(hoard.clock).until,
+        inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
+        provenance=settings.worker_provenance,
     )
     keep_showing(lambda: _show(hoard, worker, place))
     return worker, place
 
 
-def make_engine(settings: Settings) -> Engine:
-    """Return the engine that the settings name, loaded and ready."""
-    from workers.engines.diffusers import DiffusersEngine
-
-    return DiffusersEngine(settings.pipeline_folder, settings.worker_model_name)
-
-
 def _show(hoard: Hoard, worker: InClusterWorker, place: Workplace) -> None:
     entry = hoard.directory.worker_by_name(worker.name)
-    if entry is not None:
-        hoard.presence.seen(entry.worker_id, worker.capabilities(place.engine))
+    if entry is None:
+        return
+    try:
+        abilities = place.engine.abilities()
+    except EngineAway:
+        # It can take no job, so it is not there: after five minutes everybody sees that.
+        return
+    amount = place.safe_amount.of(worker.amount)
+    hoard.presence.seen(entry.worker_id, worker.capabilities(abilities, amount))
 
 
 def _is_leased(hoard: Hoard, job_id: UUID) -> bool:
@@ -96,8 +103,11 @@ def _is_slow(hoard: Hoard, name: str) -> bool:
 
 
 def main() -> None:
-    """Run until SIGTERM: the batch under way is finished, or returned after ten seconds."""
-    node = os.environ.get("HOARD_CHILD", "worker-1")
+    """Run until SIGTERM: the batch under way is finished, or returned when its time is over.
+
+    A second SIGTERM returns it at once.
+    """
+    node = os.environ.get(CHILD_VARIABLE, f"worker-{os.getpid()}")
     app.worker_main(
         [
             *("--quiet", "worker"),
@@ -130,6 +140,8 @@ def _give_way(**_facts: object) -> None:
 @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
 def _say_ready(**_facts: object) -> None:
     tell_supervisor()
+    # Celery's own second Ctrl-C would kill the batch instead of giving it back.
+    signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
     # Whatever was rung before this worker listened may be lost.
     with Bell(BrokerSender(app)) as bell:
         bell.ring()
@@ -140,7 +152,6 @@ def _pass_on(**_facts: object) -> None:
     _shutdown.ask()
 
 
-_settings = load_settings()
 app = make_worker_app(_settings)
 
 if __name__ == "__main__":

@@ -27,12 +27,12 @@ class Listener:
         self.log = folder / "worker.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, dies_until: int = 0) -> None:
+    def start(self, dies_until: int = 0, hangs: str = "") -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "tests.integration.bell_listener"),
-                    *(self._broker_url, str(self._file), str(dies_until)),
+                    *(self._broker_url, str(self._file), str(dies_until), hangs),
                 ],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
@@ -49,6 +49,9 @@ class Listener:
 
     def rings(self) -> int:
         return len(self._file.read_text().splitlines()) if self._file.exists() else 0
+
+    def notes(self) -> list[str]:
+        return self._file.read_text().splitlines()
 
     def wait_for(self, rings: int) -> None:
         wait_until(lambda: self.rings() >= rings, f"{rings} rings")
@@ -130,6 +133,33 @@ def test_a_task_whose_process_died_is_handed_on(listener: Listener, redis_url: s
     ring(redis_url)
 
     listener.wait_for(2)
+
+
+def test_what_hangs_beyond_its_lease_is_interrupted_and_its_process_lives_on(
+    listener: Listener, redis_url: str
+) -> None:
+    listener.start(hangs="soft")
+
+    ring(redis_url)
+
+    listener.wait_for(2)
+    assert listener.notes() == ["rung", "interrupted"]
+    ring(redis_url)
+    listener.wait_for(3)
+    assert listener.stop() == 0
+    assert b"SIGKILL" not in listener.log.read_bytes()
+
+
+def test_what_cannot_be_interrupted_is_killed_and_its_task_handed_on(
+    listener: Listener, redis_url: str
+) -> None:
+    listener.start(hangs="hard")
+
+    ring(redis_url)
+
+    listener.wait_for(3)
+    assert listener.notes() == ["rung", "interrupted", "rung"]
+    assert b"SIGKILL" in listener.log.read_bytes()
 
 
 def test_a_worker_finds_its_way_back_to_a_broker_that_lost_everything(

@@ -18,6 +18,9 @@ def test_it_shows_itself_again_and_again_though_showing_fails() -> None:
             often.set()
         raise OSError("the database is away")
 
+    before = set(threading.enumerate())
     stop = keep_showing(show, every_seconds=0.001)
     assert often.wait(30)
     stop.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)

@@ -10,7 +10,17 @@ import pytest
 
 from infrastructure.cli.app import run
 
-GROUPS = ["demo", "up", "generate", "events", "projections", "accounts", "return-codes"]
+GROUPS = [
+    "demo",
+    "up",
+    "worker",
+    "generate",
+    "replicate",
+    "events",
+    "projections",
+    "accounts",
+    "return-codes",
+]
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,166 +1,41 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import SubmitRequest
 from domain.image_ids import job_of
-from domain.image_settings import ImageSettings
 from domain.job import ImageState, Job, JobState
-from domain.matching import Requirements
-from domain.request import Request, RequestState
+from domain.making import Making
+from domain.request import RequestState
 from domain.return_codes import Refused
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings import load_settings
-from workers.engines.protocol import Batch, EngineFailed, EngineImage, Progress
-from workers.inference import InClusterWorker, Workplace, work_until_idle
+from infrastructure.bootstrap import Hoard
+from tests.unit.worker_scene import (
+    PROMPT,
+    STEPS,
+    Scene,
+    picture_of,
+    scene_in,
+)
+from workers.encoding import pixels_sha256
+from workers.engines.protocol import (
+    Batch,
+    EngineFailed,
+)
+from workers.inference import work_until_idle
+from workers.provenance import read_provenance
 from workers.watchdog import Watchdog
-
-PROMPT = "my secret garden"
-STEPS = 4
-
-
-@dataclass
-class ManualClock:
-    time: datetime = datetime(2026, 11, 24, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def advance(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
-
-
-def _nothing(_batch: Batch, _step: int) -> None:
-    return None
-
-
-@dataclass
-class PatternEngine:
-    """Images that say which they are; ``during`` is called after each step of each batch."""
-
-    during: Callable[[Batch, int], None] = _nothing
-    leaves_out: frozenset[int] = frozenset()
-    batches: list[Batch] = field(default_factory=list)
-    steps_run: int = 0
-    name: str = "pattern"
-    models: Sequence[str] = ("Pattern",)
-
-    def generate(
-        self, batch: Batch, on_progress: Callable[[Progress], None]
-    ) -> Sequence[EngineImage]:
-        self.batches.append(batch)
-        for step in range(1, batch.steps + 1):
-            self.steps_run += 1
-            self.during(batch, step)
-            on_progress(Progress(step, batch.steps))
-        return [
-            EngineImage(image_id, place, batch.seed, f"{batch.seed} {place}".encode())
-            for place, image_id in enumerate(batch.image_ids)
-            if place not in self.leaves_out
-        ]
-
-
-@dataclass
-class Stop:
-    asked: bool = False
-    due: bool = False
-
-    def is_asked(self) -> bool:
-        return self.asked
-
-    def is_due(self) -> bool:
-        return self.due
-
-
-@dataclass
-class Scene:
-    """A whole Hoard in memory, and one worker in it."""
-
-    hoard: Hoard
-    clock: ManualClock
-    engine: PatternEngine = field(default_factory=PatternEngine)
-    stop: Stop = field(default_factory=Stop)
-    rings: int = 0
-    pauses: list[float] = field(default_factory=list)
-
-    @property
-    def worker(self) -> InClusterWorker:
-        return InClusterWorker(
-            owner_id=self.hoard.operator.account_id,
-            name="in-cluster",
-            amount=20,
-            max_pixels=2048 * 2048,
-            agent="test:1:nobody",
-        )
-
-    @property
-    def place(self) -> Workplace:
-        return Workplace(
-            ledger=self.hoard.ledger,
-            engine=self.engine,
-            blobs=self.hoard.blobs,
-            presence=self.hoard.presence,
-            clock=self.clock,
-            ring=self.ring,
-            is_leased=lambda job_id: self.job(job_id).is_leased,
-            shutdown=self.stop,
-            pause=self.pauses.append,
-        )
-
-    def ring(self) -> None:
-        self.rings += 1
-
-    def ask(self, images: int = 20) -> UUID:
-        command = SubmitRequest(
-            account_id=ANONYMOUS_ID,
-            prompt=PROMPT,
-            negative_prompt="",
-            settings=ImageSettings(512, 512, STEPS, "k_euler", 5.0, True, 1),
-            requirements=Requirements(
-                models=(),
-                pixels=512 * 512,
-                nsfw=False,
-                trusted_workers=False,
-                slow_workers=True,
-                extra_slow_workers=False,
-            ),
-            images=images,
-        )
-        return self.hoard.ledger.submit_request(command)[0]
-
-    def work(self) -> int:
-        return work_until_idle(self.worker, self.place)
-
-    def request(self, request_id: UUID) -> Request:
-        found: Request = self.hoard.ledger.repository.get(request_id)
-        return found
-
-    def job(self, job_id: UUID) -> Job:
-        found: Job = self.hoard.ledger.repository.get(job_id)
-        return found
-
-    def jobs(self) -> list[Job]:
-        return [self.job(batch.job_id) for batch in self.engine.batches]
-
-    def failures(self) -> list[str]:
-        records = self.hoard.log.after(0, 10_000)
-        return [each.event.reason for each in records if isinstance(each.event, Job.Failed)]
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
-    clock = ManualClock()
-    settings = load_settings(data=tmp_path, ledger_url="sqlite://", views_url="sqlite://")
-    return Scene(assemble(settings, clock=clock), clock)
+    return scene_in(tmp_path)
 
 
 def test_twenty_images_are_one_job_and_one_batch(scene: Scene) -> None:
@@ -172,15 +47,22 @@ def test_twenty_images_are_one_job_and_one_batch(scene: Scene) -> None:
     assert len(batch.image_ids) == 20
     assert batch.prompt == PROMPT
     assert scene.request(request_id).state is RequestState.COMPLETED
-    generated = [
-        each.event
-        for each in scene.hoard.log.after(0, 10_000)
-        if isinstance(each.event, Job.ImageGenerated)
-    ]
+    generated = scene.events(Job.ImageGenerated)
     assert [event.batch_index for event in generated] == list(range(20))
     for event in generated:
-        image = scene.hoard.blobs.get(event.digest)
-        assert image == f"{batch.seed} {event.batch_index}".encode()
+        made = picture_of(batch.seed, event.batch_index, 20)
+        assert event.making == Making(
+            engine="pattern 1",
+            device="cpu test",
+            model_sha256="ab" * 32,
+            batch_size=20,
+            place=event.batch_index,
+            pixels_sha256=pixels_sha256(made),
+        )
+        file = scene.hoard.blobs.get(event.digest)
+        said = read_provenance(file)
+        assert said is not None
+        assert (said.image, said.batch_index) == (str(event.image_id), event.batch_index)
 
 
 def test_asks_again_until_nothing_waits(scene: Scene) -> None:
@@ -378,6 +260,9 @@ class FullDisk:
             raise OSError("no space left on device")
         return self.inner.blobs.put(data)
 
+    def get(self, digest: str) -> bytes:
+        return self.inner.blobs.get(digest)
+
 
 def test_delivery_is_tried_again_while_the_lease_holds(scene: Scene) -> None:
     request_id = scene.ask(2)
@@ -422,7 +307,10 @@ def test_a_worker_is_present_with_all_that_it_declares(scene: Scene) -> None:
     entry = scene.hoard.directory.worker_by_name("in-cluster")
     assert entry is not None
     assert row.worker_id == entry.worker_id
-    assert entry.capabilities == scene.worker.capabilities(scene.engine)
+    assert entry.capabilities == scene.worker.capabilities(scene.engine.abilities())
+    assert entry.capabilities.img2img
+    assert not entry.capabilities.painting
+    assert entry.capabilities.features == ("hires_fix", "replication")
 
 
 def test_a_refused_pop_ends_the_turn(scene: Scene) -> None:
@@ -433,17 +321,23 @@ def test_a_refused_pop_ends_the_turn(scene: Scene) -> None:
     assert work_until_idle(stranger, scene.place) == 0
 
 
-def test_the_engine_runs_under_a_watchdog_until_a_minute_after_the_lease(scene: Scene) -> None:
-    moments: list[datetime] = []
+def test_the_engine_runs_under_a_watchdog_that_knows_when_the_lease_ends(scene: Scene) -> None:
+    moments: list[tuple[datetime, datetime]] = []
     inner = Watchdog(scene.clock)
 
-    def watched(moment: datetime) -> AbstractContextManager[object]:
-        moments.append(moment)
-        return inner.until(moment)
+    @contextmanager
+    def watched(moment: Callable[[], datetime]) -> Iterator[None]:
+        before = moment()
+        with inner.until(moment):
+            yield
+        moments.append((before, moment()))
 
     scene.ask(1)
+    scene.engine.during = lambda _batch, _step: scene.clock.advance(30)
     work_until_idle(scene.worker, replace(scene.place, hung_after=watched))
 
     (job,) = scene.jobs()
-    assert moments == [job.lease_ends_at + timedelta(seconds=60)]
+    ((first, last),) = moments
     assert job_of(job.image_ids[0]) == job.id
+    assert (first, last) == (job.created_on + job.lease, job.lease_ends_at)
+    assert first < last
