@@ -1,0 +1,267 @@
+"""The ledger as a remote worker sees it: another server, behind its v2 API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+
+from domain.commands import NoJob, PopJob, PoppedJob
+from domain.fetching import Fetcher
+from domain.generation_metadata import GenerationMetadata, MetadataType, MetadataValue
+from domain.job import ImageState
+from domain.making import Making
+from domain.models import Models
+from domain.ports import Chance, Clock
+from domain.return_codes import Refused
+from domain.sampling import seed_from_text
+from workers.remote.answers import (
+    AnswerNotUnderstood,
+    Message,
+    Offer,
+    PopAnswer,
+    read_answer,
+    read_offer,
+)
+from workers.remote.declaring import pop_body
+from workers.remote.delivering import Delivery, Uploader
+from workers.remote.fitting import why_misfit
+from workers.remote.pocket import Pocket
+from workers.remote.server import Server
+from workers.remote.sources import sources_of
+from workers.remote.troubles import NotNow, ServerAway, refused_pop
+
+_log = structlog.get_logger(__name__)
+
+NOT_TOLD = UUID(int=0)
+"""Stands for ids that a server keeps to itself: of the request, of the worker and of its owner."""
+
+_ASKED_EVERY = timedelta(seconds=5)
+
+
+class Outside(Fetcher, Uploader, Protocol):
+    """Where the addresses of a server's answers lead, and nowhere else than they may."""
+
+
+@dataclass
+class _Held:
+    """The job at hand."""
+
+    image_ids: tuple[UUID, ...]
+    seed: int
+    delivery: Delivery
+    probe: str | None
+    """The upload address of one of its images."""
+    ends_at: datetime
+    asked_at: datetime
+    open: set[UUID] = field(default_factory=set)
+    """The images of which the server has heard nothing yet."""
+
+
+class RemoteJobs:
+    """Pops, delivers and gives back over HTTP, one job at a time.
+
+    A job's id is that of its first image: servers name no other.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        outside: Outside,
+        pocket: Pocket,
+        *,
+        models: Models,
+        clock: Clock,
+        chance: Chance,
+    ) -> None:
+        """Serve this server.
+
+        :param models: the catalogue, which tells the families of models.
+        """
+        self._server = server
+        self._outside = outside
+        self._pocket = pocket
+        self._models = models
+        self._clock = clock
+        self._chance = chance
+        self._held: _Held | None = None
+        self._read: set[str] = set()
+        self.earned = 0.0
+        """Kudos, since the process began."""
+
+    def pop_job(self, command: PopJob) -> PoppedJob | NoJob:
+        """Ask the server for work.
+
+        :raises ServerAway: when it does not answer.
+        :raises NotNow: when it refuses for a reason that may pass, or has handed out what this
+            worker cannot make; that has been given back then.
+        :raises NotAdmitted: when it will not have this worker as it is.
+        :raises AnswerNotUnderstood: when its answer is none.
+        """
+        self._held = None
+        self._pocket.empty()
+        # Before the question: the lease may have begun at any moment since then.
+        asked_at = self._clock.now()
+        try:
+            body = self._server.pop(pop_body(command.worker_name, command.capabilities))
+        except Refused as refusal:
+            raise refused_pop(refusal) from None
+        answer = read_answer(body)
+        for message in answer.messages:
+            self._show(message)
+        if not answer.image_ids:
+            return NoJob(NOT_TOLD)
+        return self._taken(answer, body, command, asked_at)
+
+    def renew_lease(self, job_id: UUID, *, owner_id: UUID) -> datetime:
+        """Return when the lease ends: the v2 API gives no job more time than it had."""
+        return self._holding().ends_at
+
+    def is_leased(self, job_id: UUID) -> bool:
+        """Whether the server still takes the job's images, as far as it can be asked.
+
+        :raises ServerAway: when it does not answer.
+        """
+        held = self._holding()
+        now = self._clock.now()
+        if held.probe is None or now - held.asked_at < _ASKED_EVERY:
+            return True
+        held.asked_at = now
+        return self._server.still_wants(held.probe)
+
+    def submit_image(
+        self,
+        image_id: UUID,
+        *,
+        owner_id: UUID,
+        digest: str,
+        seed: int,
+        state: ImageState,
+        metadata: tuple[GenerationMetadata, ...] = (),
+        making: Making | None = None,
+    ) -> float:
+        """Deliver an image from the pocket; return the reward in kudos.
+
+        How it was made stays here: the v2 API has no field for it.
+
+        :raises ServerAway: when the server does not answer.
+        :raises Refused: what it refuses.
+        """
+        held = self._holding()
+        file = self._pocket.get(digest)
+        reward = self._server.submit(
+            {
+                "id": str(image_id),
+                "generation": held.delivery.generation_of(image_id, file),
+                "seed": seed,
+                "state": state.value,
+                "censored": state is not ImageState.OK,
+                "gen_metadata": [
+                    _told(word) for word in (*metadata, *_place_of(image_id, held.image_ids))
+                ],
+            }
+        )
+        held.open.discard(image_id)
+        self.earned += reward
+        return reward
+
+    def fault_image(self, image_id: UUID, *, owner_id: UUID) -> None:
+        """Tell the server that an image could not be made.
+
+        :raises ServerAway, Refused: as above.
+        """
+        held = self._holding()
+        self._fault(str(image_id), held.seed)
+        held.open.discard(image_id)
+
+    def fail_job(self, job_id: UUID, *, owner_id: UUID, reason: str) -> None:
+        """Give back what was not delivered; the v2 API has no field for the reason.
+
+        :raises ServerAway, Refused: as above.
+        """
+        for image_id in self._holding().image_ids:
+            if image_id in self._holding().open:
+                self.fault_image(image_id, owner_id=owner_id)
+
+    def _taken(
+        self, answer: PopAnswer, body: bytes, command: PopJob, asked_at: datetime
+    ) -> PoppedJob:
+        try:
+            offer = read_offer(body)
+        except AnswerNotUnderstood as error:
+            raise self._given_back(answer, str(error)) from None
+        reason = why_misfit(offer, command.capabilities, self._models)
+        if reason is not None:
+            raise self._given_back(answer, reason)
+        return self._popped(offer, asked_at)
+
+    def _popped(self, offer: Offer, asked_at: datetime) -> PoppedJob:
+        prompt, negative_prompt = offer.payload.prompts
+        given_seed = str(offer.payload.seed)
+        seed = seed_from_text(given_seed) if given_seed else self._chance.new_seed()
+        ends_at = asked_at + timedelta(seconds=offer.ttl)
+        self._held = _Held(
+            image_ids=offer.image_ids,
+            seed=seed,
+            delivery=Delivery(self._server, self._outside, offer.uploads),
+            probe=next(iter(offer.uploads.values()), None),
+            ends_at=ends_at,
+            asked_at=asked_at,
+            open=set(offer.image_ids),
+        )
+        return PoppedJob(
+            job_id=offer.image_ids[0],
+            request_id=NOT_TOLD,
+            image_ids=offer.image_ids,
+            worker_id=NOT_TOLD,
+            model=offer.model,
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            settings=offer.payload.settings,
+            seed=seed,
+            lease_ends_at=ends_at,
+            lease_seconds=int(offer.ttl),
+            r2=bool(offer.uploads),
+            censor_nsfw=offer.payload.use_nsfw_censor,
+            source=sources_of(offer, self._outside, self._pocket),
+            extra_texts=tuple((each.text, each.reference) for each in offer.payload.extra_texts),
+        )
+
+    def _holding(self) -> _Held:
+        assert self._held is not None, "no job is at hand"
+        return self._held
+
+    def _given_back(self, answer: PopAnswer, why: str) -> NotNow:
+        """Fault all images of a job at once, so that nobody waits for the end of its lease."""
+        for image_id in answer.image_ids:
+            try:
+                self._fault(image_id, 0)
+            except (ServerAway, Refused) as error:
+                _log.warning("image not given back", error=type(error).__name__)
+        return NotNow(f"a job was given back: {why}")
+
+    def _fault(self, image_id: str, seed: int) -> None:
+        self._server.submit(
+            {"id": image_id, "generation": "faulted", "seed": seed, "state": "faulted"}
+        )
+
+    def _show(self, message: Message) -> None:
+        if message.id not in self._read:
+            self._read.add(message.id)
+            _log.warning("the server says", message=message.message)
+
+
+def _place_of(image_id: UUID, image_ids: tuple[UUID, ...]) -> tuple[GenerationMetadata, ...]:
+    """Return the word that says where in its batch an image was made; none of one made alone."""
+    if len(image_ids) == 1:
+        return ()
+    place = str(image_ids.index(image_id))
+    return (GenerationMetadata(MetadataType.BATCH_INDEX, MetadataValue.SEE_REF, place),)
+
+
+def _told(word: GenerationMetadata) -> dict[str, Any]:
+    ref = {} if word.ref is None else {"ref": word.ref}
+    return {"type": word.type.value, "value": word.value.value, **ref}

@@ -1,0 +1,35 @@
+"""Serving: ask the server for work again and again, and bear with it while it is away."""
+
+from __future__ import annotations
+
+import structlog
+
+from workers.inference import work_until_idle
+from workers.lease_watch import WorkerStopping
+from workers.remote.answers import AnswerNotUnderstood
+from workers.remote.patience import Patience
+from workers.remote.server import Server
+from workers.remote.troubles import NotNow, ServerAway
+from workers.workplace import InClusterWorker, Workplace
+
+_log = structlog.get_logger(__name__)
+
+
+def serve(worker: InClusterWorker, place: Workplace, server: Server, patience: Patience) -> None:
+    """Work until the shutdown is asked for; the batch under way is finished first.
+
+    :raises NotAdmitted: when the server will not have this worker as it is.
+    """
+    while not place.shutdown.is_asked():
+        try:
+            jobs = work_until_idle(worker, place)
+        except WorkerStopping:
+            return
+        except (ServerAway, NotNow, AnswerNotUnderstood) as trouble:
+            _log.warning("no job", worker=worker.name, server=server.url, why=str(trouble))
+            patience.after_failure(server.rest_seconds)
+        else:
+            if jobs:
+                patience.after_success()
+            else:
+                patience.while_idle()
