@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_ARGS ?=
 PYTEST_ARGS ?= -n auto --dist loadfile
+COMFYUI_PYTEST_ARGS ?=
+BENCH_GPU_ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip
@@ -13,10 +15,10 @@ PIP := $(BIN)/python -m pip
 RUNTIME := .venv/.installed-runtime
 DEV := .venv/.installed-dev
 
-.PHONY: help setup demo test check format bench docs
+.PHONY: help setup demo test test-comfyui check format bench bench-gpu docs
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1: \2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1: \2/p' $(MAKEFILE_LIST)
 
 setup: $(DEV) ## make .venv with everything that development needs
 
@@ -25,6 +27,10 @@ demo: $(RUNTIME) ## 20 images in one batch, from nothing, and the history of how
 
 test: $(DEV) ## run the tests (PYTEST_ARGS='-k queue' to choose)
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+test-comfyui: $(DEV) ## run the tests that need a real ComfyUI, which is installed into .comfyui/ first
+	$(BIN)/python -m tests.comfyui.installation
+	$(BIN)/pytest tests/comfyui $(COMFYUI_PYTEST_ARGS)
 
 check: $(DEV) ## lint, format, types and import contracts, changing nothing
 	$(BIN)/ruff check .
@@ -37,6 +43,9 @@ format: $(DEV) ## repair what ruff and black can repair
 
 bench: $(DEV) ## measure the running server over HTTP, on SQLite and on PostgreSQL
 	$(BIN)/python -m benchmarks
+
+bench-gpu: $(DEV) ## measure what a batch costs, on the GPU if there is one (BENCH_GPU_ARGS=--quick)
+	$(BIN)/python -m benchmarks.gpu_batch $(BENCH_GPU_ARGS)
 
 docs: $(DEV) ## build the documentation into site/
 	$(BIN)/mkdocs build --strict --site-dir site
