@@ -57,4 +57,10 @@ def _comfyui(
     folder = settings.worker_comfyui_folder
     assert folder is not None
     files = ComfyUIModelFiles(folder, supplies.models, hashes)
-    return ComfyUIEngine(settings.worker_comfyui_url, files, loras=loras, folder=folder)
+    return ComfyUIEngine(
+        settings.worker_comfyui_url,
+        files,
+        loras=loras,
+        folder=folder,
+        owner=f"{settings.worker_name} of {settings.data.resolve()}",
+    )

@@ -18,6 +18,7 @@ from tests.comfyui.pictures import are_all_different, digest
 from tests.comfyui.server import ComfyUIServer
 from tests.waiting import wait_until
 from workers.comfyui.engine import ComfyUIEngine
+from workers.comfyui.execution import Execution
 from workers.engines.protocol import EngineAway, EngineFailed, OutOfMemory, Progress
 from workers.models.checkpoints import ComfyUIModelFiles
 from workers.models.hashes import HashCache
@@ -135,6 +136,29 @@ def test_a_lora_that_cannot_be_had_is_left_out_and_said(
     assert made.loras == ()
     ((kind, value, ref),) = [(word.type, word.value, word.ref) for word in made.words]
     assert (kind, value, ref) == ("lora", "download_failed", "4242")
+
+
+def test_the_batch_of_a_worker_that_was_killed_is_stopped_by_the_next_of_its_name(
+    comfyui: ComfyUIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ComfyUIModelFiles(
+        comfyui.base, ModelCatalogue.in_folder(tmp_path), HashCache(comfyui.base / "hashes.json")
+    )
+    # A process that is killed stops nothing and tells nobody.
+    with (
+        monkeypatch.context() as killed,
+        closing(ComfyUIEngine(comfyui.url, files, owner="worker 1")) as engine,
+    ):
+        killed.setattr(Execution, "_stop", lambda *_: None)
+        with pytest.raises(Cancelled):
+            engine.generate(a_batch(8, steps=200), cancel)
+    assert not comfyui.is_idle()
+
+    with closing(ComfyUIEngine(comfyui.url, files, owner="worker 1")) as next_engine:
+        pictures = make(next_engine, a_batch(2))
+
+    assert are_all_different(pictures)
+    assert len(comfyui.passes()) < 100
 
 
 def test_somebody_elses_images_are_neither_taken_nor_deleted(

@@ -105,7 +105,7 @@ class ComfyUIDouble:
         """Finish an execution."""
         outputs = {
             node: {"images": self.file_names(_files(self.graphs[prompt_id], inputs))}
-            for node, inputs in _of_kind(self.graphs[prompt_id], "SaveImage")
+            for node, inputs in _of_kind(self.graphs.get(prompt_id, {}), "SaveImage")
         }
         messages = [["execution_start", {"prompt_id": prompt_id}]]
         if failure is not None:
@@ -119,7 +119,7 @@ class ComfyUIDouble:
         await self._say(client_id, "executing", {"node": None, "prompt_id": prompt_id})
 
     async def _say(self, client_id: str, kind: str, data: dict[str, Any]) -> None:
-        if not self.silent:
+        if not self.silent and client_id in self.sockets:
             await self.sockets[client_id].send_bytes(b"a preview")
             await self.sockets[client_id].send_json({"type": kind, "data": data})
 

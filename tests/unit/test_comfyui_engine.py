@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.unit.comfyui_double import ComfyUIDouble, colour, comfyui
 from tests.unit.test_comfyui_sources import picture
 from workers.comfyui.engine import ComfyUIEngine
 from workers.comfyui.graph.sampling import NOISE_NODE
+from workers.comfyui.leftovers import mark_of
 from workers.engines.protocol import EngineAway, EngineFailed, OutOfMemory, Progress, Source
 from workers.models.checkpoint_file import CheckpointFile
 from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
@@ -207,6 +209,20 @@ def test_another_execution_is_never_interrupted(
     with pytest.raises(LeaseLost):
         engine.generate(batch(2), lose_lease)
     assert double.interrupted == []
+
+
+def test_what_an_earlier_process_of_the_same_worker_left_is_stopped(double: ComfyUIDouble) -> None:
+    own, other = mark_of("worker 1"), mark_of("worker 2")
+    double.running, double.pending = [f"{own}1"], [f"{own}2", f"{other}1", "somebody's"]
+    with closing(ComfyUIEngine(double.url, OneModel(), owner="worker 1")) as engine:
+        engine.abilities()
+        assert double.interrupted == [f"{own}1"]
+        assert double.unqueued == [f"{own}2"]
+        assert double.pending == [f"{other}1", "somebody's"]
+        double.pending.clear()
+        engine.generate(batch(2), ignore)
+    (execution,) = double.graphs
+    assert execution.startswith(own)
 
 
 def test_a_batch_that_waits_is_taken_out_of_the_queue(double: ComfyUIDouble) -> None:

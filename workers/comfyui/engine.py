@@ -13,7 +13,7 @@ from domain.generation_metadata import GenerationMetadata
 from workers.comfyui.abilities import abilities_of
 from workers.comfyui.client import ComfyUIClient
 from workers.comfyui.device import Machine, machine_of
-from workers.comfyui.execution import SILENCE_SECONDS, Execution, new_execution
+from workers.comfyui.execution import SILENCE_SECONDS, Execution
 from workers.comfyui.extra_networks import fetch_loras, find_embeddings
 from workers.comfyui.graph.drawing import Drawing, Ingredients, draw
 from workers.comfyui.graph.latents import SourceFiles
@@ -25,6 +25,7 @@ from workers.comfyui.graph.sampling import (
     SAMPLERS,
 )
 from workers.comfyui.installed import Installed
+from workers.comfyui.leftovers import mark_of, new_execution, stop_leftovers
 from workers.comfyui.pictures import images_of
 from workers.comfyui.ports import ModelFiles
 from workers.comfyui.sources import prepare
@@ -69,6 +70,7 @@ class ComfyUIEngine:
         *,
         loras: LoraSource | None = None,
         folder: Path | None = None,
+        owner: str | None = None,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         """Use the ComfyUI at this address; it need not run yet.
@@ -78,12 +80,15 @@ class ComfyUIEngine:
         :param loras: where its LoRAs come from; None to serve requests without LoRAs only.
         :param folder: its base folder where this process can write there: what a batch leaves
             behind is deleted then. Saved images hold the prompt.
+        :param owner: what no other worker on this ComfyUI is called; what an earlier process of the
+            same name left in the queue is stopped. None: nothing is known of earlier ones.
         :param silence_seconds: how long a running batch may show no sign of life.
         """
         self._client = ComfyUIClient(url)
         self._models = models
         self._loras = loras
         self._folder = folder
+        self._mark = "" if owner is None else mark_of(owner)
         self._silence_seconds = silence_seconds
         self._server: _Server | None = None
         self._loaded_model: str | None = None
@@ -136,7 +141,7 @@ class ComfyUIEngine:
         server = self._server or self._look()
         file = self._file_of(batch, server.installed)
         _check(batch, server)
-        execution = new_execution()
+        execution = new_execution(self._mark)
         words: list[GenerationMetadata] = []
         try:
             ingredients = Ingredients(
@@ -168,6 +173,8 @@ class ComfyUIEngine:
 
     def _look(self) -> _Server:
         try:
+            if self._server is None and self._mark:
+                stop_leftovers(self._client, self._mark)
             installed = Installed(self._client.object_info(), frozenset(self._client.embeddings()))
             machine = machine_of(self._client.system_stats(), self._client.host)
         except EngineFailed:

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
 import structlog
 
@@ -28,11 +27,6 @@ _STOPPING_SECONDS = 15.0
 """How long to wait for an interrupted execution to end; a step on a CPU may take so long."""
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-
-
-def new_execution() -> str:
-    """Return an id that no other execution has."""
-    return uuid4().hex
 
 
 class Execution:
