@@ -225,6 +225,21 @@ def test_what_an_earlier_process_of_the_same_worker_left_is_stopped(double: Comf
     assert execution.startswith(own)
 
 
+def test_a_batch_under_way_is_never_taken_for_a_leftover(double: ComfyUIDouble) -> None:
+    double.holds = True
+    with closing(ComfyUIEngine(double.url, OneModel(), owner="worker 1")) as engine:
+
+        def ask_meanwhile(_progress: Progress) -> None:
+            engine._lost()
+            engine.abilities()
+            assert double.interrupted == []
+            raise LeaseLost
+
+        with pytest.raises(LeaseLost):
+            engine.generate(batch(2), ask_meanwhile)
+    assert double.interrupted == list(double.graphs)
+
+
 def test_a_batch_that_waits_is_taken_out_of_the_queue(double: ComfyUIDouble) -> None:
     double.waits = True
     engine = ComfyUIEngine(double.url, OneModel(), silence_seconds=0.0)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import structlog
 
@@ -89,6 +90,9 @@ class ComfyUIEngine:
         self._loras = loras
         self._folder = folder
         self._mark = "" if owner is None else mark_of(owner)
+        # Abilities are asked for in another thread, too, while a batch is under way.
+        self._under_way = False
+        self._starting = Lock()
         self._silence_seconds = silence_seconds
         self._server: _Server | None = None
         self._loaded_model: str | None = None
@@ -143,6 +147,8 @@ class ComfyUIEngine:
         _check(batch, server)
         execution = new_execution(self._mark)
         words: list[GenerationMetadata] = []
+        with self._starting:
+            self._under_way = True
         try:
             ingredients = Ingredients(
                 file=file,
@@ -161,6 +167,7 @@ class ComfyUIEngine:
             run = Execution(self._client, drawing, execution, silence_seconds=self._silence_seconds)
             files = run.run(len(batch.places_run), on_progress)
         finally:
+            self._under_way = False
             self._clean(execution)
         return Made(
             images=images_of(batch, files),
@@ -173,8 +180,8 @@ class ComfyUIEngine:
 
     def _look(self) -> _Server:
         try:
-            if self._server is None and self._mark:
-                stop_leftovers(self._client, self._mark)
+            if self._server is None:
+                self._stop_leftovers()
             installed = Installed(self._client.object_info(), frozenset(self._client.embeddings()))
             machine = machine_of(self._client.system_stats(), self._client.host)
         except EngineFailed:
@@ -185,6 +192,11 @@ class ComfyUIEngine:
             _log.warning("Hoard's node is not in ComfyUI: no image is made again", node=NOISE_NODE)
         self._server = _Server(installed, abilities, machine, time.monotonic())
         return self._server
+
+    def _stop_leftovers(self) -> None:
+        with self._starting:
+            if self._mark and not self._under_way:
+                stop_leftovers(self._client, self._mark)
 
     def _lost(self) -> None:
         """Forget what was known of a server that may come back as another."""
