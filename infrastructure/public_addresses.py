@@ -21,6 +21,8 @@ _SPECIAL: tuple[Network, ...] = tuple(
     for text in (
         "0.0.0.0/8",
         "100.64.0.0/10",
+        # Where Azure answers its own machines, from a public range.
+        "168.63.129.16/32",
         "192.0.0.0/24",
         "192.88.99.0/24",
         "198.18.0.0/15",
@@ -39,6 +41,9 @@ _SPECIAL: tuple[Network, ...] = tuple(
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
 _LOW_32_BITS = 0xFFFF_FFFF
+
+# RFC 5214, section 6.1: what an interface id of ISATAP begins with, but for its bit "universal".
+_ISATAP, _ISATAP_BITS = 0x0000_5EFE, 0xFDFF_FFFF
 
 
 def address_from(text: str) -> Address:
@@ -81,4 +86,6 @@ def _with_embedded(address: Address) -> Iterator[Address]:
             # What DNS64 answers on networks without IPv4: as public as what is inside.
             yield IPv4Address(int(address) & _LOW_32_BITS)
             return
+        if int(address) >> 32 & _ISATAP_BITS == _ISATAP:
+            yield IPv4Address(int(address) & _LOW_32_BITS)
     yield address
