@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+LONGEST_REF = 255
+"""Characters of a word's ref at most."""
+
 
 class MetadataType(StrEnum):
     """What the word is about; the names are the v2 API's."""
@@ -38,4 +41,4 @@ class GenerationMetadata:
     type: MetadataType
     value: MetadataValue
     ref: str | None = None
-    """At most 255 characters, such as the name of the LoRA that could not be loaded."""
+    """At most :data:`LONGEST_REF` characters, such as the name of a LoRA that was not loaded."""

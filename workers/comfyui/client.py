@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
@@ -66,19 +65,6 @@ class ComfyUIClient:
     def close(self) -> None:
         """Close what is open."""
         self._http.close()
-
-    def __enter__(self) -> Self:
-        """Use it in a block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close it at the end of the block."""
-        self.close()
 
     @property
     def host(self) -> str:

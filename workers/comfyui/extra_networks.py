@@ -10,13 +10,11 @@ from collections.abc import Iterable
 
 import structlog
 
-from domain.generation_metadata import GenerationMetadata, MetadataType, MetadataValue
+from domain.generation_metadata import LONGEST_REF, GenerationMetadata, MetadataType, MetadataValue
 from domain.loras import Lora, TextualInversion
 from workers.models.lora_file import LoraFile, LoraSource, LoraUnavailable, OnDownloaded
 
 _log = structlog.get_logger(__name__)
-
-_LONGEST_REF = 255
 
 
 def fetch_loras(
@@ -59,4 +57,4 @@ def find_embeddings(
 
 
 def _left_out(kind: MetadataType, name: str) -> GenerationMetadata:
-    return GenerationMetadata(kind, MetadataValue.DOWNLOAD_FAILED, name[:_LONGEST_REF])
+    return GenerationMetadata(kind, MetadataValue.DOWNLOAD_FAILED, name[:LONGEST_REF])

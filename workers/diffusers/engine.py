@@ -19,7 +19,7 @@ from workers.diffusers.progress import StepCounter
 from workers.diffusers.samplers import SAMPLERS
 from workers.diffusers.sources import Canvas, read_canvas
 from workers.diffusers.warm import WarmPipeline
-from workers.diffusers.weights import file_sha256, weights_sha256
+from workers.diffusers.weights import weights_sha256
 from workers.engines.protocol import (
     Abilities,
     Batch,
@@ -29,6 +29,7 @@ from workers.engines.protocol import (
     OutOfMemory,
     Progress,
 )
+from workers.models.hashes import digest_of
 from workers.models.lora_file import LoraSource
 
 
@@ -71,7 +72,7 @@ class DiffusersEngine:
         self._folders = {name: read_folder(Path(path)) for name, path in models.items()}
         self._device = find_device(device)
         self._loras = loras
-        self._hash_of = hash_of or file_sha256
+        self._hash_of = hash_of or digest_of
         self._digests: dict[str, str] = {}
         self._warm: tuple[str, WarmPipeline, LoraShelf] | None = None
         self._warm_up(next(iter(self._folders)))

@@ -6,16 +6,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from domain.generation_metadata import GenerationMetadata, MetadataType, MetadataValue
+from domain.generation_metadata import LONGEST_REF, GenerationMetadata, MetadataType, MetadataValue
 from domain.loras import Lora
 from domain.making import LoraIdentity
 from domain.triggers import trigger_of
 from workers.diffusers.memory import is_out_of_memory
 from workers.models.lora_file import LoraFile, LoraSource, LoraUnavailable, OnDownloaded
-
-_LONGEST_REF: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,4 +153,4 @@ def _applied(choices: Sequence[_Choice], words: list[GenerationMetadata]) -> App
 
 
 def _word(lora: Lora, value: MetadataValue) -> GenerationMetadata:
-    return GenerationMetadata(MetadataType.LORA, value, lora.name[:_LONGEST_REF])
+    return GenerationMetadata(MetadataType.LORA, value, lora.name[:LONGEST_REF])

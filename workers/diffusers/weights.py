@@ -8,21 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from workers.engines.protocol import EngineFailed
+from workers.models.hashes import digest_of
 
 _ENDINGS: Final = frozenset({".safetensors", ".sft"})
-_CHUNK_BYTES: Final = 4 * 1024 * 1024
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, 64 lower-case hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def weights_sha256(folder: Path, hash_of: Callable[[Path], str] = file_sha256) -> str:
+def weights_sha256(folder: Path, hash_of: Callable[[Path], str] = digest_of) -> str:
     """SHA-256 over the weights in ``folder``: 64 lower-case hexadecimal digits.
 
     It is that of one line for each file, sorted by name: the file's own SHA-256, two spaces and its

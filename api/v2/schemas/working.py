@@ -15,7 +15,7 @@ from api.v2.schemas.asking import (
     ModelPayloadTextualInversionsStable,
 )
 from api.v2.schemas.fields import WholeNumber
-from domain.generation_metadata import MetadataType, MetadataValue
+from domain.generation_metadata import LONGEST_REF, MetadataType, MetadataValue
 from domain.image_ids import MOST_IMAGES
 from domain.names import LONGEST_WORKER_NAME
 from domain.sampling import SEED_RANGE
@@ -114,7 +114,7 @@ class GenerationMetadataStable(Body):
 
     type: MetadataType
     value: MetadataValue
-    ref: Annotated[str | None, Field(max_length=255)] = None
+    ref: Annotated[str | None, Field(max_length=LONGEST_REF)] = None
 
 
 class SubmitInputStable(Body):
