@@ -10,6 +10,7 @@ from domain.image_settings import ImageSettings
 from domain.matching import Capabilities, Requirements
 from domain.replication import Replication
 from domain.source_images import SourceImages
+from domain.webhook import WebhookWish
 from domain.worker import WorkerKind
 
 
@@ -49,6 +50,8 @@ class SubmitRequest:
     client_agent: str = "unknown:0:unknown"
     replicates: Replication | None = None
     """The image that is to be made again; its request has one image, and the recorded settings."""
+    webhook: WebhookWish | None = None
+    """Where it wants to be told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class ReplicateImage:
     """The shared key of ``account_id`` that was shown instead of its own key."""
     client_address: str = ""
     client_agent: str = "unknown:0:unknown"
+    webhook: WebhookWish | None = None
+    """Where its request wants to be told of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from domain.horde import Horde
 from domain.job import Job
 from domain.request import Request
 from domain.shared_key import SharedKey
+from domain.webhook_delivery import WebhookDelivery
+from domain.webhook_endpoint import WebhookEndpoint
+from domain.webhook_secret import WebhookSecret
 from domain.worker import Worker
 
 _PUBLISHED: tuple[type[Aggregate.Event], ...] = (
@@ -26,6 +29,7 @@ _PUBLISHED: tuple[type[Aggregate.Event], ...] = (
     Job.ImageGenerated,
     Job.ImageFaulted,
     Job.LeaseRenewed,
+    Job.Progressed,
     Job.Completed,
     Job.Failed,
     Job.LeaseExpired,
@@ -55,6 +59,18 @@ _PUBLISHED: tuple[type[Aggregate.Event], ...] = (
     SharedKey.Revoked,
     Horde.Founded,
     Horde.ModesChanged,
+    WebhookEndpoint.Registered,
+    WebhookEndpoint.FilterChanged,
+    WebhookEndpoint.Disabled,
+    WebhookEndpoint.Enabled,
+    WebhookEndpoint.Deleted,
+    WebhookSecret.Kept,
+    WebhookSecret.Rotated,
+    WebhookDelivery.Scheduled,
+    WebhookDelivery.Attempted,
+    WebhookDelivery.Delivered,
+    WebhookDelivery.GivenUp,
+    WebhookDelivery.Resent,
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
@@ -14,6 +14,9 @@ from domain.generation_metadata import GenerationMetadata
 from domain.image_ids import image_ids_of, place_of
 from domain.making import Making
 from domain.return_codes import Refused
+
+PROGRESS_TOLD_EVERY = timedelta(seconds=10)
+"""The history hears of a batch's progress this often at most, however fast its steps are."""
 
 
 class JobState(StrEnum):
@@ -131,6 +134,20 @@ class Job(Aggregate):
             """Let the lease end later."""
             aggregate.lease_ends_at = self.lease_ends_at
 
+    class Progressed(Event):
+        """The batch came further; told now and then, not for each step."""
+
+        TOPIC = "Job.Progressed"
+        step: int
+        """Denoising steps that are done, 1 or more."""
+        steps: int
+        """How many there are in all."""
+
+        def apply(self, aggregate: Job) -> None:
+            """Remember how far it is, and when that was told."""
+            aggregate.step = self.step
+            aggregate.progressed_at = self.timestamp
+
     class Ended(Event):
         """What all endings have in common; never stored by itself."""
 
@@ -199,6 +216,8 @@ class Job(Aggregate):
         """How long its first lease was, which is what each renewal gives anew."""
         self.kudos_per_image = kudos_per_image
         self.state = JobState.LEASED
+        self.step = 0
+        self.progressed_at: datetime = self.created_on
         self.delivered: set[int] = set()
         self.generated: dict[int, Job.ImageGenerated] = {}
         """What is recorded of each delivered image, by its batch index."""
@@ -303,6 +322,20 @@ class Job(Aggregate):
             raise Refused("AbortedGen")
         if until > self.lease_ends_at:
             self.trigger_event(self.LeaseRenewed, lease_ends_at=until, timestamp=timestamp)
+
+    def progress(self, step: int, steps: int, *, timestamp: datetime) -> None:
+        """Note how far the batch is; too soon after the last time, not further, or over already is
+        no news.
+
+        :param step: denoising steps that are done.
+        :param steps: how many there are in all.
+        """
+        if (
+            self.is_leased
+            and step > self.step
+            and timestamp - self.progressed_at >= PROGRESS_TOLD_EVERY
+        ):
+            self.trigger_event(self.Progressed, step=step, steps=steps, timestamp=timestamp)
 
     def expire_lease(self, *, timestamp: datetime) -> None:
         """End the lease if its time is up; over already, or not yet, is no error."""

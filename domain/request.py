@@ -18,6 +18,7 @@ from domain.personal import Sealed
 from domain.replication import Replication
 from domain.sampling import seed_of_job
 from domain.source_images import SourceImages
+from domain.webhook import Webhook
 
 
 class RequestState(StrEnum):
@@ -51,7 +52,7 @@ class Request(Aggregate):
         """A front-end asked for images."""
 
         TOPIC = "Request.Submitted"
-        class_version = 3
+        class_version = 4
         account_id: UUID
         shared_key_id: UUID | None
         """The shared key that was shown instead of the account's own."""
@@ -89,6 +90,8 @@ class Request(Aggregate):
         expires_at: datetime
         replicates: Replication | None
         """The image that is to be made again; None for new ones."""
+        webhook: Webhook | None
+        """Where it wants to be told of; None for nowhere."""
 
         @staticmethod
         def upcast_v1_v2(state: dict[str, Any]) -> None:
@@ -107,6 +110,11 @@ class Request(Aggregate):
         def upcast_v2_v3(state: dict[str, Any]) -> None:
             """No image was made again."""
             state["replicates"] = None
+
+        @staticmethod
+        def upcast_v3_v4(state: dict[str, Any]) -> None:
+            """Nobody was told by webhook."""
+            state["webhook"] = None
 
     class Sliced(Event):
         """A worker got a slice as one job; the figures that led to its size stand here."""
@@ -246,6 +254,7 @@ class Request(Aggregate):
         kudos_per_image: float,
         held: float,
         replicates: Replication | None,
+        webhook: Webhook | None,
     ) -> None:
         """Start with every image waiting; called with the facts of :class:`Submitted`."""
         self.account_id = account_id
@@ -266,6 +275,7 @@ class Request(Aggregate):
         self.kudos_per_image = kudos_per_image
         self.held = held
         self.replicates = replicates
+        self.webhook = webhook
         self.burnt = 0
         """Hundredths of kudos."""
         self.state = RequestState.OPEN
@@ -304,6 +314,7 @@ class Request(Aggregate):
         held: float,
         expires_at: datetime,
         replicates: Replication | None = None,
+        webhook: Webhook | None = None,
         timestamp: datetime,
     ) -> Self:
         """Return a new request with its first event pending."""
@@ -334,6 +345,7 @@ class Request(Aggregate):
             held=held,
             expires_at=expires_at,
             replicates=replicates,
+            webhook=webhook,
             timestamp=timestamp,
         )
 

@@ -10,6 +10,7 @@ from domain.ledger.modes import ModesCommands
 from domain.ledger.renewing import RenewingCommands
 from domain.ledger.replicating import ReplicatingCommands
 from domain.ledger.shared_keys import SharedKeyCommands
+from domain.ledger.webhook_deliveries import WebhookDeliveryCommands
 from domain.ledger.workers import WorkerCommands
 
 
@@ -23,6 +24,7 @@ class Ledger(
     KudosCommands,
     SharedKeyCommands,
     WorkerCommands,
+    WebhookDeliveryCommands,
 ):
     """All that can happen to requests, jobs, workers and accounts.
 

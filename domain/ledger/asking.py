@@ -18,6 +18,7 @@ from domain.pricing import Quote, quote
 from domain.repeats import Attempt, Done
 from domain.request import Request
 from domain.return_codes import Refused
+from domain.webhook import Webhook
 from domain.workflows import runs_one_by_one
 
 
@@ -78,6 +79,11 @@ class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
                     extra_slow_workers=command.requirements.extra_slow_workers
                 ),
                 replicates=command.replicates,
+                webhook=(
+                    Webhook(seal(wish.address), wish.destination, wish.kinds)
+                    if (wish := command.webhook)
+                    else None
+                ),
                 timestamp=now,
             )
             self.save(request)

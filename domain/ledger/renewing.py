@@ -31,3 +31,17 @@ class RenewingCommands(DeliveringCommands):
             return job.lease_ends_at
 
         return self._retried(renew)
+
+    def record_progress(self, job_id: UUID, *, owner_id: UUID, step: int, steps: int) -> None:
+        """Note how far a batch is, at most every ten seconds; over already is no error.
+
+        :param step: denoising steps that are done, of ``steps`` in all.
+        :raises Refused: ``InvalidJobID``, ``WrongCredentials`` or ``Locked``.
+        """
+
+        def record() -> None:
+            job = self._job_of_owner(job_id, owner_id)
+            job.progress(step, steps, timestamp=self._clock.now())
+            self.save(job)
+
+        self._retried(record)

@@ -68,6 +68,7 @@ class ReplicatingCommands(LedgerBase):
             client_address=command.client_address,
             client_agent=command.client_agent,
             replicates=replication,
+            webhook=command.webhook,
         )
 
     def _made_for(self, command: ReplicateImage) -> tuple[Job, Request]:
