@@ -10,22 +10,30 @@ from typing import Any
 
 import httpcore
 
+_PIECE_BYTES = 16 * 1024
+
 
 class CheckedBackend(httpcore.NetworkBackend):
     """Connects to the addresses that were checked, whatever host is asked for."""
 
     def __init__(
-        self, addresses: Sequence[str], deadline: float, *, stalled_seconds: float = math.inf
+        self,
+        addresses: Sequence[str],
+        deadline: float,
+        *,
+        stalled_seconds: float = math.inf,
+        through: httpcore.SyncBackend | None = None,
     ) -> None:
         """Connect to these addresses only, the first that can be reached.
 
         :param deadline: when all is over, by the monotonic clock.
         :param stalled_seconds: how long a connection may do nothing at all.
+        :param through: makes the connections; none: straight to the address.
         """
         self._addresses = addresses
         self._deadline = deadline
         self._stalled = stalled_seconds
-        self._plain = httpcore.SyncBackend()
+        self._plain = through or httpcore.SyncBackend()
 
     def connect_tcp(
         self,
@@ -61,7 +69,10 @@ class _Timed(httpcore.NetworkStream):
         return self._stream.read(max_bytes, self._at_most(httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._at_most(httpcore.WriteTimeout))
+        # A server that takes in a large body drop by drop must not stretch one write for ever.
+        for start in range(0, len(buffer), _PIECE_BYTES):
+            piece = buffer[start : start + _PIECE_BYTES]
+            self._stream.write(piece, self._at_most(httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._stream.close()

@@ -9,7 +9,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from domain.fetching import FetchFailed, Trouble
-from infrastructure.outbound import Outbound, Streamed
+from infrastructure.exchanges import Streamed
+from infrastructure.outbound import Outbound
 from workers.models.downloads import DownloadFailed, DownloadLimits, Opened
 
 _OK: Final = 200
@@ -18,7 +19,15 @@ _BEYOND_THE_END: Final = 416
 _NEEDS_A_KEY: Final = frozenset({401, 403})
 _MAY_PASS: Final = frozenset({408, 425, 429})
 _FIRST_SERVER_ERROR: Final = 500
-_PASSING_TROUBLES: Final = frozenset({Trouble.UNREACHABLE, Trouble.TOO_SLOW, Trouble.BUSY})
+_PASSING_TROUBLES: Final = frozenset(
+    {
+        Trouble.NOT_RESOLVED,
+        Trouble.NOT_TRUSTED,
+        Trouble.UNREACHABLE,
+        Trouble.TOO_SLOW,
+        Trouble.BUSY,
+    }
+)
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 

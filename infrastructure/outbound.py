@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from urllib.parse import quote, urljoin, urlsplit
 
-import httpcore
 import httpx
 
 from domain.fetching import Fetched, FetchFailed, FetchLimits, Trouble
+from infrastructure.called_addresses import CalledAddress, CallRule, called_address, joined
 from infrastructure.checked_connections import CheckedBackend
-from infrastructure.public_addresses import Address, Network, address_from, is_public, is_within
+from infrastructure.egress_proxy import EgressBackend
+from infrastructure.exchanges import Streamed, exchange
+from infrastructure.public_addresses import Network, address_from
 
 Resolver = Callable[[str, int], Sequence[str]]
 """Returns the IP addresses of a host for a port; raises OSError when it has none."""
@@ -29,55 +29,14 @@ Resolver = Callable[[str, int], Sequence[str]]
 AT_ONCE = 8
 """Fetches at a time; half the threads of a process that serves the API."""
 
-_MOST_CHARACTERS = 2048
-_HTTPS_PORT = 443
-_FIRST_UNRESERVED_PORT = 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OK = 200
-_UNFIT = re.compile(r"[\x00-\x20\x7f\\]")
-_KEPT_IN_TARGETS = "/%:@!$&'()*+,;=~-._?"
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
     """Ask the system for a host's addresses."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """An address taken apart."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-    @property
-    def is_secure(self) -> bool:
-        return self.scheme == "https"
-
-    @property
-    def authority(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        usual = self.port == (_HTTPS_PORT if self.is_secure else 80)
-        return host if usual else f"{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """An answer whose body is on its way."""
-
-    status: int
-    headers: Mapping[str, str]
-    """By their lower-case names."""
-    chunks: Iterator[bytes]
-    """The body; raises :class:`FetchFailed`."""
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the body comes as it is, not compressed."""
-        return self.headers.get("content-encoding", "identity").strip().lower() == "identity"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +63,10 @@ class Outbound:
         and on any port.
     :param at_once: most fetches at a time, over all threads; one more is refused as busy, so that
         slow servers never hold all threads of the API.
+    :param proxy: the operator's egress proxy, see :class:`EgressBackend`; no other is used. Names
+        are resolved and checked here all the same; permitted networks are called without it.
+    :param plain_http: whether public hosts may be called without TLS.
+    :raises ValueError: when the proxy's address cannot be read.
     """
 
     def __init__(
@@ -113,8 +76,11 @@ class Outbound:
         at_once: int = AT_ONCE,
         resolver: Resolver = resolve,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        plain_http: bool = False,
     ) -> None:
-        self._permitted = tuple(permitted)
+        self.rule = CallRule(tuple(permitted), plain_http=plain_http)
+        self._egress = EgressBackend(proxy, direct=self.rule.permitted) if proxy else None
         self._free = threading.BoundedSemaphore(at_once)
         self._resolver = resolver
         self._given_ssl_context = ssl_context
@@ -167,8 +133,12 @@ class Outbound:
         """
         call = _Call(deadline=time.monotonic() + seconds, method="PUT", content=data)
         length = {"content-length": str(len(data))}
-        with self._place(), self._asked(_target(url), call, length) as answer:
+        with self._place(), self._asked(called_address(url), call, length) as answer:
             return answer.status
+
+    def prepare(self) -> None:
+        """Read the certificates now, which the first call would have to wait for."""
+        _ = self._ssl_context
 
     def close(self) -> None:
         """Let go of the threads that resolve names."""
@@ -200,125 +170,54 @@ class Outbound:
         """Ask for an address, and for those that it points to instead."""
         sent = {**headers, **credentials}
         for _ in range(redirects + 1):
-            with self._asked(_target(url), call, sent) as answer:
+            with self._asked(called_address(url), call, sent) as answer:
                 if answer.status not in _REDIRECTS:
                     yield answer
                     return
                 location = answer.headers.get("location")
             if not location:
                 raise FetchFailed(Trouble.WRONG_STATUS)
-            url, sent = _joined(url, location), dict(headers)
+            url, sent = joined(url, location), dict(headers)
         raise FetchFailed(Trouble.TOO_MANY_REDIRECTS)
 
     @contextmanager
     def _asked(
-        self, target: _Target, call: _Call, headers: Mapping[str, str]
+        self, called: CalledAddress, call: _Call, headers: Mapping[str, str]
     ) -> Iterator[Streamed]:
         """Ask one address."""
-        addresses = self._checked_addresses(target, call.deadline)
-        own = {
-            "host": target.authority,
-            "user-agent": "Hoard",
-            "accept": call.accept,
-            # What is counted is what comes: a small body must not unfold into a large one.
-            "accept-encoding": "identity",
-            "connection": "close",
-        }
-        request = httpcore.Request(
-            call.method,
-            httpcore.URL(
-                scheme=target.scheme.encode(),
-                host=target.host.encode(),
-                port=target.port,
-                target=target.path.encode(),
-            ),
-            headers=[*own.items(), *headers.items()],
-            content=call.content,
+        backend = CheckedBackend(
+            self._checked_addresses(called, call.deadline),
+            call.deadline,
+            stalled_seconds=call.stalled_seconds,
+            through=self._egress,
         )
-        backend = CheckedBackend(addresses, call.deadline, stalled_seconds=call.stalled_seconds)
-        with httpcore.ConnectionPool(
-            ssl_context=self._ssl_context, network_backend=backend
-        ) as pool:
-            with _named_troubles():
-                response = pool.handle_request(request)
-            with closing(response):
-                told = {
-                    name.decode("latin-1").lower(): value.decode("latin-1")
-                    for name, value in response.headers
-                }
-                yield Streamed(response.status, told, _chunks(response))
+        with exchange(
+            called,
+            call.method,
+            headers,
+            call.content,
+            accept=call.accept,
+            backend=backend,
+            ssl_context=self._ssl_context,
+        ) as answer:
+            yield answer
 
-    def _checked_addresses(self, target: _Target, deadline: float) -> tuple[str, ...]:
+    def _checked_addresses(self, called: CalledAddress, deadline: float) -> tuple[str, ...]:
         """Resolve a host and make sure that all its addresses may be called."""
         try:
             # The system's resolver knows no deadline.
-            asked = self._resolving.submit(self._resolver, target.host, target.port)
+            asked = self._resolving.submit(self._resolver, called.host, called.port)
             found = {address_from(text) for text in asked.result(deadline - time.monotonic())}
         except TimeoutError:
             raise FetchFailed(Trouble.TOO_SLOW) from None
         except (OSError, ValueError):
-            raise FetchFailed(Trouble.UNREACHABLE) from None
+            raise FetchFailed(Trouble.NOT_RESOLVED) from None
         if not found:
-            raise FetchFailed(Trouble.UNREACHABLE)
+            raise FetchFailed(Trouble.NOT_RESOLVED)
         for address in found:
-            self._require_callable(target, address)
+            self.rule.require(called, address)
         # IPv4 first: a machine without IPv6 would spend its time on addresses that lead nowhere.
         return tuple(str(each) for each in sorted(found, key=lambda each: (each.version, each)))
-
-    def _require_callable(self, target: _Target, address: Address) -> None:
-        if is_within(address, self._permitted):
-            return
-        if not target.is_secure:
-            raise FetchFailed(Trouble.ADDRESS_INVALID)
-        # Ports below belong to other protocols, whose servers our request must not confuse.
-        if target.port != _HTTPS_PORT and target.port < _FIRST_UNRESERVED_PORT:
-            raise FetchFailed(Trouble.ADDRESS_REFUSED)
-        if not is_public(address):
-            raise FetchFailed(Trouble.ADDRESS_REFUSED)
-
-
-def _target(url: str) -> _Target:
-    """Take an address apart.
-
-    :raises FetchFailed: when it cannot be read, or holds a user's name or password.
-    """
-    if len(url) > _MOST_CHARACTERS or _UNFIT.search(url):
-        raise FetchFailed(Trouble.ADDRESS_INVALID)
-    try:
-        parts = urlsplit(url)
-        scheme, host = parts.scheme.lower(), parts.hostname or ""
-        port = parts.port or (_HTTPS_PORT if scheme == "https" else 80)
-        if ":" not in host:
-            host = host.encode("idna").decode("ascii")
-        if scheme not in {"http", "https"} or not host or "@" in parts.netloc or parts.port == 0:
-            raise ValueError
-        path = quote(parts.path or "/", safe=_KEPT_IN_TARGETS)
-        query = f"?{quote(parts.query, safe=_KEPT_IN_TARGETS)}" if parts.query else ""
-    except ValueError:
-        raise FetchFailed(Trouble.ADDRESS_INVALID) from None
-    return _Target(scheme, host, port, path + query)
-
-
-def _joined(url: str, location: str) -> str:
-    try:
-        return urljoin(url, location)
-    except ValueError:
-        raise FetchFailed(Trouble.ADDRESS_INVALID) from None
-
-
-@contextmanager
-def _named_troubles() -> Iterator[None]:
-    try:
-        yield
-    except httpcore.TimeoutException:
-        raise FetchFailed(Trouble.TOO_SLOW) from None
-    except (httpcore.NetworkError, httpcore.ProtocolError):
-        raise FetchFailed(Trouble.UNREACHABLE) from None
-
-
-def _chunks(response: httpcore.Response) -> Iterator[bytes]:
-    with _named_troubles():
-        yield from response.iter_stream()
 
 
 def _read(answer: Streamed, limits: FetchLimits) -> Fetched:

@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import SettingsConfigDict
 
 from domain.models import UnknownModels
+from infrastructure.egress_proxy import EgressBackend
 from infrastructure.master_key import parse_master_key
 from infrastructure.public_addresses import Network
 from infrastructure.setting_values import absolute, web_address
@@ -121,6 +122,19 @@ class Settings(WorkerSettings):
     alone, and HTTPS. See :attr:`permitted_networks`.
     """
 
+    egress_proxy: SecretStr | None = None
+    """HTTP proxy through which clients' addresses are called: ``http://user:password@host:port``.
+
+    It is only ever asked for IP addresses that were checked here. Permitted networks are called
+    without it.
+    """
+
+    webhook_http: bool = False
+    """Whether webhooks may go to public addresses over plain HTTP."""
+
+    webhook_seconds: float = Field(default=15, ge=1, le=60, allow_inf_nan=False)
+    """Seconds that one try of a webhook may take in all, 1 to 60."""
+
     image_days: float = Field(default=30, ge=1)
     """Days after which an image that nobody looked at is deleted, 1 or more; ``inf``: never."""
 
@@ -210,6 +224,13 @@ class Settings(WorkerSettings):
         _networks(text)
         return text
 
+    @field_validator("egress_proxy")
+    @classmethod
+    def _names_a_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
+        if proxy is not None:
+            EgressBackend(proxy.get_secret_value())
+        return proxy
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_any_case(cls, level: object) -> object:
@@ -298,6 +319,11 @@ class Settings(WorkerSettings):
     def permitted_networks(self) -> tuple[Network, ...]:
         """The networks that ``permit_networks`` names."""
         return _networks(self.permit_networks)
+
+    @property
+    def egress(self) -> str | None:
+        """The address of ``egress_proxy``, with its password: not to be logged."""
+        return None if self.egress_proxy is None else self.egress_proxy.get_secret_value()
 
     @property
     def networks_called_unsafe(self) -> tuple[Network, ...]:

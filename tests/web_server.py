@@ -102,7 +102,7 @@ def web_server(folder: Path | None = None) -> Iterator[WebServer]:
             return
 
     server = Server(("127.0.0.1", 0), Handler)
-    certificate = _certificate(folder) if folder else None
+    certificate = certificate_in(folder) if folder else None
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
@@ -121,7 +121,7 @@ def web_server(folder: Path | None = None) -> Iterator[WebServer]:
         server.server_close()
 
 
-def _certificate(folder: Path) -> Path:
+def certificate_in(folder: Path) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = datetime.now(UTC)

@@ -53,7 +53,7 @@ def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], No
     # Loading an engine would draw progress bars into the log.
     os.environ.setdefault("TQDM_DISABLE", "1")
     catalogue = ModelCatalogue.in_folder(settings.data)
-    outbound = Outbound(permitted=settings.permitted_networks)
+    outbound = Outbound(permitted=settings.permitted_networks, proxy=settings.egress)
     engine = make_engine(settings, Supplies(catalogue, outbound))
     try:
         with Interruptions() as interruptions:

@@ -71,9 +71,9 @@ def test_what_is_not_ascii_is_encoded(secure: WebServer) -> None:
 def test_a_certificate_must_be_trusted_and_fit_the_name(secure: WebServer) -> None:
     secure.answers("/", b"image")
     untrusting = outbound(secure, ssl_context=None)
-    assert trouble(untrusting, secure.url("/")) is Trouble.UNREACHABLE
+    assert trouble(untrusting, secure.url("/")) is Trouble.NOT_TRUSTED
     other_name = outbound(secure, resolver=lambda host, port: ["127.0.0.1"])
-    assert trouble(other_name, secure.url("/", "other.test")) is Trouble.UNREACHABLE
+    assert trouble(other_name, secure.url("/", "other.test")) is Trouble.NOT_TRUSTED
     assert other_name.get(secure.url("/"), LIMITS).data == b"image"
     assert secure.asked == ["/"]
 
@@ -287,10 +287,10 @@ def test_who_is_not_there_or_speaks_no_http_is_unreachable(
     def unknown(host: str, port: int) -> Sequence[str]:
         raise OSError("no such host")
 
-    assert trouble(outbound(secure, resolver=unknown), secure.url("/")) is Trouble.UNREACHABLE
+    assert trouble(outbound(secure, resolver=unknown), secure.url("/")) is Trouble.NOT_RESOLVED
     nobody = outbound(secure, resolver=lambda host, port: [])
-    assert trouble(nobody, secure.url("/")) is Trouble.UNREACHABLE
-    assert trouble(outbound(plain), f"https://127.0.0.1:{plain.port}/") is Trouble.UNREACHABLE
+    assert trouble(nobody, secure.url("/")) is Trouble.NOT_RESOLVED
+    assert trouble(outbound(plain), f"https://127.0.0.1:{plain.port}/") is Trouble.NOT_TRUSTED
 
     def gibberish(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"gibberish\r\n\r\n")

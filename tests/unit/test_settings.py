@@ -76,6 +76,8 @@ def test_a_child_process_reads_the_same_settings(tmp_path: Path) -> None:
         worker_name="Worker № 2",
         log_json=False,
         follow_seconds=0.25,
+        egress_proxy=SecretStr("http://somebody:pässword@proxy.example.org:3128"),
+        webhook_http=True,
         master_key=SecretStr("ab" * 32),
     )
     child = subprocess.run(
@@ -157,6 +159,12 @@ def test_a_misspelt_setting_is_refused() -> None:
         ("HOARD_FOLLOW_SECONDS", "inf", "finite number"),
         ("HOARD_PERMIT_NETWORKS", "10.1.2.3/8", "has host bits set"),
         ("HOARD_PERMIT_NETWORKS", "intranet", "does not appear to be an IPv4 or IPv6 network"),
+        ("HOARD_EGRESS_PROXY", "proxy:3128", "named as http://host:port"),
+        ("HOARD_EGRESS_PROXY", "socks5://proxy:1080", "named as http://host:port"),
+        ("HOARD_WEBHOOK_HTTP", "perhaps", "boolean"),
+        ("HOARD_WEBHOOK_SECONDS", "0.5", "greater than or equal to 1"),
+        ("HOARD_WEBHOOK_SECONDS", "61", "less than or equal to 60"),
+        ("HOARD_WEBHOOK_SECONDS", "nan", "finite number"),
         ("HOARD_IMAGE_DAYS", "0.5", "greater than or equal to 1"),
         ("HOARD_IMAGE_DAYS", "nan", "greater than or equal to 1"),
         ("HOARD_IMAGE_ADDRESS_SECONDS", "59", "greater than or equal to 60"),
@@ -201,6 +209,7 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ledger_url="postgresql://a:hushhush@example.org/ledger",
         views_url="postgresql://a:hushhush@example.org/views",
         broker_url="redis://:hushhush@example.org",
+        egress_proxy=SecretStr("http://a:hushhush@proxy.example.org:3128"),
         master_key=SecretStr("cd" * 32),
     )
     assert "hushhush" not in repr(settings)
@@ -210,6 +219,16 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hushhush" not in str(refused.value)
     assert "hushhush" not in complaint_about(monkeypatch, "HOARD_LEDGER_URL", "x://a:hushhush@b")
     assert "hushhush" not in complaint_about(monkeypatch, "HOARD_MASTER_KEY", "hushhush")
+    assert "hushhush" not in complaint_about(
+        monkeypatch, "HOARD_EGRESS_PROXY", "http://a:hushhush@proxy:port"
+    )
+
+
+def test_webhooks_need_tls_and_end_soon_unless_the_operator_says_so() -> None:
+    settings = Settings()
+    assert not settings.webhook_http
+    assert settings.webhook_seconds == 15
+    assert settings.egress_proxy is None
 
 
 @pytest.mark.parametrize(
