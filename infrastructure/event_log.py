@@ -9,9 +9,16 @@ import sqlalchemy.exc
 from eventsourcing.persistence import IntegrityError, Notification
 from sqlalchemy import Connection
 
+from domain.job import Job
+from domain.request import Request
+from infrastructure.database import Database
 from infrastructure.event_mapper import EventMapper
-from infrastructure.event_store import EventRecorder
+from infrastructure.event_store import EventRecorder, InlineView
 from projections.view import Recorded, View
+from projections.wakeups import Wakeups
+
+_TOLD_OF = (f"{Request.TOPIC}.", f"{Job.TOPIC}.")
+_IS_TOLD = "is told of"
 
 
 class EventLog:
@@ -60,5 +67,21 @@ def applied_inline(
         except sqlalchemy.exc.IntegrityError as error:
             # Two who take one name at once meet in a unique index: a lost race like any other.
             raise IntegrityError("somebody else was first") from error
+
+    return apply
+
+
+def announcing(inline: InlineView, database: Database, wakeups: Wakeups) -> InlineView:
+    """Return the hook that does what ``inline`` does, and wakes others once that is committed.
+
+    A transaction wakes them once, if there are events of requests or jobs in it.
+    """
+
+    def apply(connection: Connection, notifications: Sequence[Notification]) -> None:
+        inline(connection, notifications)
+        notes = database.transaction_notes
+        if _IS_TOLD not in notes and any(each.topic.startswith(_TOLD_OF) for each in notifications):
+            notes[_IS_TOLD] = True
+            database.after_commit(wakeups.changed)
 
     return apply

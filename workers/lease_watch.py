@@ -1,4 +1,4 @@
-"""The lease watch: a batch that makes progress gets more time, one that nobody wants ends."""
+"""The lease watch: progress is told and buys more time, and a batch that nobody wants ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 
 from domain.commands import PoppedJob
+from domain.job import PROGRESS_TOLD_EVERY
 from domain.matching import Capabilities
 from domain.return_codes import Refused
 from workers.engines.protocol import Progress
@@ -28,7 +29,11 @@ class WorkerStopping(Exception):
 
 
 class LeaseWatch:
-    """Called after each step: renews the lease, or stops a batch whose result nobody would take."""
+    """Called after each step: tells of it, and renews the lease or stops a batch nobody would take.
+
+    Each step is told to whoever looks on; every ten seconds one is recorded. What goes wrong with
+    either is no reason to stop.
+    """
 
     def __init__(
         self, job: PoppedJob, *, owner_id: UUID, capabilities: Capabilities, place: Workplace
@@ -38,14 +43,14 @@ class LeaseWatch:
         self._owner_id = owner_id
         self._capabilities = capabilities
         self._place = place
-        self._checked_at = place.clock.now()
+        self._checked_at = self._recorded_at = place.clock.now()
         self._renewed_below = _RENEWED_WITH_LESS_LEFT_THAN * timedelta(seconds=job.lease_seconds)
         self._is_renewable = True
         self.lease_ends_at: datetime = job.lease_ends_at
         """When it ends, as far as this worker knows."""
 
-    def __call__(self, _progress: Progress) -> None:
-        """Note that a step was made.
+    def __call__(self, progress: Progress) -> None:
+        """Note that a step was made; step 0 is a sign of life before the first one.
 
         :raises WorkerStopping: when the process has to end now.
         :raises LeaseLost: when the lease or the request is over.
@@ -54,6 +59,8 @@ class LeaseWatch:
             raise WorkerStopping
         if self.is_over():
             raise LeaseLost
+        if progress.step > 0:
+            self._tell(progress)
         now = self._place.clock.now()
         if now - self._checked_at < _CHECK_EVERY:
             return
@@ -67,6 +74,22 @@ class LeaseWatch:
     def is_over(self) -> bool:
         """Whether the time of the lease is up."""
         return self._place.clock.now() >= self.lease_ends_at
+
+    def _tell(self, progress: Progress) -> None:
+        job_id, step, steps = self._job.job_id, progress.step, progress.steps
+        self._place.told(job_id, step, steps)
+        if self._place.clock.now() - self._recorded_at < PROGRESS_TOLD_EVERY:
+            return
+        try:
+            self._place.ledger.record_progress(
+                job_id, owner_id=self._owner_id, step=step, steps=steps
+            )
+        except Refused as refusal:
+            _log.warning("progress not recorded", job=str(job_id), rc=refusal.code.name)
+        except Exception as error:
+            _log.warning("progress not recorded", job=str(job_id), error=type(error).__name__)
+        # The ledger counts the ten seconds from when it recorded, which is not after this.
+        self._recorded_at = self._place.clock.now()
 
     def _still_ours(self) -> bool:
         try:

@@ -34,6 +34,9 @@ class Jobs(Protocol):
     def renew_lease(self, job_id: UUID, *, owner_id: UUID) -> datetime:
         """Give a job that makes progress more time; return when its lease ends now."""
 
+    def record_progress(self, job_id: UUID, *, owner_id: UUID, step: int, steps: int) -> None:
+        """Note that ``step`` of all ``steps`` are done, where anybody wants to know that."""
+
     def submit_image(
         self,
         image_id: UUID,
@@ -144,6 +147,8 @@ class Workplace:
     """Wakes another worker; returns at once."""
     is_leased: Callable[[UUID], bool]
     """Whether results of a job are still taken; one small read."""
+    told: Callable[[UUID, int, int], None] = lambda _job_id, _step, _steps: None
+    """Tells whoever looks on of a job's step, of how many; returns at once and never fails."""
     is_slow: Callable[[str], bool] = lambda _name: False
     """Whether a worker of this name was measured as slow."""
     shutdown: Shutdown = field(default_factory=_NoShutdown)

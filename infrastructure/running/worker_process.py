@@ -69,6 +69,7 @@ def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
         clock=hoard.clock,
         ring=bell.ring,
         is_leased=lambda job_id: _is_leased(hoard, job_id),
+        told=hoard.wakeups.progress,
         is_slow=lambda name: _is_slow(hoard, name),
         shutdown=_shutdown,
         hung_after=Watchdog(hoard.clock).until,

@@ -120,6 +120,9 @@ class RemoteJobs:
         """Return when the lease ends: the v2 API gives no job more time than it had."""
         return self._holding().ends_at
 
+    def record_progress(self, job_id: UUID, *, owner_id: UUID, step: int, steps: int) -> None:
+        """Do nothing: the v2 API has no word for progress."""
+
     def is_leased(self, job_id: UUID) -> bool:
         """Whether the server still takes the job's images, as far as it can be asked.
 
