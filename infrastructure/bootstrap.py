@@ -14,8 +14,9 @@ from infrastructure.address_digests import AddressDigests
 from infrastructure.api_keys import digest_of, new_api_key
 from infrastructure.blobs import FolderBlobs
 from infrastructure.civitai import Civitai
-from infrastructure.database import Database
-from infrastructure.event_log import EventLog, applied_inline
+from infrastructure.database import Database, normalised_url
+from infrastructure.delivery_claims import DeliveryClaims
+from infrastructure.event_log import EventLog, announcing, applied_inline
 from infrastructure.event_mapper import EventMapper
 from infrastructure.event_store import EventRecorder
 from infrastructure.forbidden_words import OperatorsWords
@@ -28,15 +29,20 @@ from infrastructure.model_catalogue import ModelCatalogue
 from infrastructure.news import OperatorsNews
 from infrastructure.outbound import Outbound
 from infrastructure.personal_keys import PersonalKeys
+from infrastructure.redis_channels import SCHEMES, RedisChannels
 from infrastructure.remembered_streams import RememberedStreams
 from infrastructure.settings import Settings
 from infrastructure.signing import AddressSigner
 from infrastructure.timeouts import AddressTimeouts
 from infrastructure.uploads import Uploads
+from infrastructure.wakeups import ProcessWakeups
+from infrastructure.webhook_keys import WebhookKeys
+from infrastructure.webhook_posts import POSTS_AT_ONCE, WebhookPosts
 from infrastructure.world import SystemChance, SystemClock
 from projections.accounts import AccountsReader
 from projections.backlog import BacklogReader
 from projections.catalogue import follower_views
+from projections.deliveries import Deliveries
 from projections.directory import AccountDirectory
 from projections.follow import Follower
 from projections.kudos import Kudos
@@ -47,6 +53,7 @@ from projections.queue import Queue
 from projections.statistics import StatisticsReader
 from projections.status import StatusReader
 from projections.view import View
+from projections.webhooks import WebhooksReader
 from projections.workers import WorkersReader
 
 OPERATOR = "operator"
@@ -67,6 +74,8 @@ class Hoard:
     queue: Queue
     directory: AccountDirectory
     kudos: Kudos
+    deliveries: Deliveries
+    claims: DeliveryClaims
     status: StatusReader
     backlog: BacklogReader
     workers: WorkersReader
@@ -78,6 +87,7 @@ class Hoard:
     modes: ModesReader
     news: OperatorsNews
     statistics: StatisticsReader
+    webhooks: WebhooksReader
     inline_views: tuple[View, ...]
     followers: tuple[Follower, ...]
     blobs: FolderBlobs
@@ -90,7 +100,10 @@ class Hoard:
     repeats: RepeatedCommands
     keyed_digest: KeyedDigests
     signer: AddressSigner
+    webhook_keys: WebhookKeys
     outbound: Outbound
+    webhook_posts: WebhookPosts
+    wakeups: ProcessWakeups
 
     @property
     def operator(self) -> AccountEntry:
@@ -105,8 +118,10 @@ class Hoard:
 
     def close(self) -> None:
         """Let go of the databases."""
+        self.wakeups.close()
         self.loras.close()
         self.outbound.close()
+        self.webhook_posts.close()
         self.ledger.close()
         self.ledger_database.close()
         self.view_database.close()
@@ -140,8 +155,11 @@ def assemble(
     queue = Queue(ledger_database, positions.horizon)
     directory = AccountDirectory(ledger_database)
     kudos = Kudos(ledger_database)
-    inline_views: tuple[View, ...] = (queue, directory, kudos, ModesView())
-    recorder = EventRecorder(ledger_database, applied_inline(inline_views, mapper))
+    deliveries = Deliveries(ledger_database)
+    inline_views: tuple[View, ...] = (queue, directory, kudos, ModesView(), deliveries)
+    wakeups = _wakeups(settings)
+    inline = announcing(applied_inline(inline_views, mapper), ledger_database, wakeups)
+    recorder = EventRecorder(ledger_database, inline)
     log = EventLog(recorder, mapper)
     master_key = _master_key(settings)
     keys = PersonalKeys(ledger_database, master_key)
@@ -174,6 +192,8 @@ def assemble(
         queue=queue,
         directory=directory,
         kudos=kudos,
+        deliveries=deliveries,
+        claims=DeliveryClaims(ledger_database, clock),
         status=StatusReader(view_database, log),
         backlog=BacklogReader(view_database),
         workers=WorkersReader(view_database),
@@ -185,6 +205,7 @@ def assemble(
         modes=ModesReader(ledger_database),
         news=OperatorsNews(settings.data),
         statistics=StatisticsReader(view_database),
+        webhooks=WebhooksReader(view_database),
         inline_views=inline_views,
         followers=tuple(Follower(view, log, view_database) for view in follower_views()),
         blobs=FolderBlobs(settings.blob_folder),
@@ -197,7 +218,15 @@ def assemble(
         repeats=repeats,
         keyed_digest=KeyedDigests(master_key),
         signer=AddressSigner(master_key, clock),
-        outbound=Outbound(permitted=settings.permitted_networks),
+        webhook_keys=WebhookKeys(master_key),
+        outbound=Outbound(permitted=settings.permitted_networks, proxy=settings.egress),
+        webhook_posts=WebhookPosts(
+            permitted=settings.permitted_networks,
+            at_once=POSTS_AT_ONCE,
+            proxy=settings.egress,
+            plain_http=settings.webhook_http,
+        ),
+        wakeups=wakeups,
     )
 
 
@@ -207,6 +236,15 @@ def _view_database(settings: Settings, ledger_database: Database) -> Database:
         # One file has one writer, and a database in memory only one connection.
         return ledger_database
     return Database(url, durable=False)
+
+
+def _wakeups(settings: Settings) -> ProcessWakeups:
+    ledger = normalised_url(settings.ledger_database)
+    is_shared = ledger.drivername != "sqlite" or ledger.database not in {None, "", ":memory:"}
+    if not is_shared or settings.broker.partition("://")[0] not in SCHEMES:
+        # Nobody else can see what is committed, or they have to look for it.
+        return ProcessWakeups()
+    return ProcessWakeups(RedisChannels(settings.broker))
 
 
 def _master_key(settings: Settings) -> bytes:

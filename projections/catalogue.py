@@ -14,6 +14,7 @@ from projections import (
     presence,
     statistics,
     status_tables,
+    webhook_tables,
     workers,
 )
 from projections.accounts import AccountsView
@@ -22,9 +23,10 @@ from projections.models import ModelsView
 from projections.statistics import StatisticsView
 from projections.status import StatusView
 from projections.view import View
+from projections.webhooks import WebhooksView
 from projections.workers import WorkersView
 
-INLINE_VIEWS = frozenset({"queue", "directory", "kudos", "modes"})
+INLINE_VIEWS = frozenset({"queue", "directory", "kudos", "modes", "deliveries"})
 """Names of the views that change in the transaction of the events and so have no position."""
 
 FOLLOWER_METADATA: Sequence[MetaData] = (
@@ -36,6 +38,7 @@ FOLLOWER_METADATA: Sequence[MetaData] = (
     accounts.METADATA,
     models_view.METADATA,
     statistics.METADATA,
+    webhook_tables.METADATA,
 )
 """Every table of the views' database."""
 
@@ -49,4 +52,5 @@ def follower_views() -> tuple[View, ...]:
         AccountsView(),
         ModelsView(),
         StatisticsView(),
+        WebhooksView(),
     )

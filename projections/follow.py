@@ -17,8 +17,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
-from projections.positions import move_position, move_positions, read_position, read_positions
+from projections.positions import VIEW_POSITIONS
 from projections.view import Log, Recorded, View, ViewDatabase
 
 _PORTION = 500
@@ -58,7 +59,7 @@ class Follower:
     def position(self) -> int:
         """Return the position of the last event that the view holds, 0 for none."""
         with self.database.reading() as connection:
-            return read_position(connection, self.view.name)
+            return VIEW_POSITIONS.read(connection, self.view.name)
 
     def catch_up(self, limit: int = _PORTION) -> int:
         """Apply up to ``limit`` events and return how many; 0 when there was nothing to do.
@@ -96,7 +97,9 @@ class Follower:
 
     def _apply(self, start: int, records: Sequence[Recorded]) -> bool:
         with self.database.transaction() as connection:
-            moved = move_position(connection, self.view.name, old=start, new=records[-1].position)
+            moved = VIEW_POSITIONS.move(
+                connection, self.view.name, old=start, new=records[-1].position
+            )
             if moved:
                 self.view.apply(connection, records)
             return moved
@@ -169,7 +172,7 @@ class _Party:
         stored: dict[str, int] = {}
         if unknown:
             with self._database.reading() as connection:
-                stored = read_positions(connection, unknown)
+                stored = VIEW_POSITIONS.read_many(connection, unknown)
         places = defaultdict(list)
         for member in ready:
             if member.position is None:
@@ -211,11 +214,34 @@ class _Party:
         """Apply events to several views in one transaction; return those that were there."""
         names = [member.follower.view.name for member in members]
         with self._database.transaction() as connection:
-            moved = move_positions(connection, names, old=start, new=records[-1].position)
+            moved = VIEW_POSITIONS.move_many(connection, names, old=start, new=records[-1].position)
             there = [each.follower for each in members if each.follower.view.name in moved]
             for follower in there:
                 follower.view.apply(connection, records)
         return there
+
+
+class Wake:
+    """Ends the pause of whoever follows the log; any thread may call it."""
+
+    def __init__(self) -> None:
+        """Nobody was woken yet."""
+        self._woken = threading.Event()
+
+    def changed(self) -> None:
+        """There may be events."""
+        self._woken.set()
+
+    def progress(self, job_id: UUID, step: int, steps: int) -> None:
+        """A step that stands in no log is none of a follower's business."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until woken; return whether somebody did."""
+        return self._woken.wait(seconds)
+
+    def clear(self) -> None:
+        """Forget who woke it: the look that comes now sees what they meant."""
+        self._woken.clear()
 
 
 def follow(
@@ -223,6 +249,7 @@ def follow(
     stop: threading.Event,
     interval: float,
     on_records: Callable[[Sequence[Recorded]], None] | None = None,
+    wake: Wake | None = None,
 ) -> None:
     """Keep views up with the log until ``stop`` is set; no failure ends this.
 
@@ -233,10 +260,14 @@ def follow(
         long or when the last look took long. Events that come meanwhile make one portion, which
         costs far less than one each; only after a full portion there is no pause.
     :param on_records: told what the first of the followers applied, after it was committed.
+    :param wake: ends a pause early, but not the rest after a look that found something; whoever
+        sets ``stop`` may call it, too, to end the wait for the next look.
     """
     parties = _parties(followers, interval)
     wait = interval
     while not stop.is_set():
+        if wake is not None:
+            wake.clear()
         started = time.monotonic()
         applied: dict[Follower, Sequence[Recorded]] = {}
         for party in parties:
@@ -246,9 +277,15 @@ def follow(
             on_records(first)
         if any(len(records) >= _PORTION for records in applied.values()):
             continue
-        least = took * _REST if any(applied.values()) else wait * 1.5
-        wait = min(max(interval, least), interval * _SLOWEST)
-        stop.wait(wait)
+        if any(applied.values()):
+            # Whatever comes meanwhile makes one portion.
+            rest = min(took * _REST, interval * _SLOWEST)
+            stop.wait(rest)
+            wait = max(interval - rest, 0.0)
+        else:
+            wait = min(max(interval, wait * 1.5), interval * _SLOWEST)
+        if (wake or stop).wait(wait):
+            wait = interval
 
 
 def _parties(followers: Sequence[Follower], interval: float) -> Sequence[_Party]:

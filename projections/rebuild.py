@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, FromClause, Row, Table, func, select, tuple_
 
 from projections.catalogue import INLINE_VIEWS
-from projections.positions import lock_position, read_position, set_position
+from projections.positions import VIEW_POSITIONS
 from projections.rows import insert_rows, portions_of
 from projections.scratch import Scratch, scratch_of
 from projections.view import Compared, Log, Recorded, SettlingView, View, ViewDatabase
@@ -74,7 +74,7 @@ def verify(
     with scratch_of(view) as scratch, _snapshot(database) as served:
         if _is_inline(view):
             _replay(scratch, _committed_after(log, 0), log.last_position(), progress)
-        elif position := read_position(served, view.name):
+        elif position := VIEW_POSITIONS.read(served, view.name):
             _replay(scratch, _up_to(position, _final_after(log, 0)), position, progress)
         for compared in _compared(view):
             _compare(compared, served, scratch.connection, findings)
@@ -101,8 +101,8 @@ def rebuild(view: View, log: Log, database: ViewDatabase, progress: Progress | N
                 _lock(view, connection)
                 _replay(scratch, _committed_after(log, scratch.position), 0, None)
             else:
-                lock_position(connection, view.name)
-                set_position(connection, view.name, scratch.position)
+                VIEW_POSITIONS.lock(connection, view.name)
+                VIEW_POSITIONS.set(connection, view.name, scratch.position)
             return sum(_replace(table, connection, scratch) for table in view.tables)
 
 

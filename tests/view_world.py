@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -26,10 +27,12 @@ LARGE = Capabilities(("A", "B"), 20, 2048 * 2048, True, 1, False, "test:1:large"
 class ViewWorld:
     """A Hoard of which every part can be asked, and short ways to let things happen in it."""
 
-    def __init__(self, folder: Path, ledger_url: str | None = None) -> None:
+    def __init__(self, folder: Path, ledger_url: str | None = None, **settings: Any) -> None:
         self.clock = HandClock()
         self.hoard = assemble(
-            Settings(data=folder, ledger_url=ledger_url), clock=self.clock, chance=SeededChance()
+            Settings(data=folder, ledger_url=ledger_url, **settings),
+            clock=self.clock,
+            chance=SeededChance(),
         )
         self.owner_id = self.hoard.ledger.open_account("owner", "0" * 64, Roles(trusted=True))
 

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from api.crowd import Crowd
-from domain.generation_metadata import MetadataType
-from domain.job import ImageState
 from projections.backlog import Ahead, BacklogReader
+from projections.generation_details import generation_details
 from projections.status import Generation, RequestStatus
 
 
@@ -43,17 +42,7 @@ def status_body(
     """
     body = check_body(status, backlog, crowd)
     body["generations"] = [
-        {
-            "img": image_of(generation),
-            "seed": str(generation.seed),
-            "id": generation.image_id,
-            "censored": generation.state is not ImageState.OK,
-            "gen_metadata": _metadata(status, generation),
-            "worker_id": generation.worker_id,
-            "worker_name": generation.worker_name,
-            "model": generation.model,
-            "state": generation.state.value,
-        }
+        generation_details(generation, img=image_of(generation), images=status.images)
         for generation in status.generations
     ]
     body["shared"] = status.shared
@@ -63,26 +52,6 @@ def status_body(
 def as_base64(data: bytes) -> str:
     """Return an image as ``r2: false`` wants it."""
     return base64.b64encode(data).decode("ascii")
-
-
-def _metadata(status: RequestStatus, generation: Generation) -> list[dict[str, str]]:
-    """Return what the worker said of an image, and what replicates it as one of its batch.
-
-    The place in the batch is the ledger's own knowledge, whatever the worker said of it; the only
-    image of a request had no batch.
-    """
-    told = [
-        {"type": word.type.value, "value": word.value.value, "ref": word.ref or ""}
-        for word in generation.metadata
-        if word.type is not MetadataType.BATCH_INDEX
-    ]
-    for word in told:
-        if not word["ref"]:
-            del word["ref"]
-    if status.images > 1:
-        place = str(generation.batch_index)
-        told.append({"type": "batch_index", "value": "see_ref", "ref": place})
-    return told
 
 
 def _wait_seconds(status: RequestStatus, ahead: Ahead, crowd: Crowd) -> int:

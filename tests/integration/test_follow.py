@@ -12,12 +12,7 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, delete, 
 
 from domain.request import Request
 from projections.follow import Follower, FollowerFailed, follow
-from projections.positions import (
-    lock_position,
-    move_positions,
-    read_positions,
-    set_position,
-)
+from projections.positions import VIEW_POSITIONS
 from projections.view import Recorded
 from tests.view_world import ViewWorld
 from tests.waiting import wait_until
@@ -174,9 +169,9 @@ def test_a_view_that_was_put_back_takes_the_events_again(
     with following([world.hoard.followers[0], follower]):
         wait_until(lambda: seen(world) == logged(world), "the first time")
         with world.hoard.view_database.transaction() as connection:
-            lock_position(connection, notebook.name)
+            VIEW_POSITIONS.lock(connection, notebook.name)
             connection.execute(delete(SEEN))
-            set_position(connection, notebook.name, 0)
+            VIEW_POSITIONS.set(connection, notebook.name, 0)
         wait_until(lambda: seen(world) == logged(world), "the second time")
 
 
@@ -187,13 +182,17 @@ def test_views_move_together_past_one_that_is_elsewhere_or_held(world: ViewWorld
 
     def move(old: int, new: int) -> Collection[str]:
         with database.transaction() as connection:
-            return move_positions(connection, ["a", "b", "c"], old=old, new=new)
+            return VIEW_POSITIONS.move_many(connection, ["a", "b", "c"], old=old, new=new)
 
     assert move(0, 5) == {"a", "b", "c"}
     with database.transaction() as connection, ThreadPoolExecutor(1) as another:
-        lock_position(connection, "b")
-        set_position(connection, "c", 4)
+        VIEW_POSITIONS.lock(connection, "b")
+        VIEW_POSITIONS.set(connection, "c", 4)
         assert another.submit(move, 5, 6).result() == {"a"}
     with database.reading() as connection:
-        assert read_positions(connection, ["a", "b", "c", "d"]) == {"a": 6, "b": 5, "c": 4}
+        assert VIEW_POSITIONS.read_many(connection, ["a", "b", "c", "d"]) == {
+            "a": 6,
+            "b": 5,
+            "c": 4,
+        }
     assert move(5, 6) == {"b"}

@@ -10,10 +10,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, text
 
-from infrastructure import idempotency, lora_table, messages, timeouts
+from infrastructure import delivery_claims, idempotency, lora_table, messages, timeouts
 from infrastructure.database import Database
 from infrastructure.migrate import migrate_ledger, migrate_views
-from projections import directory, kudos, lanes, modes, queue
+from projections import deliveries, directory, kudos, lanes, modes, positions, queue
 from projections.catalogue import FOLLOWER_METADATA
 
 NOT_VIEWS = {
@@ -45,7 +45,10 @@ def _declared() -> MetaData:
         messages.METADATA,
         timeouts.METADATA,
         modes.METADATA,
+        deliveries.METADATA,
+        delivery_claims.METADATA,
         lora_table.METADATA,
+        positions.REACTION_METADATA,
         *FOLLOWER_METADATA,
     ):
         for table in metadata.tables.values():

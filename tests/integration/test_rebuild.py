@@ -14,11 +14,12 @@ from sqlalchemy import Table, delete, insert, select, update
 
 from domain.commands import PopJob
 from projections.backlog_view import BACKLOG_BLOCK
-from projections.positions import read_position
+from projections.positions import VIEW_POSITIONS
 from projections.queue import OPEN_REQUEST
 from projections.rebuild import Report, rebuild, verify
 from projections.status_tables import REQUEST_GENERATION, REQUEST_STATUS
 from projections.view import View, ViewDatabase
+from tests.delivery_world import DeliveryWorld, address, numbered
 from tests.view_world import LARGE, ViewWorld
 from tests.waiting import wait_until
 
@@ -48,6 +49,8 @@ def verified(world: ViewWorld, name: str) -> Report:
 
 def live_through_much(world: ViewWorld) -> None:
     """Let every kind of thing happen that changes a view."""
+    deliveries = DeliveryWorld(world.hoard, world.clock)
+    deliveries.due(numbered(1), to=address(1))
     for place in range(12):
         world.submit(
             1 + place, priority=float(place % 3), models=("A",) if place % 2 else ("A", "B")
@@ -65,6 +68,7 @@ def live_through_much(world: ViewWorld) -> None:
         else:
             world.deliver(job, seconds=1.1)
     world.hoard.ledger.change_modes(invite_only=True)
+    deliveries.live_through_much()
 
 
 def wait_for_more_events(world: ViewWorld) -> None:
@@ -102,7 +106,7 @@ def rows_of(database: ViewDatabase, table: Table) -> set[tuple[Any, ...]]:
 def test_what_is_served_is_what_the_history_says(world: ViewWorld) -> None:
     live_through_much(world)
     for follower in world.hoard.followers:
-        follower.catch_up(17)
+        follower.catch_up(23)
     for each in all_served(world):
         report = verify(each.view, world.hoard.log, each.database)
         assert report.differences == ()
@@ -233,4 +237,4 @@ def test_a_view_is_rebuilt_while_it_follows(world: ViewWorld) -> None:
     for each in all_served(world):
         assert verify(each.view, world.hoard.log, each.database).differences == ()
     with world.hoard.view_database.reading() as connection:
-        assert read_position(connection, "status") == world.hoard.log.last_position()
+        assert VIEW_POSITIONS.read(connection, "status") == world.hoard.log.last_position()

@@ -1,0 +1,106 @@
+"""What clients are told of one event of a request: the same by webhook and in a stream.
+
+All of it follows from the history up to that event, so whoever is told twice is told the same; the
+address of an image alone is signed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from domain.job import Job
+from domain.kudos import hundredths, kudos_from
+from domain.request import Request, RequestState
+from projections.generation_details import generation_details
+from projections.request_history import RequestHistory
+from projections.status_fold import Generation
+from projections.view import Recorded
+
+_ENDINGS: dict[type[Request.Ended], RequestState] = {
+    Request.Completed: RequestState.COMPLETED,
+    Request.Cancelled: RequestState.CANCELLED,
+    Request.Expired: RequestState.EXPIRED,
+    Request.Faulted: RequestState.FAULTED,
+}
+
+
+def tracking_data(
+    record: Recorded, history: RequestHistory, image_of: Callable[[Generation], str]
+) -> dict[str, Any]:
+    """Return what is told of an event of which :func:`domain.tracking.tracking_of` says something.
+
+    :param history: its request, with all events up to this one.
+    :param image_of: returns the ``img`` of an image: its address, or base64.
+    """
+    event = record.event
+    request: dict[str, Any] = {"request": history.request_id}
+    match event:
+        case Request.Submitted():
+            return request | {"images": event.images, "kudos": event.kudos}
+        case Request.JobReturned():
+            return request | {"images": history.submitted.images, "lost": event.lost}
+        case Request.Ended():
+            return request | _ending(event, history)
+        case Job.Batched():
+            return request | _job(event)
+        case Job.Progressed():
+            return progress_data(history.batched[event.originator_id], event.step, event.steps)
+        case Job.ImageGenerated():
+            made = generation_of(event, history.batched[event.originator_id], record.position)
+            details = generation_details(made, img=image_of(made), images=history.submitted.images)
+            return details | request | {"kudos": event.kudos}
+    raise ValueError(f"nobody is told of {type(event).__qualname__}")
+
+
+def progress_data(job: Job.Batched, step: int, steps: int) -> dict[str, Any]:
+    """Return what is told of how far a job is, recorded or not.
+
+    :param step: denoising steps that are done.
+    :param steps: how many there are in all.
+    """
+    return {"request": job.request_id} | _job(job) | {"step": step, "steps": steps}
+
+
+def generation_of(image: Job.ImageGenerated, job: Job.Batched, position: int) -> Generation:
+    """Return an image as its own event and the first one of its job say it.
+
+    :param position: where its event stands in the log.
+    """
+    return Generation(
+        image_id=image.image_id,
+        job_id=job.originator_id,
+        batch_index=image.batch_index,
+        digest=image.digest,
+        seed=image.seed,
+        state=image.state,
+        worker_id=job.worker_id,
+        worker_name=job.worker_name,
+        model=job.model,
+        generated_at=image.timestamp,
+        kudos=image.kudos,
+        position=position,
+        metadata=tuple(image.metadata),
+    )
+
+
+def _job(job: Job.Batched) -> dict[str, Any]:
+    return {
+        "job": job.originator_id,
+        "images": len(job.image_ids),
+        "worker_id": job.worker_id,
+        "worker_name": job.worker_name,
+        "model": job.model,
+    }
+
+
+def _ending(event: Request.Ended, history: RequestHistory) -> dict[str, Any]:
+    images = history.submitted.images
+    state = _ENDINGS[type(event)]
+    return {
+        "state": state.value,
+        "images": images,
+        "finished": images - getattr(event, "abandoned", 0),
+        "faulted": state is RequestState.FAULTED,
+        "kudos": kudos_from(hundredths(history.burnt)),
+    }

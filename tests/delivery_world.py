@@ -1,0 +1,137 @@
+"""Deliveries for tests: scheduled, tried and asked after with few words, on a real Hoard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+from sqlalchemy import select
+
+from domain.ledger.webhook_deliveries import Telling
+from domain.retrying import GivenUpBecause, Outcome, Problem
+from domain.roles import Roles
+from domain.tracking import Tracking
+from domain.tracking_kind import TrackingKind
+from domain.webhook_endpoint import DisabledBecause
+from infrastructure.bootstrap import Hoard
+from infrastructure.delivery_claims import Claimed
+from projections.deliveries import DUE_DELIVERY
+from projections.rebuild import verify
+from tests.world import HandClock
+
+TAKEN, BROKEN = Outcome(status=204), Outcome(status=500)
+GONE, SILENT = Outcome(status=410), Outcome(problem=Problem.TIMED_OUT)
+
+LIFETIME = timedelta(seconds=30)
+_IDS = UUID("4a3f5a52-5f0b-4c39-9d6f-1f6f7f7d1c11")
+
+
+def numbered(number: int) -> UUID:
+    """Return the id of a request, the same for the same number."""
+    return uuid5(_IDS, f"request {number}")
+
+
+def address(number: int) -> UUID:
+    """Return the destination of an address that requests name."""
+    return uuid5(_IDS, f"address {number}")
+
+
+class DeliveryWorld:
+    """What happens to deliveries, told to the ledger of a Hoard."""
+
+    def __init__(self, hoard: Hoard, clock: HandClock) -> None:
+        self.hoard = hoard
+        self.clock = clock
+        self.account_id = hoard.ledger.open_account("integrator", "e" * 64, Roles())
+        self._told = 0
+
+    def endpoint(self, *kinds: TrackingKind) -> UUID:
+        """Register an endpoint."""
+        return self.hoard.ledger.register_endpoint(
+            self.account_id,
+            address="https://receiver.example/hook",
+            kinds=kinds or (TrackingKind.IMAGE, TrackingKind.ENDED),
+        )
+
+    def telling(
+        self, request_id: UUID, *, to: UUID | None = None, endpoint: UUID | None = None
+    ) -> Telling:
+        """Return something new to tell of a request, at an address or at an endpoint."""
+        destination = to or endpoint
+        assert destination is not None
+        self._told += 1
+        image_id = uuid5(_IDS, f"image {self._told}")
+        tracking = Tracking(TrackingKind.IMAGE, request_id, image_id, self.clock.now())
+        return Telling(tracking, self.account_id, endpoint, destination)
+
+    def schedule(self, *tellings: Telling) -> list[UUID]:
+        """Have things told, in one save; return the deliveries' ids."""
+        self.hoard.ledger.schedule_deliveries(tellings)
+        return [telling.delivery_id for telling in tellings]
+
+    def due(
+        self, request_id: UUID, *, to: UUID | None = None, endpoint: UUID | None = None
+    ) -> UUID:
+        """Schedule one delivery."""
+        return self.schedule(self.telling(request_id, to=to, endpoint=endpoint))[0]
+
+    def claim(self, places: int = 100, unproven: int = 100) -> Sequence[Claimed]:
+        """Claim what can be had."""
+        return self.hoard.claims.claim(places=places, lifetime=LIFETIME, unproven=unproven)
+
+    def claimed(self, places: int = 100, unproven: int = 100) -> list[UUID]:
+        """Claim what can be had; return the deliveries' ids."""
+        return [each.delivery_id for each in self.claim(places, unproven)]
+
+    def tried(self, delivery_id: UUID, outcome: Outcome = TAKEN) -> None:
+        """Note what came of a try, and give the claim back."""
+        self.hoard.ledger.record_attempt(delivery_id, outcome, seconds=0.1)
+        self.hoard.claims.release(delivery_id)
+
+    def prove(self, destination: UUID) -> None:
+        """Let something arrive there."""
+        self.tried(self.due(numbered(10**6), to=destination))
+
+    def wear_out(self, destination: UUID, failures: int = 5) -> None:
+        """Let so many deliveries fail there for good, in an instant."""
+        for _ in range(failures):
+            self.tried(self.due(numbered(10**6), to=destination), GONE)
+
+    def live_through_much(self) -> None:
+        """Let every kind of thing happen that changes the view of deliveries."""
+        ledger = self.hoard.ledger
+        first, second, third = (self.endpoint() for _ in range(3))
+        ledger.change_endpoint(second, account_id=self.account_id, kinds=[TrackingKind.STARTED])
+        ledger.disable_endpoint(second, DisabledBecause.DEAD)
+        ledger.delete_endpoint(third, account_id=self.account_id)
+        for place in range(12):
+            self.due(numbered(place % 3), to=address(place % 2))
+            self.due(numbered(place % 2), endpoint=first)
+        for outcome in (TAKEN, BROKEN, GONE, SILENT, TAKEN, GONE, GONE):
+            for delivery_id in self.claimed(5):
+                self.tried(delivery_id, outcome)
+            self.clock.advance(timedelta(seconds=3))
+        ledger.change_endpoint(second, account_id=self.account_id, enabled=True)
+        ledger.test_endpoint(first, account_id=self.account_id)
+        given_up = self.due(numbered(9), to=address(1))
+        self.due(numbered(9), to=address(1))
+        ledger.give_delivery_up(given_up, GivenUpBecause.FAILED)
+        ledger.resend_delivery(given_up, by=None)
+
+    def due_order(self, destination: UUID, request_id: UUID) -> list[tuple[UUID, bool]]:
+        """Return what is due of a request somewhere, in order, and what of it is a head."""
+        line = (
+            select(DUE_DELIVERY.c.delivery_id, DUE_DELIVERY.c.is_head)
+            .where(
+                DUE_DELIVERY.c.destination == destination, DUE_DELIVERY.c.request_id == request_id
+            )
+            .order_by(DUE_DELIVERY.c.place)
+        )
+        with self.hoard.ledger_database.reading() as connection:
+            return [(row.delivery_id, row.is_head) for row in connection.execute(line)]
+
+    def differences(self) -> Sequence[str]:
+        """Return how what is served differs from what the history says."""
+        database = self.hoard.ledger_database
+        return verify(self.hoard.deliveries, self.hoard.log, database).differences

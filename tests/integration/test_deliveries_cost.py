@@ -1,0 +1,109 @@
+"""However much is due at webhooks, a claim, a result and a look read a handful of rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection, text
+
+from tests.delivery_world import BROKEN, TAKEN, DeliveryWorld, address, numbered
+from tests.integration.deliveries_hoard import told
+
+__all__ = ["told"]
+
+HEAP = 10_000
+RESTING = [address(100 + place) for place in range(10)]
+HERE = address(1)
+
+MOST_ROWS = 150
+"""A statement for each of a handful of small answers; reading the heap once is 10,000."""
+STEPS_PER_ROW = 100
+"""Instructions of SQLite's machine that a row may take, with all that surrounds it."""
+
+_READ = text(
+    "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_xact_user_tables"
+    " WHERE relname IN ('due_delivery', 'webhook_destination', 'delivery_claim')"
+)
+
+
+@contextmanager
+def reading_few_rows(connection: Connection) -> Iterator[None]:
+    """See that few rows are read in the block, in this transaction.
+
+    PostgreSQL counts the rows that it reads; SQLite has us count the steps of its machine.
+    """
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        before = connection.execute(_READ).scalar_one()
+        yield
+        assert connection.execute(_READ).scalar_one() - before <= MOST_ROWS
+        return
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += STEPS_PER_ROW
+        return 0
+
+    driver.set_progress_handler(count, STEPS_PER_ROW)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, STEPS_PER_ROW)
+    assert steps <= MOST_ROWS * STEPS_PER_ROW
+
+
+@pytest.fixture
+def heaped(told: DeliveryWorld) -> DeliveryWorld:
+    """10,000 deliveries that wait for addresses that rest, most of them behind others."""
+    for destination in RESTING:
+        told.wear_out(destination)
+    for start in range(0, HEAP, 2_000):
+        told.schedule(
+            *(
+                told.telling(numbered(place // 20), to=RESTING[place % 10])
+                for place in range(start, start + 2_000)
+            )
+        )
+    if not told.hoard.ledger_database.is_sqlite:
+        with told.hoard.ledger_database.transaction() as connection:
+            connection.execute(text("ANALYZE"))
+    return told
+
+
+def test_what_rests_costs_nobody_anything(heaped: DeliveryWorld) -> None:
+    deliveries, now = heaped.hoard.deliveries, heaped.clock.now()
+    database = heaped.hoard.ledger_database
+    ids = heaped.schedule(*(heaped.telling(numbered(place), to=HERE) for place in range(2)))
+    with database.transaction() as connection, reading_few_rows(connection):
+        assert heaped.claimed() == ids
+    with database.transaction() as connection, reading_few_rows(connection):
+        assert heaped.claimed() == []
+    with database.transaction() as connection, reading_few_rows(connection):
+        assert deliveries.next_look(now) == now + timedelta(seconds=30)
+        assert deliveries.health(RESTING[0]).failures == 5
+    with database.transaction() as connection, reading_few_rows(connection):
+        assert len(deliveries.late(now + timedelta(days=1), 10)) == 10
+    with database.transaction() as connection, reading_few_rows(connection):
+        heaped.due(numbered(0), to=RESTING[0])
+        heaped.due(numbered(10**5), to=RESTING[0])
+
+
+def test_what_comes_of_a_try_costs_little_however_much_waits_behind_it(
+    heaped: DeliveryWorld,
+) -> None:
+    database = heaped.hoard.ledger_database
+    heaped.clock.advance(timedelta(seconds=30))
+    with database.transaction() as connection, reading_few_rows(connection):
+        answers, fails = heaped.claim(2)
+    for claimed, outcome in ((answers, TAKEN), (fails, BROKEN)):
+        with database.transaction() as connection, reading_few_rows(connection):
+            heaped.tried(claimed.delivery_id, outcome)
+    assert heaped.hoard.deliveries.health(answers.destination).proven
+    assert heaped.hoard.deliveries.health(fails.destination).failures == 6
+    with database.transaction() as connection, reading_few_rows(connection):
+        assert len(heaped.claimed()) == 8 + 4
