@@ -1,4 +1,4 @@
-"""The Celery app: one queue, one task, and a broker that may fail at any time."""
+"""The Celery app: two queues, each with a bell, and a broker that may fail at any time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from celery import Celery
 from domain.lifetimes import LEASES_IN_A_ROW
 
 WORK_TASK = "hoard.work"
-"""The only message there is: "there is work". It names no job; the ledger is asked for that."""
+"""The message "there is work". It names no job; the ledger is asked for that."""
 
 WORK_QUEUE = "hoard.work"
+
+WEBHOOK_TASK = "hoard.deliver"
+"""The message "there is something to tell". It names no delivery either."""
+
+WEBHOOK_QUEUE = "hoard.webhooks"
 
 LONGEST_TURN_SECONDS = 600
 """A task that has worked for this long starts no further batch, but rings for another task."""
@@ -73,6 +78,14 @@ def register_work(app: Celery, work: Callable[[], int]) -> None:
     @app.task(name=WORK_TASK, Request="workers.acknowledging:WorkRequest")  # type: ignore[untyped-decorator]
     def answer_bell() -> int:
         return work()
+
+
+def register_deliver(app: Celery, wake: Callable[[], None]) -> None:
+    """Register what a sender of webhooks does when its bell rings: wake up, which takes no time."""
+
+    @app.task(name=WEBHOOK_TASK, Request="workers.acknowledging:WorkRequest")  # type: ignore[untyped-decorator]
+    def answer_bell() -> None:
+        wake()
 
 
 def _transport_options(broker_url: str, hard_limit: int) -> dict[str, object]:

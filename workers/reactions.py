@@ -41,23 +41,28 @@ class Sender(Protocol):
 class BrokerSender:
     """Sends the message through Celery's broker, over a connection of its own."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, *, queue: str = WORK_QUEUE, task: str = WORK_TASK) -> None:
         """Use the app's broker; nothing is connected until the first message."""
         self._app = app
+        self._queue = queue
+        self._task = task
         self._connection: Connection | None = None
 
     def send(self) -> None:
         """Leave a message in the queue, unless one lies there unread.
 
-        One is enough: the worker that takes it asks the ledger after this call, and rings for
-        the next worker if it finds work. So the queue stays short while all workers are busy.
+        One is enough: whoever takes it asks the ledger after this call. A worker that finds work
+        rings for the next one, a sender of webhooks takes all that there is. So the queue stays
+        short while all are busy.
         """
         connection = self._connection or self._connect()
         try:
             channel: Any = connection.default_channel
-            waiting = channel.queue_declare(queue=WORK_QUEUE, durable=True, auto_delete=False)
+            waiting = channel.queue_declare(queue=self._queue, durable=True, auto_delete=False)
             if not waiting.message_count:
-                self._app.send_task(WORK_TASK, queue=WORK_QUEUE, connection=connection, retry=False)
+                self._app.send_task(
+                    self._task, queue=self._queue, connection=connection, retry=False
+                )
         except BaseException:
             self.close()
             raise

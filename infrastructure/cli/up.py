@@ -38,7 +38,7 @@ def up(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Run API, projector, workers and their Redis until Ctrl-C or SIGTERM.
+    """Run API, projector, workers, the sender of webhooks and their Redis until Ctrl-C or SIGTERM.
 
     Started again on the same folder it goes on where it was, whatever ended it before.
     """

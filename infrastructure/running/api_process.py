@@ -7,6 +7,7 @@ import socket
 import sys
 from datetime import timedelta
 from importlib import metadata
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -29,6 +30,8 @@ def services_of(hoard: Hoard) -> Services:
     settings = hoard.settings
     return Services(
         ledger=hoard.ledger,
+        log=hoard.log,
+        wakeups=hoard.wakeups,
         directory=hoard.directory,
         status=hoard.status,
         backlog=hoard.backlog,
@@ -48,6 +51,10 @@ def services_of(hoard: Hoard) -> Services:
         presence=hoard.presence,
         models=hoard.models,
         made=MadeLately(hoard.statistics, hoard.clock),
+        deliveries=hoard.deliveries,
+        webhooks=hoard.webhooks,
+        webhook_keys=hoard.webhook_keys,
+        require_webhook_address=hoard.webhook_posts.rule.require_readable,
         modes=hoard.modes,
         catalogue=hoard.catalogue,
         loras=hoard.loras,
@@ -75,14 +82,30 @@ def make_app() -> FastAPI:
     return create_app(services_of(assemble(start_process())))
 
 
+class _Server(uvicorn.Server):
+    """Ends streams, which never finish by themselves, as soon as it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._hub = app.state.hoard.hub
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._hub.leave()
+        super().handle_exit(sig, frame)
+
+
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; requests under way have five seconds to finish."""
+    """Serve until SIGTERM or SIGINT; requests under way have five seconds to finish.
+
+    Streams and those who wait for news are let go at once, and come back to the next process.
+    """
     settings = start_process()
     hoard = assemble(settings)
     # The thread that answers the socket should not wait 5 ms for each that works on a request.
     sys.setswitchinterval(_SWITCH_SECONDS)
+    app = create_app(services_of(hoard))
     config = uvicorn.Config(
-        create_app(services_of(hoard)),
+        app,
         host=settings.host,
         port=settings.port,
         http="httptools",
@@ -97,7 +120,7 @@ def main() -> None:
     sockets = [socket.socket(fileno=int(inherited))] if inherited else None
     tell_supervisor()
     try:
-        uvicorn.Server(config).run(sockets=sockets)
+        _Server(config, app).run(sockets=sockets)
     finally:
         hoard.close()
 

@@ -15,6 +15,7 @@ from infrastructure.settings import Settings
 API = "api"
 PROJECTOR = "projector"
 REDIS = "redis"
+WEBHOOKS = "webhooks"
 
 RUN_FOLDER_VARIABLE = "HOARD_RUN_FOLDER"
 """Where a child says that it is ready; unset in a child that nobody supervises."""
@@ -67,6 +68,15 @@ def projector_program(settings: Settings, run_folder: Path) -> Program:
         PROJECTOR,
         _python("infrastructure.running.projector_process"),
         environment=_environment(settings, run_folder, PROJECTOR),
+    )
+
+
+def webhooks_program(settings: Settings, run_folder: Path) -> Program:
+    """Return the sender of webhooks."""
+    return Program(
+        WEBHOOKS,
+        _python("infrastructure.running.webhook_process"),
+        environment=_environment(settings, run_folder, WEBHOOKS),
     )
 
 

@@ -1,24 +1,26 @@
-"""The projector: followers of the log, the bell, and the sweep. One process, or several."""
+"""The projector: what follows the log, the bells, and the sweep. One process, or several."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 
 from infrastructure.blobs import PLACES
 from infrastructure.bootstrap import Hoard, allowances_of, assemble
 from infrastructure.running.supervised import start_process, stop_on_signal, tell_supervisor
-from projections.follow import follow
+from projections.follow import Wake, follow
 from projections.view import Recorded
-from workers.celery_app import make_app
+from workers.celery_app import WEBHOOK_QUEUE, WEBHOOK_TASK, make_app
 from workers.losses import flag_losing_workers
 from workers.reactions import Bell, BrokerSender, makes_work
 from workers.sweep import sweep
 from workers.tracing import where
 from workers.upkeep import fold_balances, give_trust
+from workers.webhooks.scheduling import WebhookScheduling, schedule_until
 
 _log = structlog.get_logger(__name__)
 
@@ -30,14 +32,22 @@ def main() -> None:
     stop = stop_on_signal()
     settings = start_process()
     hoard = assemble(settings)
-    with Bell(BrokerSender(make_app(settings.broker))) as bell:
-        sweeper = threading.Thread(
-            target=sweep_until, args=(stop, hoard, bell), name="sweep", daemon=True
-        )
-        sweeper.start()
+    app = make_app(settings.broker)
+    webhooks = BrokerSender(app, queue=WEBHOOK_QUEUE, task=WEBHOOK_TASK)
+    with Bell(BrokerSender(app)) as bell, Bell(webhooks) as webhook_bell:
+        beside = [
+            threading.Thread(target=run, args=(stop, hoard, rung), name=name, daemon=True)
+            for name, run, rung in (
+                ("sweep", sweep_until, bell),
+                ("webhooks", schedule_webhooks_until, webhook_bell),
+            )
+        ]
+        for thread in beside:
+            thread.start()
         tell_supervisor()
         follow_until(stop, hoard, bell)
-        sweeper.join()
+        for thread in beside:
+            thread.join()
     hoard.close()
 
 
@@ -48,7 +58,28 @@ def follow_until(stop: threading.Event, hoard: Hoard, bell: Bell) -> None:
         if makes_work(records):
             bell.ring()
 
-    follow(hoard.followers, stop, hoard.settings.follow_seconds, react)
+    with _woken(hoard) as wake:
+        follow(hoard.followers, stop, hoard.settings.follow_seconds, react, wake)
+
+
+def schedule_webhooks_until(stop: threading.Event, hoard: Hoard, bell: Bell) -> None:
+    """Schedule what is to be told by webhook, and ring when something is due."""
+    scheduling = WebhookScheduling(hoard.log, hoard.ledger_database, hoard.ledger, hoard.deliveries)
+    with _woken(hoard) as wake:
+        schedule_until(
+            stop, scheduling, bell.ring, interval=hoard.settings.follow_seconds, wake=wake
+        )
+
+
+@contextmanager
+def _woken(hoard: Hoard) -> Iterator[Wake]:
+    """Be woken by whoever saves events, until the end of the block."""
+    wake = Wake()
+    end = hoard.wakeups.listen(wake)
+    try:
+        yield wake
+    finally:
+        end()
 
 
 def sweep_until(stop: threading.Event, hoard: Hoard, bell: Bell) -> None:

@@ -25,6 +25,7 @@ from infrastructure.running.programs import (
     api_program,
     projector_program,
     redis_program,
+    webhooks_program,
     worker_program,
 )
 from infrastructure.running.redis_server import (
@@ -53,8 +54,9 @@ def run_up(
     """Run everything until SIGTERM, SIGINT or SIGHUP; return the exit status.
 
     Children that crash are started again, with a growing pause. On the first signal all stop in
-    order: the API and the workers (which finish or return what they do), the projector, Redis. A
-    second signal kills them. Should this process be killed itself, the kernel kills the children.
+    order: the API, the workers and the sender of webhooks (which finish or return what they do),
+    the projector, Redis. A second signal kills them. Should this process be killed itself, the
+    kernel kills the children.
 
     For the main thread only.
 
@@ -134,6 +136,7 @@ class _Household:
                 for number, listening in enumerate(self._listening, start=1)
             ),
             projector_program(settings, run_folder),
+            webhooks_program(settings, run_folder),
             *(
                 worker_program(settings, run_folder, number + 1, self._workers, gpus)
                 for number in range(self._workers)

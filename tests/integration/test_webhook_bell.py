@@ -1,0 +1,122 @@
+"""The bell of webhooks: heard by those who send them, whatever becomes of the broker."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.servers import RedisServer
+from tests.waiting import wait_until
+from workers.celery_app import WEBHOOK_QUEUE, WEBHOOK_TASK, WORK_QUEUE, make_app
+from workers.reactions import Bell, BrokerSender
+
+ROOT = Path(__file__).parents[2]
+
+
+class Ears:
+    """A sender's ears, in a process of their own."""
+
+    def __init__(self, broker_url: str, folder: Path) -> None:
+        self._file = folder / "woken"
+        self.log = folder / "ears.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "tests.integration.webhook_bell_listener"),
+                    *(broker_url, str(self._file)),
+                ],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def woken(self) -> int:
+        return len(self._file.read_text().splitlines()) if self._file.exists() else 0
+
+    def logs(self, word: bytes) -> int:
+        return self.log.read_bytes().count(word)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def broker() -> Iterator[RedisServer]:
+    """A Redis that a test may kill."""
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def ears(broker: RedisServer, tmp_path: Path) -> Iterator[Ears]:
+    made = Ears(broker.url, tmp_path)
+    try:
+        wait_until(lambda: made.logs(b" ready."), "the ears to be open")
+        yield made
+    finally:
+        made.process.kill()
+        made.process.wait()
+
+
+def ring(broker: RedisServer) -> None:
+    sender = BrokerSender(make_app(broker.url), queue=WEBHOOK_QUEUE, task=WEBHOOK_TASK)
+    with Bell(sender) as bell:
+        bell.ring()
+
+
+def waiting(broker: RedisServer, queue: str) -> int:
+    path = broker.url.removeprefix("redis+socket://")
+    with redis.Redis(unix_socket_path=path) as client:
+        return int(client.llen(queue))
+
+
+def test_a_ring_wakes_a_sender_and_no_worker(broker: RedisServer, ears: Ears) -> None:
+    ring(broker)
+    wait_until(lambda: ears.woken() == 1, "the ring to be heard")
+    assert waiting(broker, WEBHOOK_QUEUE) == waiting(broker, WORK_QUEUE) == 0
+    assert ears.stop() == 0
+
+
+def test_a_bell_for_workers_wakes_no_sender(broker: RedisServer, ears: Ears) -> None:
+    with Bell(BrokerSender(make_app(broker.url))) as bell:
+        bell.ring()
+    assert waiting(broker, WORK_QUEUE) == 1
+    ring(broker)
+    wait_until(ears.woken, "the right bell to be heard")
+    assert ears.woken() == 1
+    assert waiting(broker, WORK_QUEUE) == 1
+
+
+def test_one_unread_message_is_enough(broker: RedisServer) -> None:
+    for _ in range(5):
+        ring(broker)
+    assert waiting(broker, WEBHOOK_QUEUE) == 1
+
+
+def test_after_the_broker_was_away_bells_are_heard_again(broker: RedisServer, ears: Ears) -> None:
+    ring(broker)
+    wait_until(lambda: ears.woken() == 1, "the first ring to be heard")
+    broker.stop()
+    wait_until(lambda: ears.logs(b"Cannot connect"), "the broker to be missed")
+    broker.start()
+    # What is rung before the ears are open again waits in the queue.
+    ring(broker)
+    wait_until(lambda: ears.woken() == 2, "the second ring to be heard")
+
+
+def test_a_sender_ends_in_order_while_the_broker_is_away(broker: RedisServer, ears: Ears) -> None:
+    broker.stop()
+    wait_until(lambda: ears.logs(b"Cannot connect"), "the broker to be missed")
+    assert ears.stop() == 0
