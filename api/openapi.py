@@ -35,12 +35,15 @@ _TOO_LARGE = {
 """What every address that takes a body may answer, before anybody looks at the body."""
 
 
-def takes(*models: type[Body]) -> dict[str, Any]:
-    """Return what a route adds to its description to say which JSON body, or which, it takes."""
+def takes(*models: type[Body], required: bool = True) -> dict[str, Any]:
+    """Return what a route adds to its description to say which JSON body, or which, it takes.
+
+    :param required: whether there has to be one.
+    """
     references = [{"$ref": _COMPONENT.format(model=model.__name__)} for model in models]
     schema = references[0] if len(references) == 1 else {"anyOf": references}
     content = {"application/json": {"schema": schema}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:

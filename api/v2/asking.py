@@ -20,6 +20,7 @@ from domain.ports import AccountEntry, WorkerEntry
 from domain.return_codes import Refused
 from domain.sampling import seed_from_text
 from domain.source_images import SourceImages, SourceProcessing
+from domain.webhook import WebhookWish
 from domain.workflows import runs_one_by_one
 
 NEGATIVE_SEPARATOR = "###"
@@ -118,10 +119,12 @@ def command_from(
     client_address: str,
     client_agent: str,
     unsafe_ip: bool = False,
+    webhook: WebhookWish | None = None,
 ) -> SubmitRequest:
     """Return the command for a request.
 
     :param source: its images, which lie in the blob store.
+    :param webhook: where it wants to be told of, checked.
     :param unsafe_ip: whether it came through a network that the operator calls unsafe.
     :param client_agent: as :func:`checked_agent` returned it.
     """
@@ -158,6 +161,7 @@ def command_from(
         proxied_account=given.proxied_account or "",
         client_address=client_address,
         client_agent=client_agent,
+        webhook=webhook,
     )
 
 
@@ -251,8 +255,6 @@ def _check_fields(given: GenerationInputStable, account: AccountEntry) -> None:
     """Check who may set a field, and refuse what is not served rather than drop it."""
     if given.style:
         raise Refused("NotServed", "style: styles are left out; send their settings instead.")
-    if given.webhook:
-        raise Refused("NotServed", "webhook: not served yet; ask for check and status instead.")
     if given.params.special:
         if not account.roles.special:
             raise Refused("BadRequest", "params.special: is for special accounts only.")

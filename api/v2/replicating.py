@@ -12,6 +12,7 @@ from api.v2.asking import uuid_from
 from api.v2.preparing import advice_on_workers, body_of_taken, told_of_workers, with_upfront
 from api.v2.schemas.asking import GenerationInputStable
 from api.v2.schemas.replicating import ReplicationInput
+from api.v2.webhooks.wishes import webhook_wished
 from domain.commands import ReplicateImage
 from domain.return_codes import Refused
 from domain.source_images import SourceImages
@@ -48,8 +49,8 @@ def read_asked(raw: bytes) -> GenerationInputStable | ReplicationInput:
 def replicated(given: ReplicationInput, asker: Asker, hoard: Context) -> Answer:
     """Answer a request for an image that was made before.
 
-    :raises Refused: ``ImageNotFound``, ``ImageNotGenerated``, ``ImageForgotten``, or with whatever
-        a request is refused for its kudos.
+    :raises Refused: ``ImageNotFound``, ``ImageNotGenerated``, ``ImageForgotten``,
+        ``WebhookInvalid``, or with whatever a request is refused for its kudos.
     """
     ledger = hoard.services.ledger
     image_id = uuid_from(given.replicate)
@@ -68,6 +69,7 @@ def replicated(given: ReplicationInput, asker: Asker, hoard: Context) -> Answer:
             unsafe_ip=asker.unsafe_ip,
             client_address=asker.address,
             client_agent=asker.agent,
+            webhook=webhook_wished(given, asker.account, hoard),
         )
     )
     if command.source is not None:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from typing import Any
+from uuid import UUID
 
+from domain.retrying import Outcome
 from infrastructure.api_keys import ANONYMOUS_KEY
 from tests.integration.api_client import MODEL, Api, in_base64, picture
 
 UNKNOWN_KEY = "x" * 22
+
+WEBHOOK = "https://bot.example/hoard"
 
 MODES_OFF = {"maintenance_mode": False, "invite_only_mode": False, "raid_mode": False}
 
@@ -44,7 +48,7 @@ class World:
         self._numbers = count(1)
 
     def renewed(self) -> Known:
-        """Open new accounts with workers, requests, a shared key and a message.
+        """Open new accounts with workers, requests, a shared key, a message and webhooks.
 
         All modes are off, and nobody is shut out.
         """
@@ -66,6 +70,12 @@ class World:
         message = self._found(
             "POST", "/workers/messages", moderators, worker_id=worker_id, message="Hello, worker"
         )
+        endpoint = self._found("POST", "/webhooks/endpoints", key, url=WEBHOOK)
+        test = self._found("POST", f"/webhooks/endpoints/{endpoint['id']}/test", key)
+        ledger = self._api.hoard.ledger
+        ledger.record_attempt(
+            UUID(test["delivery_id"]), Outcome(status=500), seconds=0.5, answer="No, thank you"
+        )
         self._api.catch_up()
         return Known(
             keys=(admins, key, moderators, ANONYMOUS_KEY, None, UNKNOWN_KEY),
@@ -81,6 +91,12 @@ class World:
                 "username": [f"{user}#{user_id}", "Anonymous#0"],
                 "sharedkey_id": [shared["id"]],
                 "message_id": [message["id"]],
+                "endpoint_id": [endpoint["id"]],
+                "endpoint": [endpoint["id"]],
+                "delivery_id": [test["delivery_id"]],
+                "request": [waiting],
+                "webhook": [WEBHOOK],
+                "url": [WEBHOOK],
                 "model_name": [MODEL],
                 "models": [MODEL],
             },
@@ -99,6 +115,10 @@ class World:
                 "PUT /workers/{worker_id}": {"info": "a quiet one"},
                 "PUT /sharedkeys": {"kudos": 5, "name": "for more friends"},
                 "PATCH /sharedkeys/{sharedkey_id}": {"kudos": 6},
+                "POST /webhooks/endpoints": {"url": WEBHOOK, "events": ["ended"]},
+                "PATCH /webhooks/endpoints/{endpoint_id}": {"enabled": False},
+                "POST /webhooks/deliveries/resend": {"since": "2026-01-01T00:00:00Z"},
+                "POST /webhooks/secret/rotate": {"overlap_seconds": 60},
                 "POST /workers/messages": {"worker_id": worker_id, "message": "Hello again"},
                 "PUT /status/modes": MODES_OFF,
                 "POST /operations/ipaddr": {"ipaddr": "203.0.113.7", "hours": 1},

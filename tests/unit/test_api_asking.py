@@ -265,7 +265,6 @@ def test_unknown_models_are_let_through_or_refused_as_the_operator_says() -> Non
     ("roles", "fields", "code"),
     [
         (Roles(), {"style": "my style"}, "NotServed"),
-        (Roles(), {"webhook": "https://example.org/hook"}, "NotServed"),
         (Roles(), {"params": {"special": {"key": {}}}}, "BadRequest"),
         (Roles(special=True), {"params": {"special": {"key": {}}}}, "NotServed"),
         (Roles(), {"proxied_account": "somebody"}, "BadRequest"),

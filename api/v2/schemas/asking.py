@@ -16,6 +16,8 @@ from api.v2.schemas.fields import (
     SamplerName,
     Side,
     Strength,
+    WebhookAddress,
+    WebhookEvents,
     WholeNumber,
     Workflow,
 )
@@ -260,10 +262,8 @@ class GenerationInputStable(Body):
         str | None,
         Field(max_length=255, description="Whom a service account asks for, in its own words."),
     ] = None
-    webhook: Annotated[
-        str | None,
-        Field(min_length=10, max_length=1024, description="Not served yet: leave it out."),
-    ] = None
+    webhook: WebhookAddress | None = None
+    webhook_events: WebhookEvents | None = None
     style: Annotated[
         str | None,
         Field(min_length=3, max_length=1024, description="Styles are left out: leave it out."),

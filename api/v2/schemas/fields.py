@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,8 @@ from domain.control import CONTROL_TYPES
 from domain.post_processing import POST_PROCESSORS
 from domain.sampling import SAMPLERS
 from domain.workflows import WORKFLOWS
+
+_ADDRESS_LENGTHS = (10, 1024)
 
 
 def _whole(value: Any) -> Any:
@@ -37,6 +39,17 @@ def _two_decimals(value: float) -> float:
     if round(value, 2) != value:
         raise PydanticCustomError("BadCFGDecimals", "has more than two decimals")
     return value
+
+
+def _of_webhook_length(address: str) -> str:
+    least, most = _ADDRESS_LENGTHS
+    if not least <= len(address) <= most:
+        raise PydanticCustomError(
+            "WebhookInvalid",
+            "must have {least} to {most} characters",
+            {"least": least, "most": most},
+        )
+    return address
 
 
 def _enum(names: frozenset[str]) -> dict[str, Any]:
@@ -77,3 +90,23 @@ CfgScale = Annotated[
 Strength = Annotated[float, Field(ge=0.01, le=1, allow_inf_nan=False)]
 
 ModelName = Annotated[str, Field(min_length=1, max_length=255)]
+
+WebhookAddress = Annotated[
+    str,
+    AfterValidator(_of_webhook_length),
+    Field(
+        description="A public https address.",
+        json_schema_extra={"minLength": _ADDRESS_LENGTHS[0], "maxLength": _ADDRESS_LENGTHS[1]},
+    ),
+]
+
+WebhookEvent = Literal["started", "image", "progress", "ended"]
+
+WebhookEvents = Annotated[
+    list[WebhookEvent],
+    Field(
+        min_length=1,
+        max_length=4,
+        description="What is told there; left out, each image and the end.",
+    ),
+]

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from api.bodies import Body
+from api.v2.schemas.fields import WebhookAddress, WebhookEvents
 
 
 class ReplicationInput(Body):
@@ -28,3 +29,5 @@ class ReplicationInput(Body):
     r2: Annotated[bool, Field(description="Answer with addresses of images, not base64.")] = True
     shared: bool = False
     dry_run: Annotated[bool, Field(description="Only say what it would cost.")] = False
+    webhook: WebhookAddress | None = None
+    webhook_events: WebhookEvents | None = None

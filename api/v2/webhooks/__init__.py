@@ -1,0 +1,1 @@
+"""Webhooks: where accounts are told what becomes of their requests, and what was sent there."""

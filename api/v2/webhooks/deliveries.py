@@ -1,0 +1,134 @@
+"""Webhook deliveries: what was sent to an account's addresses, and sending it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from api.answer import NOT_KEPT, Answer
+from api.authentication import ApiKey
+from api.bodies import RawBody, read_body
+from api.context import Context, Provided
+from api.openapi import refuses, takes
+from api.v2.asking import uuid_from
+from api.v2.schemas.webhooks import (
+    DeliveriesResent,
+    DeliveryDetails,
+    DeliveryResent,
+    DeliverySummary,
+    ResendInput,
+    Since,
+)
+from api.v2.webhooks.endpoints import endpoint_id_from, registered
+from api.v2.webhooks.telling import details_of, summary_of
+from domain.return_codes import Refused
+from domain.webhook_delivery import DeliveryState, WebhookDelivery
+
+router = APIRouter(tags=["webhooks"], default_response_class=Answer)
+
+MOST_RESENT = 250
+"""Deliveries that one call sends again: each is a commit, and no call should take a minute."""
+
+
+@router.get(
+    "/webhooks/deliveries",
+    responses={200: {"model": list[DeliverySummary]}, **refuses(400, 401, 403)},
+)
+def deliveries(
+    hoard: Provided,
+    apikey: ApiKey,
+    state: Annotated[DeliveryState | None, Query()] = None,
+    endpoint: Annotated[UUID | None, Query(description="For this endpoint only.")] = None,
+    request: Annotated[UUID | None, Query(description="Of this request only.")] = None,
+    since: Annotated[Since | None, Query()] = None,
+    page: Annotated[int, Query(ge=1, le=10_000, description="50 deliveries a page.")] = 1,
+) -> Answer:
+    """List your deliveries, those scheduled last first. What just happened may take a moment."""
+    rows = hoard.services.webhooks.page(
+        account_id=registered(hoard, apikey),
+        state=state,
+        endpoint_id=endpoint,
+        request_id=request,
+        since=since,
+        page=page,
+    )
+    return Answer([summary_of(row) for row in rows], headers=NOT_KEPT)
+
+
+@router.post(
+    "/webhooks/deliveries/resend",
+    status_code=202,
+    responses={202: {"model": DeliveriesResent}, **refuses(400, 401, 403, 404, 413, 423)},
+    openapi_extra=takes(ResendInput),
+)
+def resend_all(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Send again what was given up since a time, those first that were given up first.
+
+    Up to 250 in one call, which says whether more are left.
+    """
+    account_id = registered(hoard, apikey)
+    given = read_body(ResendInput, raw)
+    endpoint_id = None if given.endpoint is None else endpoint_id_from(given.endpoint)
+    ledger = hoard.services.ledger
+    if endpoint_id is not None:
+        ledger.endpoint_of(account_id, endpoint_id)
+    resent = 0
+    for delivery_id in _given_up(hoard, account_id, endpoint_id, given):
+        if resent == MOST_RESENT:
+            return Answer({"resent": resent, "more": True}, status_code=202)
+        ledger.resend_delivery(delivery_id, by=account_id, account_id=account_id)
+        resent += 1
+    return Answer({"resent": resent, "more": False}, status_code=202)
+
+
+@router.get(
+    "/webhooks/deliveries/{delivery_id}",
+    responses={200: {"model": DeliveryDetails}, **refuses(401, 403, 404)},
+)
+def delivery(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
+    """Tell about a delivery, with each of its tries. How an answer began is in it."""
+    found = _found(hoard, registered(hoard, apikey), delivery_id)
+    return Answer(details_of(hoard, found), headers=NOT_KEPT)
+
+
+@router.post(
+    "/webhooks/deliveries/{delivery_id}/resend",
+    status_code=202,
+    responses={202: {"model": DeliveryResent}, **refuses(401, 403, 404, 423)},
+)
+def resend(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
+    """Send a delivery again under the same id, with all its tries anew.
+
+    One that is due anyway goes on as it is.
+    """
+    account_id = registered(hoard, apikey)
+    found = _found(hoard, account_id, delivery_id)
+    hoard.services.ledger.resend_delivery(found.id, by=account_id, account_id=account_id)
+    return Answer({"delivery_id": found.id}, status_code=202)
+
+
+def _found(hoard: Context, account_id: UUID, delivery_id: str) -> WebhookDelivery:
+    known = uuid_from(delivery_id)
+    if known is None:
+        raise Refused("DeliveryNotFound")
+    found = hoard.services.ledger.delivery(known)
+    if found.account_id != account_id:
+        raise Refused("DeliveryNotFound")
+    return found
+
+
+def _given_up(
+    hoard: Context, account_id: UUID, endpoint_id: UUID | None, given: ResendInput
+) -> Iterator[UUID]:
+    services = hoard.services
+    portions = services.webhooks.all_given_up_since(
+        given.since, account_id=account_id, endpoint_id=endpoint_id
+    )
+    for portion in portions:
+        for delivery_id in portion:
+            # The list may not know yet that it was sent again a moment ago.
+            if services.ledger.delivery(delivery_id).state is DeliveryState.GIVEN_UP:
+                yield delivery_id

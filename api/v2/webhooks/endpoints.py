@@ -1,0 +1,173 @@
+"""Webhook endpoints: addresses where an account is told of all its requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from api.answer import NOT_KEPT, Answer
+from api.authentication import ApiKey
+from api.bodies import RawBody, read_body
+from api.context import Context, Provided
+from api.openapi import refuses, takes
+from api.v2.asking import uuid_from
+from api.v2.schemas.accounts import SimpleResponse
+from api.v2.schemas.webhooks import (
+    EndpointChange,
+    EndpointDetails,
+    EndpointInput,
+    TestScheduled,
+)
+from api.v2.webhooks.telling import opened
+from api.v2.webhooks.wishes import checked_address, kinds_from
+from domain.ledger.webhook_endpoints import MOST_ENDPOINTS
+from domain.return_codes import Refused
+from domain.rights import require_registered
+from domain.webhook_endpoint import WebhookEndpoint
+from projections.webhook_notices import notice_of
+
+router = APIRouter(tags=["webhooks"], default_response_class=Answer)
+
+_TOO_MANY = f"At most {MOST_ENDPOINTS} webhook endpoints: delete one."
+_NO_CHANGE = "Nothing about the endpoint is to be changed: name events or enabled."
+
+
+@router.get(
+    "/webhooks/endpoints",
+    responses={200: {"model": list[EndpointDetails]}, **refuses(401, 403)},
+)
+def endpoints(hoard: Provided, apikey: ApiKey) -> Answer:
+    """List your endpoints, the first registered first."""
+    account_id = registered(hoard, apikey)
+    services = hoard.services
+    entries = services.deliveries.endpoints_of([account_id]).get(account_id, ())
+    found = [services.ledger.endpoint(entry.endpoint_id) for entry in entries]
+    # One may have been deleted since they were listed.
+    bodies = [_body(hoard, endpoint) for endpoint in found if not endpoint.deleted]
+    return Answer(bodies, headers=NOT_KEPT)
+
+
+@router.post(
+    "/webhooks/endpoints",
+    status_code=201,
+    responses={201: {"model": EndpointDetails}, **refuses(400, 401, 403, 413)},
+    openapi_extra=takes(EndpointInput),
+)
+def add_endpoint(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Be told at an address of all your requests from now on."""
+    account_id = registered(hoard, apikey)
+    given = read_body(EndpointInput, raw)
+    address = checked_address(given.url, hoard, field="url")
+    services = hoard.services
+    if services.deliveries.count_of_endpoints(account_id) >= MOST_ENDPOINTS:
+        raise Refused("Forbidden", _TOO_MANY)
+    endpoint_id = services.ledger.register_endpoint(
+        account_id, address=address, kinds=kinds_from(given.events)
+    )
+    return _answer(hoard, account_id, endpoint_id, status=201)
+
+
+@router.get(
+    "/webhooks/endpoints/{endpoint_id}",
+    responses={200: {"model": EndpointDetails}, **refuses(401, 403, 404)},
+)
+def endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
+    """Tell about one of your endpoints: what is told there, and how it answers."""
+    account_id = registered(hoard, apikey)
+    return _answer(hoard, account_id, endpoint_id_from(endpoint_id))
+
+
+@router.patch(
+    "/webhooks/endpoints/{endpoint_id}",
+    responses={200: {"model": EndpointDetails}, **refuses(400, 401, 403, 404, 413, 423)},
+    openapi_extra=takes(EndpointChange),
+)
+def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Change what is named. To enable an endpoint again is to say that it works again."""
+    account_id = registered(hoard, apikey)
+    known = endpoint_id_from(endpoint_id)
+    given = read_body(EndpointChange, raw)
+    if given == EndpointChange():
+        raise Refused("BadRequest", _NO_CHANGE)
+    hoard.services.ledger.change_endpoint(
+        known,
+        account_id=account_id,
+        kinds=None if given.events is None else kinds_from(given.events),
+        enabled=given.enabled,
+    )
+    return _answer(hoard, account_id, known)
+
+
+@router.delete(
+    "/webhooks/endpoints/{endpoint_id}",
+    responses={200: {"model": SimpleResponse}, **refuses(401, 403, 404, 423)},
+)
+def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
+    """Take an endpoint away for good. What was still to be told there is given up."""
+    account_id = registered(hoard, apikey)
+    hoard.services.ledger.delete_endpoint(endpoint_id_from(endpoint_id), account_id=account_id)
+    return Answer({"message": "OK"})
+
+
+@router.post(
+    "/webhooks/endpoints/{endpoint_id}/test",
+    status_code=202,
+    responses={202: {"model": TestScheduled}, **refuses(401, 403, 404)},
+)
+def send_test(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
+    """Send a test now, also to an endpoint that is disabled or rests."""
+    account_id = registered(hoard, apikey)
+    delivery_id = hoard.services.ledger.test_endpoint(
+        endpoint_id_from(endpoint_id), account_id=account_id
+    )
+    return Answer({"delivery_id": delivery_id}, status_code=202)
+
+
+def endpoint_id_from(text: str) -> UUID:
+    """Return the id of an endpoint as a client wrote it.
+
+    :raises Refused: ``WebhookNotFound``, when it is no id.
+    """
+    endpoint_id = uuid_from(text)
+    if endpoint_id is None:
+        raise Refused("WebhookNotFound")
+    return endpoint_id
+
+
+def registered(hoard: Context, key: str | None) -> UUID:
+    """Return who is asking: any account but anonymous.
+
+    :raises Refused: ``InvalidAPIKey``, ``DeletedUser`` or ``AnonForbidden``.
+    """
+    account = hoard.account(key)
+    require_registered(account)
+    return account.account_id
+
+
+def _answer(hoard: Context, account_id: UUID, endpoint_id: UUID, status: int = 200) -> Answer:
+    found = hoard.services.ledger.endpoint_of(account_id, endpoint_id)
+    return Answer(_body(hoard, found), status_code=status, headers=NOT_KEPT)
+
+
+def _body(hoard: Context, endpoint: WebhookEndpoint) -> Mapping[str, Any]:
+    services = hoard.services
+    health, now = services.deliveries.health(endpoint.id), services.clock.now()
+    return {
+        "id": endpoint.id,
+        "url": opened(hoard, endpoint.address),
+        "events": endpoint.kinds,
+        "enabled": endpoint.is_enabled,
+        "disabled_because": endpoint.disabled,
+        "notice": notice_of(endpoint.disabled, health, now),
+        "failures": health.failures,
+        "resting_until": _to_come(health.rests_until, now),
+        "created": endpoint.created_on,
+    }
+
+
+def _to_come(moment: datetime | None, now: datetime) -> datetime | None:
+    return moment if moment is not None and moment > now else None

@@ -1,0 +1,58 @@
+"""The secrets and the key that an account's webhooks are verified with."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from api.answer import NOT_KEPT, Answer
+from api.authentication import ApiKey
+from api.bodies import RawBody, read_body
+from api.context import Context, Provided
+from api.openapi import refuses, takes
+from api.v2.schemas.webhooks import RotationInput, WebhookSecrets
+from api.v2.webhooks.endpoints import registered
+
+router = APIRouter(tags=["webhooks"], default_response_class=Answer)
+
+
+@router.get(
+    "/webhooks/secret",
+    responses={200: {"model": WebhookSecrets}, **refuses(401, 403)},
+)
+def secret(hoard: Provided, apikey: ApiKey) -> Answer:
+    """Tell with what your webhooks are verified.
+
+    Anonymous has a public key only: a secret that everybody can ask for is none.
+    """
+    return _secrets(hoard, hoard.account(apikey).account_id)
+
+
+@router.post(
+    "/webhooks/secret/rotate",
+    responses={200: {"model": WebhookSecrets}, **refuses(400, 401, 403, 413, 423)},
+    openapi_extra=takes(RotationInput, required=False),
+)
+def rotate(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Make another secret. The one that you have signs beside it for a while."""
+    account_id = registered(hoard, apikey)
+    given = read_body(RotationInput, raw or b"{}")
+    hoard.services.ledger.rotate_webhook_secret(
+        account_id, overlap=timedelta(seconds=given.overlap_seconds)
+    )
+    return _secrets(hoard, account_id)
+
+
+def _secrets(hoard: Context, account_id: UUID) -> Answer:
+    services = hoard.services
+    numbers = services.ledger.webhook_secret_numbers(account_id)
+    keys = services.webhook_keys
+    return Answer(
+        {
+            "secrets": [keys.secret(account_id, number) for number in numbers],
+            "public_key": keys.public_key(account_id),
+        },
+        headers=NOT_KEPT,
+    )

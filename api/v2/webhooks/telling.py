@@ -1,0 +1,97 @@
+"""Bodies about deliveries: from the list, and with all their tries from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from api.context import Context
+from domain.personal import Forgotten, Sealed
+from domain.webhook_delivery import DeliveryState, WebhookDelivery
+from projections.webhooks import DeliveryRow
+
+
+def opened(hoard: Context, sealed: Sealed | None) -> str | None:
+    """Return what was sealed; None where nothing was, or whose it was has been forgotten."""
+    if sealed is None:
+        return None
+    try:
+        return hoard.services.sealer.open(sealed)
+    except Forgotten:
+        return None
+
+
+def summary_of(row: DeliveryRow) -> Mapping[str, Any]:
+    """Return the body of a delivery in a list."""
+    return {
+        "id": row.delivery_id,
+        "event": row.kind,
+        "request": row.request_id,
+        "about": row.about,
+        "step": row.step,
+        "endpoint": row.endpoint_id,
+        "state": row.state,
+        "happened_at": row.happened_at,
+        "scheduled_at": row.scheduled_at,
+        "due_at": row.due_at,
+        "give_up_at": row.give_up_at,
+        "attempts": row.attempts,
+        "last_status": row.last_status,
+        "last_problem": row.last_problem,
+        "last_attempt_at": row.last_attempt_at,
+        "last_seconds": row.last_seconds,
+        "given_up_because": row.given_up_because,
+        "given_up_at": row.given_up_at,
+    }
+
+
+def details_of(hoard: Context, delivery: WebhookDelivery) -> Mapping[str, Any]:
+    """Return the body of a delivery as its events tell it, each try among them."""
+    events = [record.event for record in hoard.services.log.tails({delivery.id: 0})]
+    tries = [event for event in events if isinstance(event, WebhookDelivery.Attempted)]
+    last = tries[-1] if tries else None
+    given_up = _given_up(delivery, events)
+    return {
+        "id": delivery.id,
+        "event": delivery.kind,
+        "request": delivery.request_id,
+        "about": delivery.about,
+        "step": delivery.step,
+        "endpoint": delivery.endpoint_id,
+        "state": delivery.state,
+        "happened_at": delivery.happened_at,
+        "scheduled_at": delivery.created_on,
+        "due_at": delivery.due_at,
+        "give_up_at": delivery.give_up_at,
+        "attempts": delivery.attempts,
+        "last_status": last and last.status,
+        "last_problem": last and last.problem,
+        "last_attempt_at": last and last.timestamp,
+        "last_seconds": last and last.seconds,
+        "given_up_because": given_up and given_up.reason,
+        "given_up_at": given_up and given_up.timestamp,
+        "tries": [_try(hoard, each) for each in tries],
+    }
+
+
+def _given_up(
+    delivery: WebhookDelivery, events: Sequence[object]
+) -> WebhookDelivery.GivenUp | None:
+    if delivery.state is not DeliveryState.GIVEN_UP:
+        return None
+    return next(
+        (event for event in reversed(events) if isinstance(event, WebhookDelivery.GivenUp)), None
+    )
+
+
+def _try(hoard: Context, event: WebhookDelivery.Attempted) -> Mapping[str, Any]:
+    return {
+        "number": event.number,
+        "at": event.timestamp,
+        "status": event.status,
+        "problem": event.problem,
+        "seconds": event.seconds,
+        "answer": opened(hoard, event.answer),
+        "retry_after": event.retry_after,
+        "again_at": event.again_at,
+    }
