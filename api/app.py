@@ -20,6 +20,7 @@ from api.pages import registration
 from api.pages import return_codes as return_codes_page
 from api.services import Services
 from api.v2 import (
+    events,
     generate,
     horde,
     images,
@@ -42,6 +43,7 @@ from api.v2.schemas.horde import ModifyHordeModes
 from api.v2.schemas.kudos import KudosAwardInput, KudosTransferInput
 from api.v2.schemas.replicating import ReplicationInput
 from api.v2.schemas.shared_keys import SharedKeyInput
+from api.v2.schemas.webhooks import EndpointChange, EndpointInput, ResendInput, RotationInput
 from api.v2.schemas.workers import (
     AddTimeoutIPInput,
     AddWorkerTimeout,
@@ -50,6 +52,9 @@ from api.v2.schemas.workers import (
     ModifyWorkerInput,
 )
 from api.v2.schemas.working import PopInputStable, SubmitInputStable
+from api.v2.webhooks import deliveries as webhook_deliveries
+from api.v2.webhooks import endpoints as webhook_endpoints
+from api.v2.webhooks import secrets as webhook_secrets
 
 BASE_PATH = "/api/v2"
 NATIVE_PATH = "/api/native"
@@ -66,6 +71,10 @@ _BODIES = (
     KudosTransferInput,
     KudosAwardInput,
     SharedKeyInput,
+    EndpointInput,
+    EndpointChange,
+    ResendInput,
+    RotationInput,
     AddTimeoutIPInput,
     DeleteTimeoutIPInput,
     AddWorkerTimeout,
@@ -77,13 +86,16 @@ _BODIES = (
 def create_app(services: Services) -> FastAPI:
     """Return the application.
 
-    Its handlers are plain functions that may block: they run in ``services.threads`` threads.
+    Its handlers are plain functions that may block: they run in ``services.threads`` threads. Those
+    that wait for news of a request are coroutines, and hold no thread while they wait.
     """
+    hoard = Context.of(services)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = services.threads
-        yield
+        async with hoard.hub.running():
+            yield
 
     app = FastAPI(
         title="Hoard",
@@ -104,10 +116,11 @@ def create_app(services: Services) -> FastAPI:
             Middleware(BodyLimit, max_body_bytes=services.max_body_bytes),
         ],
     )
-    app.state.hoard = Context.of(services)
+    app.state.hoard = hoard
     install_error_answers(app, public_url=services.public_url or "")
     for part in (
         generate,
+        events,
         images,
         work,
         uploads,
@@ -117,6 +130,9 @@ def create_app(services: Services) -> FastAPI:
         workers,
         kudos,
         shared_keys,
+        webhook_endpoints,
+        webhook_deliveries,
+        webhook_secrets,
         operations,
         horde,
         models,

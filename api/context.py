@@ -12,6 +12,7 @@ from api.authentication import Accounts
 from api.crowd import Crowd
 from api.registering import Registrations
 from api.services import Services
+from api.tracking.hub import Hub
 from domain.ports import AccountEntry
 from domain.return_codes import Refused
 
@@ -29,6 +30,7 @@ class Context:
     accounts: Accounts
     registrations: Registrations
     crowd: Crowd
+    hub: Hub
 
     @classmethod
     def of(cls, services: Services) -> Context:
@@ -42,6 +44,7 @@ class Context:
             ),
             registrations=Registrations(services),
             crowd=Crowd(services.presence, services.workers, services.directory),
+            hub=Hub(services.log, services.wakeups, services.pace),
         )
 
     def account(self, key: str | None) -> AccountEntry:

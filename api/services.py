@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
+from api.tracking.pace import Pace
 from domain.allowances import Allowances
 from domain.decency import Decency
 from domain.fetching import Fetcher
+from domain.image_addresses import Signer
 from domain.ledger import Ledger
 from domain.loras import LoraVersions
 from domain.models import Models, UnknownModels
@@ -21,12 +23,16 @@ from domain.timeouts import Timeouts
 from domain.worker_messages import WorkerMessages
 from projections.accounts import AccountsReader
 from projections.backlog import BacklogReader
+from projections.deliveries import Deliveries
 from projections.directory import AccountDirectory
 from projections.made_lately import MadeLately
 from projections.models import ModelsReader
 from projections.modes import ModesReader
 from projections.presence import Presence
 from projections.status import StatusReader
+from projections.view import Log
+from projections.wakeups import Wakeups
+from projections.webhooks import WebhooksReader
 from projections.workers import WorkersReader
 
 
@@ -50,33 +56,6 @@ class KeyedDigest(Protocol):
         """Return the digest of several byte strings in their order, as 64 hex digits."""
 
 
-class Signer(Protocol):
-    """The port to whoever signs addresses that count for a while."""
-
-    def sign(
-        self,
-        purpose: str,
-        subject: str,
-        lifetime: timedelta,
-        *,
-        repeated: timedelta = timedelta(0),
-    ) -> str:
-        """Return the query that makes an address count: ``expires=…&signature=…``.
-
-        :param purpose: what may be done, such as ``upload``; it holds for no other purpose.
-        :param subject: what it may be done to, such as an image's id.
-        :param lifetime: how long it counts, at least.
-        :param repeated: how long the very same query is handed out; it may count for longer by
-            so much.
-        """
-
-    def verify(self, purpose: str, subject: str, *, expires: str, signature: str) -> None:
-        """Check what an address brought.
-
-        :raises Refused: ``Forbidden``, when it is wrong, made for something else, or has expired.
-        """
-
-
 class Uploads(Protocol):
     """The port to what workers uploaded and did not submit yet."""
 
@@ -87,11 +66,27 @@ class Uploads(Protocol):
         """Note an upload; false when another blob was uploaded as this image before."""
 
 
+class WebhookKeys(Protocol):
+    """The port to the keys that sign webhooks, and to what their addresses are known by."""
+
+    def secret(self, account_id: UUID, number: int) -> str:
+        """Return an account's secret (``whsec_…``) of this number, 1 for its first."""
+
+    def public_key(self, account_id: UUID) -> str:
+        """Return an account's public key (``whpk_…``)."""
+
+    def destination(self, account_id: UUID, address: str) -> UUID:
+        """Return the destination of an account's webhook: see
+        :class:`domain.webhook.WebhookWish`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The parts that :func:`api.app.create_app` builds on."""
 
     ledger: Ledger
+    log: Log
+    wakeups: Wakeups
     directory: AccountDirectory
     status: StatusReader
     backlog: BacklogReader
@@ -101,6 +96,11 @@ class Services:
     presence: Presence
     models: ModelsReader
     made: MadeLately
+    deliveries: Deliveries
+    webhooks: WebhooksReader
+    webhook_keys: WebhookKeys
+    require_webhook_address: Callable[[str], None]
+    """Raises FetchFailed for an address that could be called in no case; looks nothing up."""
     modes: ModesReader
     catalogue: Models
     """What is known of models, whoever serves them."""
@@ -145,5 +145,7 @@ class Services:
     """The largest request body, in bytes."""
     threads: int = 16
     """Requests that are worked on at a time; more wait their turn."""
+    pace: Pace = field(default_factory=Pace)
+    """How often those who wait for news of a request are looked after."""
     version: str = "0"
     """What the heartbeat tells."""

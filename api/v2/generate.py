@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
+from anyio import to_thread
 from fastapi import APIRouter, Header
 from starlette.requests import Request
 
@@ -16,6 +18,12 @@ from api.bodies import RawBody
 from api.context import Context, Provided, address_of
 from api.idempotency import IdempotencyKey, attempt_from
 from api.openapi import refuses, takes
+from api.tracking.long_polling import (
+    WAITING_PARAMETERS,
+    changed_status,
+    etag_of,
+    wait_from,
+)
 from api.v2.asker import Asker
 from api.v2.asking import Knowledge, checked_agent, command_from, uuid_from, wish_from
 from api.v2.images import image_address
@@ -26,6 +34,7 @@ from api.v2.schemas.replicating import ReplicationInput
 from api.v2.schemas.watching import RequestStatusCheck, RequestStatusStable
 from api.v2.sources import take_in_sources
 from api.v2.watching import as_base64, check_body, status_body
+from api.v2.webhooks.wishes import webhook_wished
 from domain.commands import SubmitRequest
 from domain.image_settings import ImageSettings
 from domain.return_codes import Refused
@@ -82,14 +91,27 @@ def ask_for_images(
 
 @router.get(
     "/generate/check/{request_id}",
-    responses={200: {"model": RequestStatusCheck}, **refuses(404)},
+    responses={200: {"model": RequestStatusCheck}, **refuses(400, 404)},
+    openapi_extra={"parameters": WAITING_PARAMETERS},
 )
-def check(hoard: Provided, request_id: str) -> Answer:
-    """Say how far a request is, without its images: the one to poll."""
-    status = hoard.services.status.check(_request_id(request_id))
-    if status is None:
-        raise Refused("RequestNotFound")
-    return Answer(check_body(status, hoard.services.backlog, hoard.crowd), headers=NOT_KEPT)
+async def check(hoard: Provided, request: Request, request_id: str) -> Answer:
+    """Say how far a request is, without its images: the one to poll.
+
+    With `wait` it answers at once when the request is done, and else when its counts change or the
+    time is over. Its `ETag` stands for the counts; without `If-None-Match` the next change is
+    waited for.
+    """
+    known = _request_id(request_id)
+    if not request.scope["query_string"]:
+        # Most polls: what takes parameters apart would be a tenth of their cost.
+        return await to_thread.run_sync(_check_answer, hoard, known)
+    wait = wait_from(request)
+    if wait is None:
+        return await to_thread.run_sync(_check_answer, hoard, known)
+    seen = request.headers.get("if-none-match")
+    look = partial(to_thread.run_sync, hoard.services.status.check, known)
+    status = await changed_status(hoard.hub, known, seen=seen, wait=wait, check=look)
+    return await to_thread.run_sync(_counts_answer, hoard, status)
 
 
 @router.get(
@@ -116,6 +138,7 @@ def _drawn_anew(given: GenerationInputStable, asker: Asker, hoard: Context) -> A
     """Answer a request for images that nobody has drawn before."""
     ledger = hoard.services.ledger
     wish = wish_from(given, account=asker.account, knowledge=_knowledge(hoard))
+    webhook = webhook_wished(given, asker.account, hoard)
 
     def build(settings: ImageSettings) -> SubmitRequest:
         return command_from(
@@ -126,6 +149,7 @@ def _drawn_anew(given: GenerationInputStable, asker: Asker, hoard: Context) -> A
             client_address=asker.address,
             client_agent=asker.agent,
             unsafe_ip=asker.unsafe_ip,
+            webhook=webhook,
         )
 
     if given.dry_run:
@@ -153,24 +177,45 @@ def _knowledge(hoard: Context) -> Knowledge:
     return Knowledge(services.directory, services.catalogue, services.unknown_models, offered)
 
 
+def _check_answer(hoard: Context, request_id: UUID) -> Answer:
+    return _counted(hoard, hoard.services.status.check(request_id))
+
+
+def _counts_answer(hoard: Context, status: RequestStatus | None) -> Answer:
+    answer = _counted(hoard, status)
+    if status is not None:
+        answer.headers["etag"] = etag_of(status)
+    return answer
+
+
+def _counted(hoard: Context, status: RequestStatus | None) -> Answer:
+    if status is None:
+        raise Refused("RequestNotFound")
+    return Answer(check_body(status, hoard.services.backlog, hoard.crowd), headers=NOT_KEPT)
+
+
 def _status_answer(hoard: Context, request: Request, request_id: UUID) -> Answer:
     services = hoard.services
     status = services.status.status(request_id)
     if status is None:
         raise Refused("RequestNotFound")
-    image_of = _image_of(hoard, request, status)
-    body = status_body(status, services.backlog, hoard.crowd, image_of)
+    image = image_of(hoard, str(request.base_url), request_id, r2=status.r2)
+    body = status_body(status, services.backlog, hoard.crowd, image)
     return Answer(body, headers=NOT_KEPT)
 
 
-def _image_of(
-    hoard: Context, request: Request, status: RequestStatus
+def image_of(
+    hoard: Context, base_url: str, request_id: UUID, *, r2: bool
 ) -> Callable[[Generation], str]:
-    """Return what turns an image of this request into its ``img``."""
+    """Return what turns an image of a request into its ``img``.
+
+    :param base_url: what addresses start with, where the installation has no public one.
+    :param r2: whether it is to be an address rather than the image itself in base64, which may
+        block.
+    """
     services = hoard.services
-    if status.r2:
-        base = str(request.base_url)
-        return lambda made: image_address(hoard, base, status.request_id, made.image_id)
+    if r2:
+        return lambda made: image_address(hoard, base_url, request_id, made.image_id)
 
     def encoded(made: Generation) -> str:
         try:

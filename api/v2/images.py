@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from api.context import Context, Provided
 from api.images import media_type_of
 from api.openapi import refuses
 from api.v2.asking import uuid_from
+from domain import image_addresses
 from domain.return_codes import Refused
 
 router = APIRouter(tags=["generate"])
@@ -23,9 +23,6 @@ _KEPT_FOR_GOOD = {
     # Front-ends show images in pages of their own origin.
     "cross-origin-resource-policy": "cross-origin",
 }
-_PURPOSE = "image"
-_REPEATED = timedelta(minutes=5)
-"""How long a client that asks again gets the same address, so that it need not fetch again."""
 _NO_IMAGE = "There is no such image in this request."
 
 
@@ -35,13 +32,8 @@ def image_address(hoard: Context, base_url: str, request_id: UUID, image_id: UUI
     :param base_url: what it starts with, where the installation has no public address.
     """
     services = hoard.services
-    query = services.signer.sign(
-        _PURPOSE,
-        _subject(request_id, image_id),
-        services.image_address_lifetime,
-        repeated=_REPEATED,
-    )
-    return f"{hoard.root(base_url)}/api/v2/generate/images/{request_id}/{image_id}.webp?{query}"
+    root, lifetime = hoard.root(base_url), services.image_address_lifetime
+    return image_addresses.image_address(services.signer, root, request_id, image_id, lifetime)
 
 
 @router.get(
@@ -68,8 +60,8 @@ def image(
     request, wanted = uuid_from(request_id), uuid_from(image_id)
     if request is None or wanted is None:
         raise Refused("RequestNotFound", _NO_IMAGE)
-    hoard.services.signer.verify(
-        _PURPOSE, _subject(request, wanted), expires=expires, signature=signature
+    image_addresses.verify_image_address(
+        hoard.services.signer, request, wanted, expires=expires, signature=signature
     )
     digest = _digest(hoard, request, wanted)
     headers = {**_KEPT_FOR_GOOD, "etag": f'"{digest}"'}
@@ -80,10 +72,6 @@ def image(
     except LookupError:
         raise Refused("RequestExpired", "This image is kept no longer.") from None
     return Response(data, media_type=media_type_of(data), headers=headers)
-
-
-def _subject(request_id: UUID, image_id: UUID) -> str:
-    return f"{request_id}/{image_id}"
 
 
 def _digest(hoard: Context, request_id: UUID, image_id: UUID) -> str:

@@ -126,7 +126,8 @@ def _settings(data: Path, port: int) -> Settings:
 def _make_images(demo: Demo, client: V2Client, prompt: str, folder: Path) -> Made:
     from infrastructure.cli.generate import payload_for
     from infrastructure.cli.pictures import save_contact_sheet, save_pictures
-    from infrastructure.cli.watching import ProgressBar, ProgressLines, watch
+    from infrastructure.cli.progress_shown import ProgressBar, ProgressLines
+    from infrastructure.cli.watching import watch
 
     output = demo.output
     with demo.step(f"Asking for {IMAGES} images of {SIZE}x{SIZE}: “{prompt}”"):

@@ -164,7 +164,8 @@ def watched(client: V2Client, request_id: str, images: int, output: Output) -> t
     :raises Trouble: when it could not be cancelled.
     :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: when the server does not tell.
     """
-    from infrastructure.cli.watching import progress_on, watch
+    from infrastructure.cli.progress_shown import progress_on
+    from infrastructure.cli.watching import watch
 
     try:
         with progress_on(output, images) as shown:

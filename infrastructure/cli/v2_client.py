@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -15,10 +15,14 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from infrastructure.cli.event_stream import MEDIA_TYPE, Happened, NoStream, events_in
+
 API = "/api/v2"
 
-_TIMEOUT = httpx.Timeout(30, connect=5)
+_TIMEOUT_SECONDS = 30.0
+_TIMEOUT = httpx.Timeout(_TIMEOUT_SECONDS, connect=5)
 _LARGEST_IMAGE_BYTES = 64 * 1024 * 1024
+_MAY_PASS = frozenset({429, 500, 502, 503, 504})
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -192,6 +196,52 @@ class V2Client:
         :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: as above.
         """
         return _read(Checked, self._call("GET", f"/generate/check/{_path_of(request_id)}"))
+
+    def check_when_changed(
+        self, request_id: str, seen: str | None, wait: int
+    ) -> tuple[Checked, str | None]:
+        """Return how far a request is once that is something else, and what names it.
+
+        A server that cannot wait answers at once, and as a rule without a name.
+
+        :param seen: what named the answer before; without it the answer comes at once.
+        :param wait: seconds after which the answer comes, changed or not; 0 to 60.
+        :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: as above.
+        """
+        response = self._call(
+            "GET",
+            f"/generate/check/{_path_of(request_id)}",
+            params={"wait": wait if seen else 0},
+            headers={"If-None-Match": seen} if seen else {},
+            timeout=httpx.Timeout(_TIMEOUT_SECONDS + wait, connect=_TIMEOUT.connect),
+        )
+        return _read(Checked, response), response.headers.get("etag")
+
+    def events(self, request_id: str, last_id: str = "") -> Generator[Happened | None, None, None]:
+        """Yield what happens to a request until the server closes the stream.
+
+        Between the events comes None as a sign of life.
+
+        :param last_id: the ``last_id`` of the last event that was seen.
+        :raises NoStream: when the server has no streams, or does not give this one.
+        :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: as above.
+        """
+        path = f"/generate/events/{_path_of(request_id)}"
+        headers = {"Accept": MEDIA_TYPE, **({"Last-Event-ID": last_id} if last_id else {})}
+        try:
+            with self._api.stream("GET", path, headers=headers) as response:
+                if response.status_code in _MAY_PASS:
+                    response.read()
+                    raise _refusal(response)
+                if response.status_code == httpx.codes.NO_CONTENT:
+                    return
+                if not response.is_success or MEDIA_TYPE not in response.headers.get(
+                    "content-type", ""
+                ):
+                    raise NoStream(f"{self.server} has no stream of events")
+                yield from events_in(response.iter_bytes())
+        except httpx.HTTPError as error:
+            raise _unreachable(self.server, error) from None
 
     def status(self, request_id: str) -> Status:
         """Return how far a request is, with its finished images.

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from types import TracebackType
-from typing import Protocol, Self
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Column
-
-from infrastructure.cli.output import Output
+from infrastructure.cli.event_stream import Happened, NoStream
+from infrastructure.cli.progress_shown import Shown, Step
 from infrastructure.cli.v2_client import Checked, ServerRefused, ServerUnreachable, V2Client
 
 PATIENCE_SECONDS = 60.0
 """How long a server may stay away before watching ends; the request itself loses nothing."""
 
 _TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
-
-
-class Shown(Protocol):
-    """Where progress is shown."""
-
-    def progress(self, checked: Checked) -> None:
-        """Show how far it is."""
-
-    def away(self, reason: str) -> None:
-        """Show that the server does not answer now."""
+_NOT_MODIFIED = 304
+_LONGEST_POLL_SECONDS = 20
+_MOST_SILENT_STREAMS = 3
+"""Streams in a row that bring nothing, after which no more is expected of them."""
 
 
 def watch(
@@ -49,133 +33,125 @@ def watch(
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Checked:
-    """Ask how far a request is until it is done, and return the last answer.
+    """Show how far a request is until it is done, and return the server's last answer.
 
-    :param interval: seconds between two questions.
+    The server tells it in a stream if it can. Otherwise it is asked, again and again, and waits
+    with its answer if it can do that.
+
+    :param interval: seconds between two questions, or between two streams.
     :param patience: seconds that the server may stay away.
     :param within: seconds after which watching ends, done or not; the caller looks at the answer.
     :raises ServerUnreachable, ServerRefused: when it stays away longer, or will not say.
     """
-    started = answered = clock()
-    while True:
+    watching = _Watching(client, request_id, shown, patience, within, clock)
+    for turn in (watching.follow, watching.poll):
+        while True:
+            try:
+                checked = turn()
+            except NoStream:
+                break
+            except (ServerUnreachable, ServerRefused) as error:
+                watching.failed(error)
+            else:
+                if checked is not None:
+                    return checked
+            pause(interval)
+    raise AssertionError("polling never ends without an answer")
+
+
+class _Watching:
+    """What is known of a request that is being watched."""
+
+    def __init__(
+        self,
+        client: V2Client,
+        request_id: str,
+        shown: Shown,
+        patience: float,
+        within: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._request_id = request_id
+        self._shown = shown
+        self._patience = patience
+        self._within = within
+        self._clock = clock
+        self._started = self._answered = clock()
+        self._last_id = ""
+        self._silent = 0
+        self._etag: str | None = None
+        self._can_wait = True
+
+    def follow(self) -> Checked | None:
+        """Follow one stream; return the last answer, or None when it broke off before the end.
+
+        :raises NoStream: when there is none, or none that brings anything.
+        """
+        if self._silent >= _MOST_SILENT_STREAMS:
+            raise NoStream("streams bring nothing from this server")
+        self._silent += 1
+        with closing(self._client.events(self._request_id, self._last_id)) as events:
+            for happened in events:
+                self._silent = 0
+                self._answered = self._clock()
+                last = self._take(happened)
+                if last is not None:
+                    return last
+        return self._checked(self._client.check(self._request_id))
+
+    def poll(self) -> Checked | None:
+        """Ask once; return the answer if it is the last one."""
+        left = self._started + self._within - self._clock()
+        wait = int(max(min(_LONGEST_POLL_SECONDS, left), 0))
+        seen = self._etag if self._can_wait else None
         try:
-            checked = client.check(request_id)
-        except (ServerUnreachable, ServerRefused) as error:
-            if isinstance(error, ServerRefused) and error.status not in _TRY_AGAIN:
+            checked, self._etag = self._client.check_when_changed(self._request_id, seen, wait)
+        except ServerRefused as error:
+            if error.status != _NOT_MODIFIED:
                 raise
-            if clock() - answered > patience:
-                raise
-            shown.away(str(error))
-        else:
-            answered = clock()
-            shown.progress(checked)
-            if checked.done or checked.faulted or clock() - started > within:
-                return checked
-        pause(interval)
+            # It knows such tags, but not what it is to wait for.
+            self._can_wait = False
+            return None
+        return self._checked(checked)
+
+    def failed(self, error: ServerUnreachable | ServerRefused) -> None:
+        """Show that the server is away, if it may come back.
+
+        :raises ServerUnreachable, ServerRefused: when it will not, or was away for too long.
+        """
+        if isinstance(error, ServerRefused) and error.status not in _TRY_AGAIN:
+            raise error
+        if self._clock() - self._answered > self._patience:
+            raise error
+        self._shown.away(str(error))
+
+    def _take(self, happened: Happened | None) -> Checked | None:
+        """Show what a stream told; return the last answer, if there will be no other."""
+        is_news = False
+        if happened is not None:
+            self._last_id = happened.last_id or self._last_id
+            step = _step_of(happened.data) if happened.event == "progress" else None
+            if step is not None:
+                self._shown.step(step)
+            is_news = step is None
+        if not is_news and self._clock() - self._started <= self._within:
+            return None
+        # The stream says only that there is news; the counts are the server's own.
+        return self._checked(self._client.check(self._request_id))
+
+    def _checked(self, checked: Checked) -> Checked | None:
+        self._answered = self._clock()
+        self._shown.progress(checked)
+        is_over = checked.done or checked.faulted
+        return checked if is_over or self._answered - self._started > self._within else None
 
 
-class ProgressBar:
-    """A bar with the server's own counts, for terminals; use it as a context manager."""
-
-    def __init__(self, console: Console, images: int) -> None:
-        """Prepare a bar of so many images."""
-        self._bar = Progress(
-            SpinnerColumn(),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn(
-                "{task.description}",
-                markup=False,
-                table_column=Column(no_wrap=True, overflow="ellipsis"),
-            ),
-            console=console,
-            transient=False,
-        )
-        self._task = self._bar.add_task("asked", total=images)
-
-    def __enter__(self) -> Self:
-        """Show it."""
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave it as it is now."""
-        self._bar.stop()
-
-    def progress(self, checked: Checked) -> None:
-        """Show the counts."""
-        words = counts_of(checked)
-        if checked.wait_time and not checked.done:
-            words += f" · about {checked.wait_time} s to go"
-        self._bar.update(self._task, completed=checked.finished, description=words)
-
-    def away(self, reason: str) -> None:
-        """Show that the server does not answer."""
-        self._bar.update(self._task, description="the server does not answer; trying again")
-
-
-class ProgressLines:
-    """A line for each change, for pipes, or a JSON object; use it as a context manager."""
-
-    def __init__(self, output: Output) -> None:
-        """Prepare to write."""
-        self._output = output
-        self._last = ""
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Nothing is held."""
-
-    def progress(self, checked: Checked) -> None:
-        """Write the counts if they changed."""
-        if self._is_news(counts_of(checked)):
-            self._output.record({"type": "progress", **checked.model_dump()})
-
-    def away(self, reason: str) -> None:
-        """Write once that the server does not answer."""
-        if self._is_news("the server does not answer; trying again"):
-            self._output.record({"type": "away", "message": reason})
-
-    def _is_news(self, line: str) -> bool:
-        if line == self._last:
-            return False
-        self._last = line
-        self._output.remark(line, style="")
-        return True
-
-
-def progress_on(output: Output, images: int) -> ProgressBar | ProgressLines:
-    """Return the bar or the lines, whichever suits where remarks go."""
-    if output.remarks.is_terminal and not output.as_json:
-        return ProgressBar(output.remarks, images)
-    return ProgressLines(output)
-
-
-def counts_of(checked: Checked) -> str:
-    """Return the server's counts in a few words."""
-    parts = [
-        f"{checked.waiting} waiting",
-        f"{checked.processing} at work",
-        f"{checked.finished} finished",
-    ]
-    if checked.restarted:
-        parts.append(f"{checked.restarted} lost and begun again")
-    if checked.waiting and checked.queue_position > 1:
-        parts.append(f"{checked.queue_position - 1} before us")
-    if not checked.is_possible and checked.waiting:
-        parts.append("no worker that may make them is here yet")
-    return " · ".join(parts)
+def _step_of(data: Mapping[str, Any]) -> Step | None:
+    job, images = data.get("job"), data.get("images")
+    step, steps = data.get("step"), data.get("steps")
+    if not (isinstance(job, str) and isinstance(images, int)):
+        return None
+    if not (isinstance(step, int) and isinstance(steps, int) and 0 <= step <= steps != 0):
+        return None
+    return Step(job, images, step, steps)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 
 import httpx
@@ -8,8 +9,15 @@ import pytest
 from rich.console import Console
 
 from infrastructure.cli.output import Output
+from infrastructure.cli.progress_shown import (
+    ProgressBar,
+    ProgressLines,
+    Step,
+    counts_of,
+    progress_on,
+)
 from infrastructure.cli.v2_client import Checked, ServerRefused, ServerUnreachable, V2Client
-from infrastructure.cli.watching import ProgressBar, ProgressLines, counts_of, progress_on, watch
+from infrastructure.cli.watching import watch
 
 REQUEST = "8f14e45f-ceea-467f-9c6b-1d2a3b4c5d6e"
 
@@ -34,15 +42,23 @@ class Recorder:
     def progress(self, checked: Checked) -> None:
         self.seen.append(f"{checked.waiting}/{checked.processing}/{checked.finished}")
 
+    def step(self, step: Step) -> None:
+        self.seen.append(f"step {step.step}")
+
     def away(self, reason: str) -> None:
         self.seen.append("away")
 
 
 def server_that_says(*answers: Answer) -> V2Client:
-    """A server with these answers, one for each question: a body, a status, or silence."""
+    """A server with these answers, one for each question: a body, a status, or silence.
+
+    It has no streams, and never waits with an answer.
+    """
     coming: Iterator[Answer] = iter(answers)
 
-    def answer(_request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "/events/" in request.url.path:
+            return httpx.Response(404, json={"message": "Not Found", "rc": "X"})
         said = next(coming)
         if said is None:
             raise httpx.ConnectError("Connection refused")
@@ -51,6 +67,60 @@ def server_that_says(*answers: Answer) -> V2Client:
         return httpx.Response(200, json=said)
 
     return V2Client("http://h.test", "k", client_agent="t", transport=httpx.MockTransport(answer))
+
+
+class Streaming:
+    """A server with these streams, one for each time that somebody follows.
+
+    A stream is what it brings before it is cut off, or a status; after the last one there is none.
+    """
+
+    def __init__(self, *streams: bytes | int, answers: Sequence[Answer] = ()) -> None:
+        self.streams = iter(streams)
+        self.answers = iter(answers)
+        self.resumed: list[str | None] = []
+        """From where each stream was to go on."""
+        self.checks: list[tuple[str | None, str | None]] = []
+        """For how long each check was to wait, and for what."""
+        self.etags = False
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer as the script says."""
+        if "/events/" in request.url.path:
+            self.resumed.append(request.headers.get("last-event-id"))
+            brought = next(self.streams, 404)
+            if isinstance(brought, int):
+                return httpx.Response(brought, json={"message": "No.", "rc": "X"})
+            return httpx.Response(
+                200, headers={"content-type": "text/event-stream"}, stream=Cut(brought)
+            )
+        self.checks.append((request.url.params.get("wait"), request.headers.get("if-none-match")))
+        said = next(self.answers)
+        assert isinstance(said, dict)
+        tag = {"etag": f'W/"{said["finished"]}"'} if self.etags else {}
+        return httpx.Response(200, json=said, headers=tag)
+
+    def client(self) -> V2Client:
+        """Return a client of it."""
+        transport = httpx.MockTransport(self.answer)
+        return V2Client("http://h.test", "k", client_agent="t", transport=transport)
+
+
+class Cut(httpx.SyncByteStream):
+    """A body of which some comes, and then the connection breaks."""
+
+    def __init__(self, brought: bytes) -> None:
+        self._brought = brought
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._brought
+        raise httpx.ReadError("cut off")
+
+
+def event(name: str, position: int | None = None, **data: object) -> bytes:
+    """Return an event as a server sends it."""
+    line = "" if position is None else f"id: {position}\n"
+    return f"{line}event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def ticking(seconds: float) -> Callable[[], float]:
@@ -114,6 +184,104 @@ def test_it_can_be_told_to_stop_after_a_while() -> None:
     assert not last.done
 
 
+def test_a_stream_is_followed_step_by_step() -> None:
+    shown = Recorder()
+    server = Streaming(
+        event("queued", 1)
+        + event("started", 2)
+        + event("progress", job="j", images=2, step=3, steps=20)
+        + b": \n\n"
+        + event("progress", 3, job="j", images=2, step=9, steps=20)
+        + event("ended", 4),
+        answers=[counts(2), counts(0, 2), counts(finished=2, done=True)],
+    )
+    with server.client() as client:
+        assert watch(client, REQUEST, shown, pause=_no_pause).finished == 2
+    assert shown.seen == ["2/0/0", "0/2/0", "step 3", "step 9", "0/0/2"]
+    assert server.checks == [(None, None)] * 3
+
+
+def test_a_stream_that_is_cut_off_is_resumed() -> None:
+    shown = Recorder()
+    server = Streaming(
+        event("queued", 7) + b"event: image\nid: 8\nda",
+        503,
+        event("progress", job="j", images=1, step=1, steps=2),
+        event("ended", 9),
+        answers=[counts(1), counts(finished=1, done=True)],
+    )
+    with server.client() as client:
+        watch(client, REQUEST, shown, pause=_no_pause)
+    # What came without an id moves nothing.
+    assert server.resumed == [None, "7", "7", "7"]
+    assert shown.seen == ["1/0/0", "away", "away", "step 1", "away", "0/0/1"]
+
+
+@pytest.mark.parametrize("refusal", [400, 404, 405, 406, 501])
+def test_a_server_without_streams_is_asked_to_wait(refusal: int) -> None:
+    server = Streaming(
+        refusal, answers=[counts(2), counts(1, finished=1), counts(finished=2, done=True)]
+    )
+    server.etags = True
+    with server.client() as client:
+        watch(client, REQUEST, Recorder(), pause=_no_pause)
+    assert server.resumed == [None]
+    assert server.checks == [("0", None), ("20", 'W/"0"'), ("20", 'W/"1"')]
+
+
+def test_a_server_that_can_neither_is_asked_plainly() -> None:
+    server = Streaming(answers=[counts(2), counts(2), counts(finished=2, done=True)])
+    with server.client() as client:
+        watch(client, REQUEST, Recorder(), pause=_no_pause)
+    assert server.checks == [("0", None)] * 3
+
+
+def test_a_server_that_says_not_modified_is_asked_plainly() -> None:
+    shown = Recorder()
+    asked: list[str | None] = []
+    coming = iter([counts(2), None, counts(finished=2, done=True)])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "/events/" in request.url.path:
+            return httpx.Response(404)
+        asked.append(request.headers.get("if-none-match"))
+        said = next(coming)
+        if said is None:
+            return httpx.Response(304)
+        return httpx.Response(200, json=said, headers={"etag": '"body"'})
+
+    transport = httpx.MockTransport(answer)
+    with V2Client("http://h.test", "k", client_agent="t", transport=transport) as client:
+        watch(client, REQUEST, shown, pause=_no_pause)
+    assert asked == [None, '"body"', None]
+    assert shown.seen == ["2/0/0", "0/0/2"]
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [b"event: image\ndata: rubbish\n\n", b"event: image\ndata: []\n\n"],
+)
+def test_a_stream_that_is_not_understood_is_not_followed(stream: bytes) -> None:
+    server = Streaming(stream, answers=[counts(finished=1, done=True)])
+    with server.client() as client:
+        assert watch(client, REQUEST, Recorder(), pause=_no_pause).done
+
+
+def test_streams_that_bring_nothing_are_given_up() -> None:
+    server = Streaming(*[b""] * 50, answers=[counts(finished=1, done=True)])
+    with server.client() as client:
+        watch(client, REQUEST, Recorder(), pause=_no_pause)
+    assert len(server.resumed) == 3
+
+
+def test_a_silent_stream_is_left_when_the_time_is_over() -> None:
+    server = Streaming(event("queued", 1) + b":\n\n" * 50, answers=[counts(1)] * 50)
+    with server.client() as client:
+        last = watch(client, REQUEST, Recorder(), within=9, pause=_no_pause, clock=ticking(1))
+    assert not last.done
+    assert len(server.checks) == 2
+
+
 def test_counts_are_told_in_words() -> None:
     checked = Checked(
         waiting=2, processing=3, finished=4, restarted=1, done=False, queue_position=8
@@ -155,6 +323,33 @@ def test_a_terminal_gets_a_bar() -> None:
         shown.away("gone")
     assert "3/4" in file.getvalue()
     assert "trying again" in file.getvalue()
+
+
+def test_the_bar_moves_with_each_step() -> None:
+    file = StringIO()
+    output = Output(
+        out=Console(file=StringIO()),
+        remarks=Console(file=file, force_terminal=True, width=120),
+    )
+    with progress_on(output, 4) as shown:
+        shown.progress(Checked(waiting=0, processing=3, finished=1, done=False))
+        shown.step(Step("job", 3, 7, 20))
+    assert "1/4" in file.getvalue()
+    assert "step 7 of 20" in file.getvalue()
+
+
+def test_programs_are_told_each_step() -> None:
+    file = StringIO()
+    output = Output(as_json=True, out=Console(file=file))
+    with progress_on(output, 1) as shown:
+        shown.step(Step("job", 1, 7, 20))
+    assert json.loads(file.getvalue()) == {
+        "type": "step",
+        "job": "job",
+        "images": 1,
+        "step": 7,
+        "steps": 20,
+    }
 
 
 def _no_pause(_seconds: float) -> None:

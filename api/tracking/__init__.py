@@ -1,0 +1,1 @@
+"""Telling clients at once what happens to their requests: streams and long polling."""

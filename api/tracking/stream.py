@@ -1,0 +1,177 @@
+"""A stream: what one client is told of its request as it happens, as Server-Sent Events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Receive, Scope, Send
+
+from api.tracking.hub import Hub, Opened
+from api.tracking.watch import News, Watch
+from domain.request import Request
+from domain.tracking import tracking_of
+from domain.tracking_kind import TrackingKind
+from projections.request_history import RequestHistory
+from projections.status_fold import Generation
+from projections.tracking_data import progress_data, tracking_data
+from projections.view import Recorded
+
+Place = dict[str, Any]
+"""Where a request that waits stands in the queue now."""
+
+_SECONDS_TO_END = 2.0
+"""When the process stops, the hub ends its streams; one that takes longer is cancelled."""
+
+_SIGN_OF_LIFE = ServerSentEvent(comment="", sep="\n")
+
+
+class Stream:
+    """Tells each recorded event once, in log order, and in between how things are now.
+
+    What is recorded has its position in the log as its id: a client that was cut off gets what
+    lies above the last one that it has seen. What has no id is true for the moment.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        hub: Hub,
+        *,
+        seen: int,
+        image_of: Callable[[Generation], str],
+        place_now: Callable[[], Place | None],
+    ) -> None:
+        """Prepare to tell.
+
+        :param seen: the position of the last event that the client has seen, 0 for none.
+        :param image_of: returns the ``img`` of an image; may block where the request wants the
+            images themselves.
+        :param place_now: returns the place in the queue, None when the request does not wait; may
+            block.
+        """
+        past = opened.past
+        self.watch: Watch = opened.watch
+        self._past = [record for record in past.records if record.position <= opened.final]
+        self._history = RequestHistory(past.submitted)
+        self._request_id: UUID = past.request_id
+        self._hub = hub
+        self._seen = seen
+        self._image_of = image_of
+        self._place_now = place_now
+        self._waiting = 0
+        self._place: Place | None = None
+        self._look_at: float = 0.0
+        """When the place in the queue is looked up next."""
+        self._steps: dict[UUID, int] = {}
+        """The last step told of each job."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is nothing to tell, now or ever: the client has seen the end."""
+        return any(
+            isinstance(record.event, Request.Ended) and record.position <= self._seen
+            for record in self._past
+        )
+
+    async def events(self) -> AsyncIterator[ServerSentEvent]:
+        """Tell until the request has ended, or the watch is over."""
+        news = News(self._past)
+        self._past = []
+        while True:
+            for record in news.records:
+                event = await self._told(record)
+                if event is not None:
+                    yield event
+                if isinstance(record.event, Request.Ended):
+                    return
+            # A stream may be open for hours: it keeps what later events need, and no more.
+            self._history.records.clear()
+            for event in self._steps_told(news):
+                yield event
+            if self._waiting and time.monotonic() >= self._look_at:
+                moved = await self._moved()
+                if moved is not None:
+                    yield moved
+            if self.watch.is_over:
+                return
+            news = await self.watch.news(self._hub.pace.keep_alive)
+            if not news.records and not news.steps and not self.watch.is_over:
+                yield _SIGN_OF_LIFE
+
+    async def _told(self, record: Recorded) -> ServerSentEvent | None:
+        """Count a recorded event; return what is told of it, if the client has not seen it."""
+        event = record.event
+        self._history.add(record)
+        match event:
+            case Request.Submitted():
+                self._waiting = event.images
+            case Request.Sliced():
+                self._waiting = event.remaining
+            case Request.JobReturned():
+                self._waiting += event.lost
+                self._look_at = 0.0
+        told = tracking_of(event, self._request_id)
+        if told is None or record.position <= self._seen:
+            return None
+        if told.kind is TrackingKind.PROGRESS and told.step is not None:
+            self._steps[told.about] = max(told.step, self._steps.get(told.about, 0))
+        tell = partial(tracking_data, record, self._history, self._image_of)
+        if told.kind is TrackingKind.IMAGE and not self._history.submitted.r2:
+            data = await self._hub.read(tell)
+        else:
+            data = tell()
+        if isinstance(event, Request.Submitted):
+            data |= await self._look() or {}
+        return _event(told.kind, data, record.position)
+
+    def _steps_told(self, news: News) -> Iterator[ServerSentEvent]:
+        for job_id, (step, steps) in news.steps.items():
+            job = self._history.batched.get(job_id)
+            if job is not None and step > self._steps.get(job_id, 0):
+                self._steps[job_id] = step
+                yield _event(TrackingKind.PROGRESS, progress_data(job, step, steps))
+
+    async def _moved(self) -> ServerSentEvent | None:
+        """Return the place in the queue, if it is another one than before."""
+        before = self._place
+        now = await self._look()
+        if now is None or now == before:
+            return None
+        data = {"request": self._request_id, "images": self._history.submitted.images}
+        return _event(TrackingKind.QUEUED, data | now)
+
+    async def _look(self) -> Place | None:
+        self._look_at = time.monotonic() + self._hub.pace.keep_alive
+        self._place = await self._hub.read(self._place_now)
+        return self._place
+
+
+class StreamResponse(EventSourceResponse):
+    """Serves a stream, and closes its watch however that ends."""
+
+    def __init__(self, stream: Stream) -> None:
+        """Serve this stream, which gives its own signs of life."""
+        super().__init__(stream.events(), ping=0, sep="\n", shutdown_grace_period=_SECONDS_TO_END)
+        self._watch = stream.watch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve until the stream ends or the client goes."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._watch.close()
+
+
+def _event(kind: TrackingKind, data: object, position: int | None = None) -> ServerSentEvent:
+    return ServerSentEvent(
+        orjson.dumps(data).decode(),
+        event=kind.value,
+        id=None if position is None else str(position),
+        sep="\n",
+    )

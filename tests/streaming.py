@@ -1,0 +1,123 @@
+"""The API on a real HTTP server, and a client that reads its streams of events."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from socket import create_server
+from typing import Any
+from uuid import UUID
+
+import httpx
+import orjson
+import uvicorn
+
+from api.app import create_app
+from api.tracking.hub import Hub
+from api.tracking.pace import Pace
+from infrastructure.bootstrap import Hoard
+from infrastructure.running.api_process import services_of
+from tests.waiting import DEADLINE_SECONDS, wait_until
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event of a stream."""
+
+    event: str
+    id: str
+    """The position of what is recorded; empty for what is true for the moment."""
+    data: dict[str, Any]
+
+    @property
+    def lasting(self) -> tuple[str, str, dict[str, Any]]:
+        """Return what is the same whenever and however often it is told."""
+        passing = {"queue_position", "wait_time", "img"}
+        return (
+            self.event,
+            self.id,
+            {name: value for name, value in self.data.items() if name not in passing},
+        )
+
+
+@dataclass
+class Served:
+    """A server that is running."""
+
+    url: str
+    hub: Hub
+    client: httpx.Client
+    loop: asyncio.AbstractEventLoop
+
+    @contextmanager
+    def stream(self, request_id: UUID, last: str | None = None) -> Iterator[Iterator[Told]]:
+        """Read the events of a request as they come; leaving the block cuts the connection."""
+        headers = {} if last is None else {"Last-Event-ID": last}
+        with self.client.stream("GET", self._path(request_id), headers=headers) as response:
+            assert response.status_code == 200, response.read()
+            assert response.headers["content-type"].startswith("text/event-stream")
+            yield _events(response)
+
+    def told(self, request_id: UUID, last: str | None = None) -> list[Told]:
+        """Read all events until the server closes the stream."""
+        with self.stream(request_id, last) as events:
+            return list(events)
+
+    def answer(self, request_id: UUID | str, last: str) -> httpx.Response:
+        """Ask for the events after the last one that was seen; return an answer that is none."""
+        return self.client.get(self._path(request_id), headers={"Last-Event-ID": last})
+
+    def check(
+        self, request_id: UUID | str, wait: object = None, etag: str | None = None
+    ) -> httpx.Response:
+        """Ask how far a request is."""
+        params = {} if wait is None else {"wait": str(wait)}
+        headers = {} if etag is None else {"If-None-Match": etag}
+        return self.client.get(f"/generate/check/{request_id}", params=params, headers=headers)
+
+    @staticmethod
+    def _path(request_id: UUID | str) -> str:
+        return f"/generate/events/{request_id}"
+
+
+@contextmanager
+def served(hoard: Hoard, **pace: float) -> Iterator[Served]:
+    """Serve a Hoard on a free port, looking at the log at this pace."""
+    services = replace(services_of(hoard), pace=Pace(**pace))  # type: ignore[arg-type]
+    app = create_app(services)
+    server = uvicorn.Server(
+        uvicorn.Config(app, ws="none", log_config=None, timeout_graceful_shutdown=5)
+    )
+    with create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/api/v2"
+        loops: list[asyncio.AbstractEventLoop] = []
+
+        async def serve() -> None:
+            loops.append(asyncio.get_running_loop())
+            await server.serve(sockets=[listening])
+
+        thread = threading.Thread(target=asyncio.run, args=(serve(),))
+        thread.start()
+        try:
+            wait_until(lambda: server.started or not thread.is_alive(), "the server to start")
+            with httpx.Client(base_url=url, timeout=DEADLINE_SECONDS) as client:
+                yield Served(url, app.state.hoard.hub, client, loops[0])
+        finally:
+            app.state.hoard.hub.leave()
+            server.should_exit = True
+            thread.join()
+
+
+def _events(response: httpx.Response) -> Iterator[Told]:
+    """Read events. Unlike a browser, which hands an id on to what comes without one."""
+    fields: dict[str, str] = {}
+    for line in response.iter_lines():
+        name, _, value = line.partition(": ")
+        if line and name:
+            fields[name] = value
+        elif not line and "event" in fields:
+            yield Told(fields["event"], fields.get("id", ""), orjson.loads(fields["data"]))
+            fields = {}
