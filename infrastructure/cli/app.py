@@ -23,6 +23,7 @@ from infrastructure.cli import (
     replicate,
     return_codes,
     up,
+    webhooks,
     worker,
 )
 from infrastructure.cli.output import Output
@@ -46,6 +47,7 @@ app.command("modes")(modes.modes)
 app.add_typer(worker.app, name="worker")
 app.add_typer(projections.app, name="projections")
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(models.app, name="models")
 app.add_typer(return_codes.app, name="return-codes")
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 from rich.text import Text
 
-from domain.events import name_of
+from domain.events import EVENT_CLASSES, name_of
 from domain.personal import Sealed
 from infrastructure.cli.brief_data import brief
 from infrastructure.cli.output import printable
@@ -25,8 +25,24 @@ SEALED = "‹sealed›"  # noqa: RUF001
 # The library's own, or shown in columns of their own.
 _APART = frozenset({"originator_id", "originator_version", "originator_topic", "timestamp"})
 
-_COLOURS = {"Request": "cyan", "Job": "magenta", "Worker": "yellow", "Account": "green"}
-_LONGEST_TYPE = len("Worker.CapabilitiesDeclared")
+_COLOURS = {
+    "Request": "cyan",
+    "Job": "magenta",
+    "Worker": "yellow",
+    "Account": "green",
+    "WebhookDelivery": "blue",
+    "WebhookEndpoint": "blue",
+    "WebhookSecret": "blue",
+}
+_SHORT_KINDS = {
+    "WebhookDelivery": "Delivery",
+    "WebhookEndpoint": "Endpoint",
+    "WebhookSecret": "Secret",
+}
+"""What a terminal has room for."""
+
+_LONGEST_TYPE = max(map(len, EVENT_CLASSES))
+_LONGEST_KIND = max(len(name.partition(".")[0]) for name in EVENT_CLASSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +51,7 @@ class EventLine:
 
     position: int
     kind: str
-    """What its stream is: Request, Job, Worker or Account."""
+    """What its stream is, such as Request, Job or WebhookDelivery."""
     stream: UUID
     version: int
     """Its place in its stream, 1 for the first."""
@@ -77,7 +93,7 @@ class EventLine:
         return "  ".join(
             (
                 f"{self.position:>6}",
-                f"{self.kind:<7} {self.stream}",
+                f"{self.kind:<{_LONGEST_KIND}} {self.stream}",
                 f"v{self.version:<2}",
                 f"{self.type:<{_LONGEST_TYPE}}",
                 _instant(self.time),
@@ -91,7 +107,8 @@ class EventLine:
         line = Text(no_wrap=True, overflow="ellipsis", end="")
         line.append(f"{self.position:>5}  ", style="dim")
         line.append(f"{self.time.astimezone():%H:%M:%S}  ", style="dim")
-        line.append(f"{self.kind:<7} ", style=_COLOURS.get(self.kind, ""))
+        kind = _SHORT_KINDS.get(self.kind, self.kind)
+        line.append(f"{kind:<9} ", style=_COLOURS.get(self.kind, ""))
         line.append(f"{self.stream if wide else str(self.stream)[:8]}  ")
         line.append(f"v{self.version:<2} ", style="dim")
         line.append(f"{self.type.partition('.')[2]:<14} ", style="bold")

@@ -19,6 +19,7 @@ GROUPS = [
     "events",
     "projections",
     "accounts",
+    "webhooks",
     "return-codes",
 ]
 

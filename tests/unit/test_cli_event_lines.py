@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from uuid import UUID
 
 import orjson
+import pytest
 from eventsourcing.domain import Aggregate
+from eventsourcing.persistence import StoredEvent
 
 from domain.account import ANONYMOUS_ID
+from domain.events import EVENT_CLASSES
 from domain.image_ids import image_ids_of, job_id_from
 from domain.image_settings import ImageSettings
 from domain.job import ImageState, Job
@@ -16,12 +22,33 @@ from domain.personal import Sealed
 from domain.request import Request
 from domain.worker import Worker, WorkerKind
 from infrastructure.cli.event_lines import SEALED, EventLine
+from infrastructure.event_mapper import EventMapper
 from projections.view import Recorded
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 500_000, tzinfo=UTC)
 REQUEST = UUID("8f14e45f-ceea-467f-9c6b-1d2a3b4c5d6e")
 JOB = job_id_from(UUID("11111111-2222-4333-8444-555555555555"))
 WORKER = UUID("99999999-8888-4777-a666-555555555555")
+
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "events"
+
+
+def sample_text(name: str) -> str:
+    version = getattr(EVENT_CLASSES[name], "class_version", 1)
+    return (SAMPLES / f"{name}.v{version}.json").read_text()
+
+
+def sample_of(name: str) -> Aggregate.Event:
+    sample = json.loads(sample_text(name))
+    return EventMapper().to_domain_event(
+        StoredEvent(
+            originator_id=UUID(sample["originator_id"]),
+            originator_version=sample["originator_version"],
+            topic=sample["topic"],
+            state=json.dumps(sample["state"]).encode(),
+        )
+    )
 
 
 def request(agent: str = "test:1:none", at: datetime = NOON) -> Request:
@@ -186,6 +213,20 @@ def test_a_terminal_is_told_the_figures_first_and_ids_in_short() -> None:
     assert "images=2 width=512 height=512 steps=4 sampler=lcm" in submitted
     assert f"prompt={SEALED}" in submitted
     assert "disable_batching" not in submitted
+
+
+@pytest.mark.parametrize("name", EVENT_CLASSES)
+def test_every_event_has_a_line_whose_columns_stand_below_each_other(name: str) -> None:
+    line = EventLine.of(Recorded(1, sample_of(name)))
+    (other,) = lines_of(request())
+    text, coloured = line.as_text(), line.as_coloured(2000).plain
+    assert text.index("{") == other.as_text().index("{")
+    assert orjson.loads(text[text.index("{") :]) == line.data
+    version = f"  v{line.version} "
+    assert coloured.index(version) == other.as_coloured(2000).plain.index("  v1 ")
+    assert name.partition(".")[2] in coloured
+    boxes = re.findall(r'"box": "([^"]+)"', sample_text(name))
+    assert not any(box in shown for box in boxes for shown in (text, coloured))
 
 
 def test_what_clients_wrote_does_not_steer_the_terminal() -> None:
