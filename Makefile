@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip
 RUNTIME := .venv/.installed-runtime
 DEV := .venv/.installed-dev
 
-.PHONY: help setup demo test test-comfyui check format bench bench-gpu docs
+.PHONY: help setup demo test test-comfyui check format bench bench-webhooks bench-streams bench-gpu docs
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1: \2/p' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ format: $(DEV) ## repair what ruff and black can repair
 
 bench: $(DEV) ## measure the running server over HTTP, on SQLite and on PostgreSQL
 	$(BIN)/python -m benchmarks
+
+bench-webhooks: $(DEV) ## measure how long a webhook takes to arrive, alone and beside receivers that hang
+	$(BIN)/python -m benchmarks.webhooks
+
+bench-streams: $(DEV) ## measure 2,000 open streams of events on one API process
+	$(BIN)/python -m benchmarks.streams
 
 bench-gpu: $(DEV) ## measure what a batch costs, on the GPU if there is one (BENCH_GPU_ARGS=--quick)
 	$(BIN)/python -m benchmarks.gpu_batch $(BENCH_GPU_ARGS)

@@ -38,12 +38,17 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 def configure_logs(
-    level: str = "INFO", *, json: bool | None = None, stream: TextIO | None = None
+    level: str = "INFO",
+    *,
+    json: bool | None = None,
+    stream: TextIO | None = None,
+    for_good: bool = False,
 ) -> None:
     """Send every log of this process to standard error (or ``stream``); safe to call again.
 
     ``level`` is a name of the standard library, ``DEBUG`` to ``CRITICAL``. ``json`` chooses JSON
-    lines or text; left out, text on a terminal and JSON elsewhere.
+    lines or text; left out, text on a terminal and JSON elsewhere. ``for_good`` is quicker: loggers
+    that were used keep what they found, whatever is configured later.
 
     The servers must not configure logging after this: uvicorn takes ``log_config=None``, Celery a
     receiver of its signal ``setup_logging``.
@@ -78,7 +83,7 @@ def configure_logs(
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=for_good,
     )
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import signal
+from collections.abc import Iterator
+
+import pytest
+import structlog
 
 from tests.servers import (
     postgres_database,
@@ -23,3 +28,28 @@ __all__ = [
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every program
 # that they start: whether Ctrl-C works could not be tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _log_as_the_standard_library() -> None:
+    # structlog's own default prints to standard output, between what a command writes there.
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+_log_as_the_standard_library()
+
+
+@pytest.fixture(autouse=True)
+def undisturbed_logging() -> Iterator[None]:
+    """Leave no handler, whose stream is closed by then, and no set-up to the next test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    _log_as_the_standard_library()

@@ -20,7 +20,7 @@ def start_process() -> Settings:
     :raises SettingsInvalid: when a variable has no usable value.
     """
     settings = load_settings()
-    configure_logs(settings.log_level, json=settings.log_json)
+    configure_logs(settings.log_level, json=settings.log_json, for_good=True)
     return settings
 
 

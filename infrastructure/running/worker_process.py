@@ -124,7 +124,7 @@ def main() -> None:
 
 @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
 def _set_logs_up(**_facts: object) -> None:
-    configure_logs(_settings.log_level, json=_settings.log_json)
+    configure_logs(_settings.log_level, json=_settings.log_json, for_good=True)
     # A line for each bell, even where nothing was found, says nothing.
     for chatty in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -248,6 +248,10 @@ def test_a_body_of_fifty_megabytes_is_refused_over_a_real_connection(tmp_path: P
             thread.join()
 
 
+BODY_LEFT_OUT = {"/api/v2/webhooks/secret/rotate"}
+"""Where a body may be left out."""
+
+
 def test_the_description_is_whole(api: Api) -> None:
     description = api.call("GET", "/openapi.json").body
     text = json.dumps(description)
@@ -262,6 +266,6 @@ def test_the_description_is_whole(api: Api) -> None:
             assert statuses & {"200", "201", "202"}, (method, path)
             if "requestBody" in route:
                 assert {"400", "413", "500"} <= statuses, (method, path)
-                assert route["requestBody"]["required"], (method, path)
+                assert route["requestBody"]["required"] or path in BODY_LEFT_OUT, (method, path)
             if "{request_id}" in path:
                 assert "404" in statuses, (method, path)

@@ -19,7 +19,7 @@ from domain.webhook import Webhook
 from tests.integration.api_client import Answered, Api, serving
 
 ADDRESS = "https://bot.example/hoard"
-NOWHERE = str(uuid4())
+NOWHERE = str(UUID(int=404))
 FAILED = Outcome(status=500)
 
 

@@ -23,14 +23,9 @@ PROMPT = "a red circle on a beach"
 
 
 @pytest.fixture(autouse=True)
-def undisturbed_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, environment = list(root.handlers), root.level, dict(os.environ)
+def undisturbed_environment() -> Iterator[None]:
+    environment = dict(os.environ)
     yield
-    logging.captureWarnings(False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
     os.environ.clear()
     os.environ.update(environment)
 
