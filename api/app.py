@@ -111,7 +111,11 @@ def create_app(services: Services) -> FastAPI:
         middleware=[
             # Any web page may be a front-end: no cookie gives a browser rights that it must guard.
             Middleware(
-                CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"]
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=["ETag"],
             ),
             Middleware(BodyLimit, max_body_bytes=services.max_body_bytes),
         ],

@@ -279,13 +279,12 @@ def follow(
             continue
         if any(applied.values()):
             # Whatever comes meanwhile makes one portion.
-            rest = min(took * _REST, interval * _SLOWEST)
-            stop.wait(rest)
-            wait = max(interval - rest, 0.0)
-        else:
-            wait = min(max(interval, wait * 1.5), interval * _SLOWEST)
-        if (wake or stop).wait(wait):
+            stop.wait(min(max(interval, took * _REST), interval * _SLOWEST))
             wait = interval
+        elif (wake or stop).wait(wait):
+            wait = interval
+        else:
+            wait = min(wait * 1.5, interval * _SLOWEST)
 
 
 def _parties(followers: Sequence[Follower], interval: float) -> Sequence[_Party]:

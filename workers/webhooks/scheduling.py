@@ -37,6 +37,7 @@ _SLOWEST = 4
 _REST = 8
 """After a look that found something it rests this many times as long as that took: what comes
 meanwhile is one portion."""
+_LEAST_REST_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -179,7 +180,8 @@ def schedule_until(
         if events >= _PORTION:
             continue
         if events:
-            stop.wait(min(_REST * (time.monotonic() - began), _SLOWEST * interval))
+            took = time.monotonic() - began
+            stop.wait(min(max(_REST * took, _LEAST_REST_SECONDS), _SLOWEST * interval))
             wait = interval
         wait = interval if wake.wait(wait) else min(1.5 * wait, _SLOWEST * interval)
 
