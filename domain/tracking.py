@@ -8,7 +8,6 @@ from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
-from domain.image_ids import job_of
 from domain.job import Job
 from domain.request import Request
 from domain.tracking_kind import TrackingKind
@@ -50,13 +49,3 @@ def tracking_of(event: Aggregate.Event, request_id: UUID) -> Tracking | None:
         case _:
             return None
     return Tracking(kind, request_id, about, event.timestamp, step)
-
-
-def job_told_of(kind: TrackingKind, about: UUID) -> UUID | None:
-    """Return the job that something told belongs to; None where it is the request's own.
-
-    :param about: see :class:`Tracking`.
-    """
-    if kind is TrackingKind.IMAGE:
-        return job_of(about)
-    return about if kind in {TrackingKind.STARTED, TrackingKind.PROGRESS} else None

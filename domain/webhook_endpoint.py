@@ -134,14 +134,13 @@ class WebhookEndpoint(Aggregate):
         """Whether what happens is told there."""
         return not self.deleted and self.disabled is None
 
-    def wants(self, kind: TrackingKind) -> bool:
-        """Return whether this is to be sent there.
+    def takes(self, kind: TrackingKind) -> bool:
+        """Return whether what was scheduled for it is still to be sent.
 
-        A test is, also to a disabled endpoint: whoever mended it sees so before enabling it.
+        A test is, also to a disabled endpoint: whoever mended it sees so before enabling it. The
+        filter decides when something is scheduled, not when it is sent.
         """
-        if kind is TrackingKind.TEST:
-            return not self.deleted
-        return self.is_enabled and kind in self.kinds
+        return not self.deleted if kind is TrackingKind.TEST else self.is_enabled
 
     def change_filter(self, kinds: Collection[TrackingKind], *, timestamp: datetime) -> None:
         """Tell something else there; the same as before, or once deleted, is no news."""

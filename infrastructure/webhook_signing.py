@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import re
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
@@ -25,7 +24,6 @@ SECRET_PREFIX = "whsec_"
 SIGNING_KEY_PREFIX = "whsk_"
 PUBLIC_KEY_PREFIX = "whpk_"
 
-_SECRET_BYTES = 32
 _FEWEST_SECRET_BYTES = 24
 _MOST_SECRET_BYTES = 64
 _ED25519_BYTES = 32
@@ -36,16 +34,6 @@ _WEBHOOK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 class WebhookKeyUnusable(ValueError):
     """A text is no key that webhooks can be signed with; the message does not tell the text."""
-
-
-def new_secret() -> str:
-    """Make a secret for ``v1``: ``whsec_`` and 256 random bits in base64."""
-    return SECRET_PREFIX + _encoded(secrets.token_bytes(_SECRET_BYTES))
-
-
-def new_signing_key() -> str:
-    """Make a private key for ``v1a``: ``whsk_`` and its 32 bytes in base64. It stays with us."""
-    return SIGNING_KEY_PREFIX + _encoded(Ed25519PrivateKey.generate().private_bytes_raw())
 
 
 def public_key_of(signing_key: str) -> str:

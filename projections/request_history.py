@@ -5,7 +5,6 @@ It is the log itself, so it is exact whatever the views hold; a request has some
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 from uuid import UUID
@@ -55,11 +54,6 @@ class RequestHistory:
     def request_id(self) -> UUID:
         """The request's id."""
         return self.submitted.originator_id
-
-    @property
-    def streams(self) -> Sequence[UUID]:
-        """The streams that it consists of so far: the request's and those of its jobs."""
-        return (self.request_id, *self.batched)
 
 
 def _position(record: Recorded) -> int:

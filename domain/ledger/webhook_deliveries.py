@@ -137,6 +137,21 @@ class WebhookDeliveryCommands(WebhookEndpointCommands):
 
         self._retried(give_up)
 
+    def give_late_delivery_up(self, delivery_id: UUID) -> bool:
+        """Try a delivery no more if its time is over; return whether that was so.
+
+        :raises Refused: ``DeliveryNotFound`` or ``Locked``.
+        """
+
+        def give_up() -> bool:
+            delivery = self.delivery(delivery_id)
+            delivery.give_up_when_late(timestamp=self._clock.now())
+            is_late = bool(delivery.pending_events)
+            self.save(delivery)
+            return is_late
+
+        return self._retried(give_up)
+
     def resend_delivery(
         self, delivery_id: UUID, *, by: UUID | None, account_id: UUID | None = None
     ) -> None:

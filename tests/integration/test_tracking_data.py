@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from domain.job import Job
 from domain.request import Request
-from domain.tracking import Tracking, job_told_of, tracking_of
+from domain.tracking import Tracking, tracking_of
 from domain.tracking_kind import TrackingKind
 from projections.request_history import RequestHistory
 from projections.status_fold import Generation
@@ -124,19 +124,10 @@ def test_nothing_is_known_of_what_is_no_request(world: ViewWorld) -> None:
     assert RequestHistory.read(world.hoard.log, job.job_id) is None
 
 
-def test_what_is_told_leads_back_to_its_job(world: ViewWorld) -> None:
-    request_id = world.submit(2)
-    job = world.pop()
-    world.deliver(job)
-    jobs = [job_told_of(tracking.kind, tracking.about) for tracking, _ in told(world, request_id)]
-    assert jobs == [None, job.job_id, job.job_id, job.job_id, None]
-
-
-def test_a_history_knows_its_streams(world: ViewWorld) -> None:
+def test_a_history_holds_the_request_and_its_jobs(world: ViewWorld) -> None:
     request_id = world.submit(2)
     job = world.pop()
     history = RequestHistory.read(world.hoard.log, request_id)
     assert history is not None
-    assert set(history.streams) == {request_id, job.job_id}
     assert isinstance(history.records[0].event, Request.Submitted)
     assert isinstance(history.batched[job.job_id], Job.Batched)

@@ -21,10 +21,9 @@ import pytest
 
 from infrastructure.webhook_signing import (
     WebhookSigner,
-    new_secret,
-    new_signing_key,
     public_key_of,
 )
+from tests.signing_keys import new_secret, new_signing_key
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"

@@ -33,7 +33,9 @@ def names(endpoint: WebhookEndpoint) -> list[str]:
 
 
 def wanted(endpoint: WebhookEndpoint) -> set[TrackingKind]:
-    return {kind for kind in TrackingKind if endpoint.wants(kind)}
+    """Return what is to be sent there, if it is scheduled by its filter."""
+    filtered = (*endpoint.kinds, TEST)
+    return {kind for kind in filtered if endpoint.takes(kind)}
 
 
 def test_what_is_told_is_what_was_asked_for_and_tests() -> None:

@@ -16,10 +16,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from infrastructure.webhook_signing import (
     WebhookKeyUnusable,
     WebhookSigner,
-    new_secret,
-    new_signing_key,
     public_key_of,
 )
+from tests.signing_keys import new_secret, new_signing_key
 
 # Of the reference libraries that stand beside the specification (libraries/go, TestSymmetric- and
 # TestAsymmetricWebhookSign): the headers in the specification's own text come without their keys.

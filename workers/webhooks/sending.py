@@ -15,7 +15,6 @@ from domain.fetching import FetchFailed, Trouble
 from domain.personal import Forgotten, Sealed, Sealer
 from domain.ports import Clock
 from domain.retrying import Decision, GivenUpBecause, Health, Outcome, Problem
-from domain.tracking_kind import TrackingKind
 from domain.webhook_delivery import WebhookDelivery
 from domain.webhook_endpoint import DisabledBecause, WebhookEndpoint
 from projections.request_history import RequestHistory
@@ -179,8 +178,7 @@ class WebhookSender:
     def _sealed_address(self, delivery: WebhookDelivery, history: RequestHistory | None) -> Sealed:
         if delivery.endpoint_id is not None:
             endpoint = self._ledger.endpoint(delivery.endpoint_id)
-            is_test = delivery.kind is TrackingKind.TEST
-            if endpoint.deleted or not (endpoint.is_enabled or is_test):
+            if not endpoint.takes(delivery.kind):
                 raise _Pointless(GivenUpBecause.DISABLED)
             return endpoint.address
         if history is None or history.submitted.webhook is None:

@@ -9,8 +9,6 @@ from uuid import UUID
 
 import structlog
 
-from domain.retrying import GivenUpBecause
-from domain.webhook_delivery import WebhookDelivery
 from workers.tracing import where
 
 _log = structlog.get_logger(__name__)
@@ -36,11 +34,8 @@ class Claims(Protocol):
 class Ledger(Protocol):
     """The ledger as the sweep sees it."""
 
-    def delivery(self, delivery_id: UUID) -> WebhookDelivery:
-        """Return a delivery."""
-
-    def give_delivery_up(self, delivery_id: UUID, reason: GivenUpBecause) -> None:
-        """Try a delivery no more."""
+    def give_late_delivery_up(self, delivery_id: UUID) -> bool:
+        """Try a delivery no more if its time is over; return whether that was so."""
 
 
 def sweep_deliveries(
@@ -52,15 +47,12 @@ def sweep_deliveries(
     the others.
     """
     claims.forget_those_over()
-    return sum(_given_up(ledger, delivery_id, now) for delivery_id in due.late(now, limit))
+    return sum(_given_up(ledger, delivery_id) for delivery_id in due.late(now, limit))
 
 
-def _given_up(ledger: Ledger, delivery_id: UUID, now: datetime) -> bool:
+def _given_up(ledger: Ledger, delivery_id: UUID) -> bool:
     try:
-        # It may have been sent again by hand since the view was asked.
-        if now < ledger.delivery(delivery_id).give_up_at:
-            return False
-        ledger.give_delivery_up(delivery_id, GivenUpBecause.LATE)
+        return ledger.give_late_delivery_up(delivery_id)
     except Exception as error:
         _log.warning(
             "delivery not given up",
@@ -69,4 +61,3 @@ def _given_up(ledger: Ledger, delivery_id: UUID, now: datetime) -> bool:
             where=where(error),
         )
         return False
-    return True
