@@ -7,8 +7,6 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.databases import ledger_url
 from benchmarks.payers import open_payers
 from benchmarks.plain_inserts import ROWS, plain_inserts
 from benchmarks.running import free_port, running_hoard
@@ -25,7 +24,6 @@ from infrastructure.api_keys import digest_of, new_api_key
 from infrastructure.bootstrap import assemble
 from infrastructure.database import Database
 from infrastructure.settings import Settings
-from tests.servers import PostgresServer
 
 _FLOORS = {"async": 200, "pop hit": 200, "submit": 200, "check": 1000}
 _PLAIN_TRANSACTIONS = 1600
@@ -50,7 +48,7 @@ def main(
 
 
 def _measure(database: str, scale: Scale) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as folder, _ledger_url(database) as url:
+    with tempfile.TemporaryDirectory() as folder, ledger_url(database) as url:
         settings = Settings(data=Path(folder), ledger_url=url, port=free_port())
         key = new_api_key()
         hoard = assemble(settings)
@@ -84,19 +82,6 @@ def _plain_rates(settings: Settings) -> dict[str, float]:
         }
     finally:
         database.close()
-
-
-@contextmanager
-def _ledger_url(database: str) -> Iterator[str | None]:
-    if database == "sqlite":
-        yield None
-        return
-    server = PostgresServer(durable=True)
-    try:
-        server.start()
-        yield server.url(server.create_database())
-    finally:
-        server.close()
 
 
 def _table(database: str, rows: list[dict[str, Any]]) -> Table:

@@ -267,6 +267,11 @@ class Health:
             return due_at
         return max(due_at, rests_until)
 
+    def resting_until(self, now: datetime) -> datetime | None:
+        """Return until when it still rests at this time; None where something may be sent."""
+        until = self.rests_until
+        return until if until is not None and now < until else None
+
     @property
     def is_dead(self) -> bool:
         """Whether everything failed there for days, so that its owner has to be told.

@@ -7,10 +7,8 @@ import hmac
 import ipaddress
 from functools import lru_cache
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from infrastructure.master_key import derived_key
 
-_KEY_BYTES = 32
 _KEY_PURPOSE = b"hoard: digests of network addresses, version 1"
 _MOST_REMEMBERED = 10_000
 
@@ -23,8 +21,7 @@ class AddressDigests:
 
     def __init__(self, master_key: bytes) -> None:
         """Derive the key, the same in every process of an installation."""
-        derived = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_KEY_PURPOSE)
-        self._key = derived.derive(master_key)
+        self._key = derived_key(master_key, _KEY_PURPOSE)
         # Each pop asks for its worker's, and telling an address's one spelling takes long.
         self._remembered = lru_cache(_MOST_REMEMBERED)(self._digest)
 

@@ -7,17 +7,15 @@ import hmac
 from datetime import datetime
 from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Column, Double, MetaData, String, Table, Uuid, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.repeats import HEADER, Attempt, Done
 from domain.return_codes import Refused
 from infrastructure.database import Database
+from infrastructure.master_key import derived_key
 from projections.encoding import Instant
 
-_KEY_BYTES = 32
 _KEY_PURPOSE = b"hoard: digests of repeated commands, version 1"
 
 METADATA = MetaData()
@@ -101,8 +99,7 @@ class KeyedDigests:
 
     def __init__(self, master_key: bytes) -> None:
         """Derive the key (HKDF, RFC 5869)."""
-        derived = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_KEY_PURPOSE)
-        self._key = derived.derive(master_key)
+        self._key = derived_key(master_key, _KEY_PURPOSE)
 
     def __call__(self, *parts: bytes) -> str:
         """Return the digest of several byte strings in their order, as 64 hex digits."""

@@ -9,6 +9,9 @@ import secrets
 import stat
 from pathlib import Path
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 MASTER_KEY_BYTES = 32
 """Length of a master key: AES-256."""
 
@@ -38,6 +41,15 @@ def parse_master_key(text: str) -> bytes:
     if len(key) != MASTER_KEY_BYTES:
         raise ValueError("must be 32 bytes, as 64 hex digits or as base64")
     return key
+
+
+def derived_key(master_key: bytes, purpose: bytes) -> bytes:
+    """Return 32 bytes for one purpose (HKDF-SHA256, RFC 5869).
+
+    Every process of an installation makes the same ones; they are of no use for anything else.
+    """
+    derived = HKDF(algorithm=SHA256(), length=MASTER_KEY_BYTES, salt=None, info=purpose)
+    return derived.derive(master_key)
 
 
 def read_or_make_master_key(path: Path) -> bytes:

@@ -131,9 +131,7 @@ class Outbound:
         :param seconds: for all of it.
         :raises FetchFailed: saying why they were not brought; any status is an answer.
         """
-        call = _Call(deadline=time.monotonic() + seconds, method="PUT", content=data)
-        length = {"content-length": str(len(data))}
-        with self._place(), self._asked(called_address(url), call, length) as answer:
+        with self._sent("PUT", url, data, {}, seconds=seconds) as answer:
             return answer.status
 
     def prepare(self) -> None:
@@ -157,6 +155,31 @@ class Outbound:
             yield
         finally:
             self._free.release()
+
+    @contextmanager
+    def _sent(
+        self,
+        method: str,
+        url: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        *,
+        seconds: float,
+        stalled_seconds: float = math.inf,
+    ) -> Iterator[Streamed]:
+        """Bring bytes to an address and read the answer; nothing is sent on elsewhere."""
+        call = _Call(
+            deadline=time.monotonic() + seconds,
+            stalled_seconds=stalled_seconds,
+            method=method,
+            content=content,
+        )
+        length = {"content-length": str(len(content))}
+        with (
+            self._place(),
+            self._asked(called_address(url), call, {**headers, **length}) as answer,
+        ):
+            yield answer
 
     @contextmanager
     def _following(

@@ -9,13 +9,10 @@ import math
 import re
 from datetime import timedelta
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from domain.ports import Clock
 from domain.return_codes import Refused
+from infrastructure.master_key import derived_key
 
-_KEY_BYTES = 32
 _KEY_PURPOSE = b"hoard: signed addresses, version 1"
 _MOMENT = re.compile(r"[0-9]{1,12}", re.ASCII)
 
@@ -33,8 +30,7 @@ class AddressSigner:
 
         :param clock: says what has ended.
         """
-        derived = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_KEY_PURPOSE)
-        self._key = derived.derive(master_key)
+        self._key = derived_key(master_key, _KEY_PURPOSE)
         self._clock = clock
 
     def sign(

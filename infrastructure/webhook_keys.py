@@ -8,12 +8,9 @@ import hmac
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
+from infrastructure.master_key import derived_key
 from infrastructure.webhook_signing import SECRET_PREFIX, SIGNING_KEY_PREFIX, public_key_of
 
-_KEY_BYTES = 32
 _SECRETS = b"hoard: webhook secrets, version 1"
 _SIGNING_KEYS = b"hoard: webhook signing keys, version 1"
 _DESTINATIONS = b"hoard: webhook destinations, version 1"
@@ -57,10 +54,7 @@ class WebhookKeys:
         return UUID(bytes=digest[:16], version=4)
 
     def _made(self, purpose: bytes, subject: bytes, number: int) -> bytes:
-        info = purpose + subject + number.to_bytes(8, "big")
-        return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(
-            self._master_key
-        )
+        return derived_key(self._master_key, purpose + subject + number.to_bytes(8, "big"))
 
 
 def _encoded(key: bytes) -> str:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from domain.fetching import FetchFailed
 from domain.retrying import asked_wait
-from infrastructure.called_addresses import called_address
-from infrastructure.checked_connections import CheckedBackend
-from infrastructure.exchanges import Streamed, exchange
+from infrastructure.exchanges import Streamed
 from infrastructure.outbound import Outbound
 
 MOST_CUT_BYTES = 1024
@@ -61,25 +58,10 @@ class WebhookPosts(Outbound):
         :param stalled_seconds: how long the receiver may do nothing at all.
         :raises FetchFailed: saying why there is no answer.
         """
-        deadline = time.monotonic() + seconds
-        with self._place():
-            called = called_address(url)
-            backend = CheckedBackend(
-                self._checked_addresses(called, deadline),
-                deadline,
-                stalled_seconds=stalled_seconds,
-                through=self._egress,
-            )
-            length = {"content-length": str(len(body))}
-            with exchange(
-                called,
-                "POST",
-                {**headers, **length},
-                body,
-                backend=backend,
-                ssl_context=self._ssl_context,
-            ) as answer:
-                cut = _cut(answer)
+        with self._sent(
+            "POST", url, body, headers, seconds=seconds, stalled_seconds=stalled_seconds
+        ) as answer:
+            cut = _cut(answer)
         asked = asked_wait(answer.headers.get("retry-after"), datetime.now(UTC))
         return Answer(answer.status, cut, asked)
 

@@ -193,12 +193,13 @@ def _submitted(event: Request.Submitted) -> Tracked:
     )
 
 
-_ENDINGS: Mapping[type[Aggregate.Event], RequestState] = {
+ENDINGS: Mapping[type[Aggregate.Event], RequestState] = {
     Request.Completed: RequestState.COMPLETED,
     Request.Cancelled: RequestState.CANCELLED,
     Request.Expired: RequestState.EXPIRED,
     Request.Faulted: RequestState.FAULTED,
 }
+"""How a request stands after each of its endings."""
 
 
 def _with_request_event(tracked: Tracked, event: Request.Event) -> Tracked:
@@ -213,7 +214,7 @@ def _with_request_event(tracked: Tracked, event: Request.Event) -> Tracked:
             restarted=status.restarted + event.lost,
             expires_at=event.expires_at,
         )
-    elif (ending := _ENDINGS.get(type(event))) is not None:
+    elif (ending := ENDINGS.get(type(event))) is not None:
         status = replace(status, waiting=0, state=ending)
     return Tracked(status, event.originator_version, jobs)
 
@@ -233,7 +234,7 @@ def _with_job_event(tracked: Tracked, event: Job.Event, position: int) -> Tracke
     else:
         jobs[job_id] = replace(job, version=version)
     if isinstance(event, Job.ImageGenerated):
-        generation = _generation(event, job, position)
+        generation = generation_of(event, job, position)
         status = replace(
             status,
             finished=status.finished + 1,
@@ -242,7 +243,14 @@ def _with_job_event(tracked: Tracked, event: Job.Event, position: int) -> Tracke
     return Tracked(status, tracked.version, jobs)
 
 
-def _generation(event: Job.ImageGenerated, job: OpenJob, position: int) -> Generation:
+def generation_of(
+    event: Job.ImageGenerated, job: OpenJob | Job.Batched, position: int
+) -> Generation:
+    """Return an image as its own event and what is known of its job say it.
+
+    :param position: where its event stands in the log.
+    :raises NotFollowing: when nothing is known of its job yet.
+    """
     if job.worker_id is None:
         raise NotFollowing("an image of a job that was never batched")
     return Generation(

@@ -14,15 +14,8 @@ from domain.kudos import hundredths, kudos_from
 from domain.request import Request, RequestState
 from projections.generation_details import generation_details
 from projections.request_history import RequestHistory
-from projections.status_fold import Generation
+from projections.status_fold import ENDINGS, Generation, generation_of
 from projections.view import Recorded
-
-_ENDINGS: dict[type[Request.Ended], RequestState] = {
-    Request.Completed: RequestState.COMPLETED,
-    Request.Cancelled: RequestState.CANCELLED,
-    Request.Expired: RequestState.EXPIRED,
-    Request.Faulted: RequestState.FAULTED,
-}
 
 
 def tracking_data(
@@ -62,28 +55,6 @@ def progress_data(job: Job.Batched, step: int, steps: int) -> dict[str, Any]:
     return {"request": job.request_id} | _job(job) | {"step": step, "steps": steps}
 
 
-def generation_of(image: Job.ImageGenerated, job: Job.Batched, position: int) -> Generation:
-    """Return an image as its own event and the first one of its job say it.
-
-    :param position: where its event stands in the log.
-    """
-    return Generation(
-        image_id=image.image_id,
-        job_id=job.originator_id,
-        batch_index=image.batch_index,
-        digest=image.digest,
-        seed=image.seed,
-        state=image.state,
-        worker_id=job.worker_id,
-        worker_name=job.worker_name,
-        model=job.model,
-        generated_at=image.timestamp,
-        kudos=image.kudos,
-        position=position,
-        metadata=tuple(image.metadata),
-    )
-
-
 def _job(job: Job.Batched) -> dict[str, Any]:
     return {
         "job": job.originator_id,
@@ -96,7 +67,7 @@ def _job(job: Job.Batched) -> dict[str, Any]:
 
 def _ending(event: Request.Ended, history: RequestHistory) -> dict[str, Any]:
     images = history.submitted.images
-    state = _ENDINGS[type(event)]
+    state = ENDINGS[type(event)]
     return {
         "state": state.value,
         "images": images,

@@ -29,11 +29,10 @@ def notice_of(disabled: DisabledBecause | None, health: Health, now: datetime) -
     """
     if disabled is not None:
         return _DISABLED.get(disabled)
-    rests_until = health.rests_until
-    if rests_until is None:
+    if health.rests_until is None:
         return None
     failed = f"The last {health.failures} tries failed"
-    if now < rests_until:
-        until = rests_until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if (resting_until := health.resting_until(now)) is not None:
+        until = resting_until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         return f"{failed}, so nothing is sent there until {until}. A test goes at once."
     return f"{failed}. One delivery at a time tries whether it answers again."

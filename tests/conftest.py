@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from tests.servers import (
+    own_redis,
     postgres_database,
     postgres_server,
     postgres_url,
@@ -18,6 +19,7 @@ from tests.servers import (
 )
 
 __all__ = [
+    "own_redis",
     "postgres_database",
     "postgres_server",
     "postgres_url",

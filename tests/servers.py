@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -293,15 +294,28 @@ def postgres_url(postgres_server: PostgresServer, postgres_database: str) -> str
     return postgres_server.url(postgres_database)
 
 
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    """One Redis for the whole session (for each process of pytest-xdist)."""
+@contextmanager
+def _running_redis() -> Iterator[RedisServer]:
     server = RedisServer()
     try:
         server.start()
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One Redis for the whole session (for each process of pytest-xdist)."""
+    with _running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis that a test may kill."""
+    with _running_redis() as server:
+        yield server
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import quantiles
 from typing import Annotated, Any
@@ -19,13 +18,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.databases import ledger_url
 from benchmarks.http_client import Connection
 from benchmarks.running import free_port, running_hoard
 from benchmarks.streams.clients import Listeners
 from benchmarks.streams.making import Maker
 from infrastructure.bootstrap import assemble
 from infrastructure.settings import Settings
-from tests.servers import PostgresServer
 
 _WARMING_UP = 50
 _QUIET = 100
@@ -53,7 +52,7 @@ def main(
 
 
 def _measure(database: str, streams: int) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder, _ledger_url(database) as url:
+    with tempfile.TemporaryDirectory() as folder, ledger_url(database) as url:
         settings = Settings(
             data=Path(folder),
             ledger_url=url,
@@ -164,19 +163,6 @@ class _Process:
 
 def _milliseconds(seconds: Sequence[float], percent: int) -> float:
     return round(quantiles(seconds, n=100)[percent - 1] * 1000, 2)
-
-
-@contextmanager
-def _ledger_url(database: str) -> Iterator[str | None]:
-    if database == "sqlite":
-        yield None
-        return
-    server = PostgresServer(durable=True)
-    try:
-        server.start()
-        yield server.url(server.create_database())
-    finally:
-        server.close()
 
 
 def _table(database: str, streams: int, measured: dict[str, Any]) -> Table:

@@ -7,8 +7,6 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from statistics import quantiles
@@ -19,6 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.databases import ledger_url
 from benchmarks.http_client import Connection
 from benchmarks.payers import open_payers
 from benchmarks.running import free_port, running_hoard
@@ -27,7 +26,6 @@ from domain.roles import Roles
 from infrastructure.api_keys import digest_of, new_api_key
 from infrastructure.bootstrap import assemble
 from infrastructure.settings import Settings
-from tests.servers import PostgresServer
 from tests.waiting import wait_until
 
 _FIRST_IMAGES = 5
@@ -74,7 +72,7 @@ def main(
 
 
 def _measure(database: On, beside: Beside, images: int, hanging: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder, _ledger_url(database) as url:
+    with tempfile.TemporaryDirectory() as folder, ledger_url(database) as url:
         settings = Settings(
             data=Path(folder),
             ledger_url=url,
@@ -126,19 +124,6 @@ async def _run(
     measured = await making.measured(images, receiver)
     await connection.close()
     return measured, receiver.held
-
-
-@contextmanager
-def _ledger_url(database: On) -> Iterator[str | None]:
-    if database is On.SQLITE:
-        yield None
-        return
-    server = PostgresServer(durable=True)
-    try:
-        server.start()
-        yield server.url(server.create_database())
-    finally:
-        server.close()
 
 
 def _table(database: On, rows: list[dict[str, Any]]) -> Table:

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from infrastructure.cli import options
+from infrastructure.cli.naming import account_called
 from infrastructure.cli.opening import opened
 from infrastructure.cli.output import Column, Output, counted
 from infrastructure.cli.trouble import WRONGLY_ASKED, Trouble
@@ -147,7 +148,7 @@ def show(who: Who, data: options.Data = None, as_json: options.AsJson = False) -
     """Show what there is to know of an account."""
     output = Output(as_json=as_json)
     with opened(data) as hoard:
-        entry = _found(hoard, who)
+        entry = account_called(hoard, who)
         told = _told(hoard, entry)
         record = hoard.accounts.record(entry.account_id)
         balance = hoard.kudos.balance(entry.account_id)
@@ -190,9 +191,9 @@ def roles(
             exit_status=WRONGLY_ASKED,
         )
     with opened(data) as hoard:
-        entry = _found(hoard, who)
+        entry = account_called(hoard, who)
         hoard.ledger.change_account(entry.account_id, AccountChange(roles=changed), by=None)
-        has = _names(_found(hoard, str(entry.number)).roles)
+        has = _names(account_called(hoard, str(entry.number)).roles)
     output = Output(as_json=as_json)
     output.record({"number": entry.number, "name": entry.name, "roles": has})
     output.say(f"{entry.handle} is {', '.join(has) if has else 'an account without roles'}.")
@@ -205,7 +206,7 @@ def key(who: Who, data: options.Data = None, as_json: options.AsJson = False) ->
 
     made = new_api_key()
     with opened(data) as hoard:
-        entry = _found(hoard, who)
+        entry = account_called(hoard, who)
         hoard.ledger.regenerate_key(entry.account_id, digest_of(made))
     output = Output(as_json=as_json)
     output.record({"number": entry.number, "name": entry.name, "api_key": made})
@@ -227,7 +228,7 @@ def award(
 ) -> None:
     """Give an account kudos out of nowhere, or take them; what is held is not taken."""
     with opened(data) as hoard:
-        entry = _found(hoard, who)
+        entry = account_called(hoard, who)
         awarded = hoard.ledger.award_kudos(entry.account_id, kudos, by=None, reason=reason)
         available = hoard.kudos.balance(entry.account_id).available / 100
     output = Output(as_json=as_json)
@@ -246,7 +247,7 @@ def delete(
 ) -> None:
     """Close an account and forget the person: what was sealed for it can never be read again."""
     with opened(data) as hoard:
-        entry = _found(hoard, who)
+        entry = account_called(hoard, who)
         if not yes:
             typer.confirm(f"Delete {entry.handle}, and forget what is personal of it?", abort=True)
         hoard.ledger.delete_account(entry.account_id, by=None)
@@ -259,28 +260,11 @@ def delete(
 def restore(who: Who, data: options.Data = None, as_json: options.AsJson = False) -> None:
     """Open a deleted account again; what was forgotten of it stays forgotten."""
     with opened(data) as hoard:
-        entry = _found(hoard, who)
+        entry = account_called(hoard, who)
         hoard.ledger.restore_account(entry.account_id, by=None)
     output = Output(as_json=as_json)
     output.record({"number": entry.number, "name": entry.name, "deleted": False})
     output.say(f"{entry.handle} is open again.")
-
-
-def _found(hoard: Hoard, who: str) -> AccountEntry:
-    from domain.names import named_and_numbered, number_from
-
-    handle = named_and_numbered(who)
-    number = handle[1] if handle is not None else number_from(who)
-    entry = None
-    if number is not None:
-        entry = hoard.directory.account_by_number(number)
-    if entry is None:
-        entry = hoard.directory.account_by_name(who)
-    if entry is None:
-        raise Trouble(
-            f"There is no account {who}.", advice="See `hoard accounts list`, or name its number."
-        )
-    return entry
 
 
 def _told(hoard: Hoard, entry: AccountEntry) -> dict[str, Any]:

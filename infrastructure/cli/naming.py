@@ -30,8 +30,8 @@ def id_from(text: str, *, what: str, listed_by: str) -> UUID:
         ) from None
 
 
-def account_named(hoard: Hoard, who: str) -> AccountEntry:
-    """Return an account by ``name#number``, by its number, by its id or by its name.
+def account_called(hoard: Hoard, who: str) -> AccountEntry:
+    """Return an account by ``name#number``, by its number or by its name.
 
     :raises Trouble: when there is none.
     """
@@ -42,8 +42,6 @@ def account_named(hoard: Hoard, who: str) -> AccountEntry:
     entry = None
     if number is not None:
         entry = hoard.directory.account_by_number(number)
-    elif (account_id := _id_or_none(who)) is not None:
-        entry = hoard.directory.account(account_id)
     if entry is None:
         entry = hoard.directory.account_by_name(who)
     if entry is None:
@@ -51,6 +49,16 @@ def account_named(hoard: Hoard, who: str) -> AccountEntry:
             f"There is no account {who}.", advice="See `hoard accounts list`, or name its number."
         )
     return entry
+
+
+def account_named(hoard: Hoard, who: str) -> AccountEntry:
+    """Return an account by its id too, beside what :func:`account_called` takes.
+
+    :raises Trouble: when there is none.
+    """
+    account_id = _id_or_none(who)
+    entry = None if account_id is None else hoard.directory.account(account_id)
+    return account_called(hoard, who) if entry is None else entry
 
 
 def _id_or_none(text: str) -> UUID | None:

@@ -17,6 +17,7 @@ from infrastructure.cli.webhook_words import (
     opened_text,
     outcome,
 )
+from projections.delivery_history import DeliveryHistory, try_data
 from projections.webhook_notices import notice_of
 
 _LONGEST_ANSWER = 60
@@ -32,17 +33,7 @@ class Try:
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``--json`` writes."""
-        event = self.event
-        return {
-            "number": event.number,
-            "at": event.timestamp,
-            "status": event.status,
-            "problem": event.problem,
-            "seconds": event.seconds,
-            "answer": self.answer,
-            "retry_after": event.retry_after,
-            "again_at": event.again_at,
-        }
+        return try_data(self.event, self.answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +55,11 @@ class DeliveryDetails:
 
         :param whole_address: whether the address is shown, not its host alone.
         """
-        events = [record.event for record in hoard.log.tails({delivery.id: 0})]
+        history = DeliveryHistory.read(hoard.log, delivery)
         tries = [
             Try(event, None if event.answer is None else opened_text(hoard, event.answer))
-            for event in events
-            if isinstance(event, WebhookDelivery.Attempted)
+            for event in history.tries
         ]
-        reasons = [event for event in events if isinstance(event, WebhookDelivery.GivenUp)]
-        is_given_up = delivery.state is DeliveryState.GIVEN_UP
         address = address_of(hoard, delivery)
         disabled = None
         if delivery.endpoint_id is not None:
@@ -81,7 +69,7 @@ class DeliveryDetails:
             delivery=delivery,
             where=address if whole_address else host_of(address),
             tries=tries,
-            given_up=reasons[-1] if reasons and is_given_up else None,
+            given_up=history.given_up,
             notice=notice_of(disabled, health, hoard.clock.now()),
         )
 

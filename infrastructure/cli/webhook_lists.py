@@ -99,14 +99,13 @@ def endpoints_of(
             for entry in entries.get(account.account_id, ()):
                 address = opened_text(hoard, hoard.ledger.endpoint(entry.endpoint_id).address)
                 health = hoard.deliveries.health(entry.endpoint_id)
-                rests_until = health.rests_until
                 found.append(
                     EndpointDetails(
                         entry=entry,
                         account=account.handle,
                         where=address if whole_addresses else host_of(address),
                         failures=health.failures,
-                        resting_until=rests_until if rests_until and rests_until > now else None,
+                        resting_until=health.resting_until(now),
                         notice=notice_of(entry.disabled, health, now),
                     )
                 )

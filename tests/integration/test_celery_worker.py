@@ -73,17 +73,6 @@ def listener(redis_url: str, tmp_path: Path) -> Iterator[Listener]:
 
 
 @pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    """A Redis that a test may kill."""
-    server = RedisServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture
 def own_listener(own_redis: RedisServer, tmp_path: Path) -> Iterator[Listener]:
     """A worker of the Redis that a test may kill."""
     made = Listener(own_redis.url, tmp_path)

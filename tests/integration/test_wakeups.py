@@ -90,17 +90,6 @@ def heard(redis_url: str) -> Iterator[ProcessWakeups]:
         yield made
 
 
-@pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    """A Redis that a test may stop."""
-    server = RedisServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def woken(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> Iterator[ViewWorld]:
     """A Hoard whose broker answers, on SQLite files and on PostgreSQL."""

@@ -49,19 +49,8 @@ class Ears:
 
 
 @pytest.fixture
-def broker() -> Iterator[RedisServer]:
-    """A Redis that a test may kill."""
-    server = RedisServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def ears(broker: RedisServer, tmp_path: Path) -> Iterator[Ears]:
-    made = Ears(broker.url, tmp_path)
+def ears(own_redis: RedisServer, tmp_path: Path) -> Iterator[Ears]:
+    made = Ears(own_redis.url, tmp_path)
     try:
         wait_until(lambda: made.logs(b" ready."), "the ears to be open")
         yield made
@@ -70,53 +59,57 @@ def ears(broker: RedisServer, tmp_path: Path) -> Iterator[Ears]:
         made.process.wait()
 
 
-def ring(broker: RedisServer) -> None:
-    sender = BrokerSender(make_app(broker.url), queue=WEBHOOK_QUEUE, task=WEBHOOK_TASK)
+def ring(own_redis: RedisServer) -> None:
+    sender = BrokerSender(make_app(own_redis.url), queue=WEBHOOK_QUEUE, task=WEBHOOK_TASK)
     with Bell(sender) as bell:
         bell.ring()
 
 
-def waiting(broker: RedisServer, queue: str) -> int:
-    path = broker.url.removeprefix("redis+socket://")
+def waiting(own_redis: RedisServer, queue: str) -> int:
+    path = own_redis.url.removeprefix("redis+socket://")
     with redis.Redis(unix_socket_path=path) as client:
         return int(client.llen(queue))
 
 
-def test_a_ring_wakes_a_sender_and_no_worker(broker: RedisServer, ears: Ears) -> None:
-    ring(broker)
+def test_a_ring_wakes_a_sender_and_no_worker(own_redis: RedisServer, ears: Ears) -> None:
+    ring(own_redis)
     wait_until(lambda: ears.woken() == 1, "the ring to be heard")
-    assert waiting(broker, WEBHOOK_QUEUE) == waiting(broker, WORK_QUEUE) == 0
+    assert waiting(own_redis, WEBHOOK_QUEUE) == waiting(own_redis, WORK_QUEUE) == 0
     assert ears.stop() == 0
 
 
-def test_a_bell_for_workers_wakes_no_sender(broker: RedisServer, ears: Ears) -> None:
-    with Bell(BrokerSender(make_app(broker.url))) as bell:
+def test_a_bell_for_workers_wakes_no_sender(own_redis: RedisServer, ears: Ears) -> None:
+    with Bell(BrokerSender(make_app(own_redis.url))) as bell:
         bell.ring()
-    assert waiting(broker, WORK_QUEUE) == 1
-    ring(broker)
+    assert waiting(own_redis, WORK_QUEUE) == 1
+    ring(own_redis)
     wait_until(ears.woken, "the right bell to be heard")
     assert ears.woken() == 1
-    assert waiting(broker, WORK_QUEUE) == 1
+    assert waiting(own_redis, WORK_QUEUE) == 1
 
 
-def test_one_unread_message_is_enough(broker: RedisServer) -> None:
+def test_one_unread_message_is_enough(own_redis: RedisServer) -> None:
     for _ in range(5):
-        ring(broker)
-    assert waiting(broker, WEBHOOK_QUEUE) == 1
+        ring(own_redis)
+    assert waiting(own_redis, WEBHOOK_QUEUE) == 1
 
 
-def test_after_the_broker_was_away_bells_are_heard_again(broker: RedisServer, ears: Ears) -> None:
-    ring(broker)
+def test_after_the_broker_was_away_bells_are_heard_again(
+    own_redis: RedisServer, ears: Ears
+) -> None:
+    ring(own_redis)
     wait_until(lambda: ears.woken() == 1, "the first ring to be heard")
-    broker.stop()
+    own_redis.stop()
     wait_until(lambda: ears.logs(b"Cannot connect"), "the broker to be missed")
-    broker.start()
+    own_redis.start()
     # What is rung before the ears are open again waits in the queue.
-    ring(broker)
+    ring(own_redis)
     wait_until(lambda: ears.woken() == 2, "the second ring to be heard")
 
 
-def test_a_sender_ends_in_order_while_the_broker_is_away(broker: RedisServer, ears: Ears) -> None:
-    broker.stop()
+def test_a_sender_ends_in_order_while_the_broker_is_away(
+    own_redis: RedisServer, ears: Ears
+) -> None:
+    own_redis.stop()
     wait_until(lambda: ears.logs(b"Cannot connect"), "the broker to be missed")
     assert ears.stop() == 0

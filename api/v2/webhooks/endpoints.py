@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -164,10 +163,6 @@ def _body(hoard: Context, endpoint: WebhookEndpoint) -> Mapping[str, Any]:
         "disabled_because": endpoint.disabled,
         "notice": notice_of(endpoint.disabled, health, now),
         "failures": health.failures,
-        "resting_until": _to_come(health.rests_until, now),
+        "resting_until": health.resting_until(now),
         "created": endpoint.created_on,
     }
-
-
-def _to_come(moment: datetime | None, now: datetime) -> datetime | None:
-    return moment if moment is not None and moment > now else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from api.context import Context
 from domain.personal import Forgotten, Sealed
-from domain.webhook_delivery import DeliveryState, WebhookDelivery
+from domain.webhook_delivery import WebhookDelivery
+from projections.delivery_history import DeliveryHistory, try_data
 from projections.webhooks import DeliveryRow
 
 
@@ -47,10 +48,9 @@ def summary_of(row: DeliveryRow) -> Mapping[str, Any]:
 
 def details_of(hoard: Context, delivery: WebhookDelivery) -> Mapping[str, Any]:
     """Return the body of a delivery as its events tell it, each try among them."""
-    events = [record.event for record in hoard.services.log.tails({delivery.id: 0})]
-    tries = [event for event in events if isinstance(event, WebhookDelivery.Attempted)]
+    history = DeliveryHistory.read(hoard.services.log, delivery)
+    tries, given_up = history.tries, history.given_up
     last = tries[-1] if tries else None
-    given_up = _given_up(delivery, events)
     return {
         "id": delivery.id,
         "event": delivery.kind,
@@ -70,28 +70,5 @@ def details_of(hoard: Context, delivery: WebhookDelivery) -> Mapping[str, Any]:
         "last_seconds": last and last.seconds,
         "given_up_because": given_up and given_up.reason,
         "given_up_at": given_up and given_up.timestamp,
-        "tries": [_try(hoard, each) for each in tries],
-    }
-
-
-def _given_up(
-    delivery: WebhookDelivery, events: Sequence[object]
-) -> WebhookDelivery.GivenUp | None:
-    if delivery.state is not DeliveryState.GIVEN_UP:
-        return None
-    return next(
-        (event for event in reversed(events) if isinstance(event, WebhookDelivery.GivenUp)), None
-    )
-
-
-def _try(hoard: Context, event: WebhookDelivery.Attempted) -> Mapping[str, Any]:
-    return {
-        "number": event.number,
-        "at": event.timestamp,
-        "status": event.status,
-        "problem": event.problem,
-        "seconds": event.seconds,
-        "answer": opened(hoard, event.answer),
-        "retry_after": event.retry_after,
-        "again_at": event.again_at,
+        "tries": [try_data(each, opened(hoard, each.answer)) for each in tries],
     }
