@@ -10,51 +10,48 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from api.body_limit import BodyLimit
 from api.context import Context
-from api.errors import install_error_answers
-from api.native import accounts as native_accounts
-from api.native.schemas import RegisterInput
-from api.openapi import describe
-from api.pages import registration
+from api.http.body_limit import BodyLimit
+from api.http.errors import install_error_answers
+from api.http.openapi import describe
 from api.pages import return_codes as return_codes_page
+from api.registration import page as registration
+from api.registration import routes as native_accounts
+from api.registration.schemas import RegisterInput
 from api.services import Services
-from api.v2 import (
-    events,
-    generate,
-    horde,
-    images,
-    kudos,
-    left_out,
-    messages,
-    models,
-    operations,
-    return_codes,
-    shared_keys,
-    statistics,
-    uploads,
-    users,
-    work,
-    workers,
+from api.v2.accounts import kudos, shared_keys
+from api.v2.accounts import routes as users
+from api.v2.accounts.schemas import (
+    KudosAwardInput,
+    KudosTransferInput,
+    ModifyUserInput,
+    SharedKeyInput,
 )
-from api.v2.schemas.accounts import ModifyUserInput
-from api.v2.schemas.asking import GenerationInputStable
-from api.v2.schemas.horde import ModifyHordeModes
-from api.v2.schemas.kudos import KudosAwardInput, KudosTransferInput
-from api.v2.schemas.replicating import ReplicationInput
-from api.v2.schemas.shared_keys import SharedKeyInput
-from api.v2.schemas.webhooks import EndpointChange, EndpointInput, ResendInput, RotationInput
-from api.v2.schemas.workers import (
+from api.v2.models import routes as models
+from api.v2.models import statistics
+from api.v2.requests import events, images
+from api.v2.requests import routes as generate
+from api.v2.requests.schemas import GenerationInputStable, ReplicationInput
+from api.v2.service import left_out, return_codes
+from api.v2.service import routes as horde
+from api.v2.service import timeouts as operations
+from api.v2.service.schemas import ModifyHordeModes
+from api.v2.webhooks import deliveries as webhook_deliveries
+from api.v2.webhooks import endpoints as webhook_endpoints
+from api.v2.webhooks import secrets as webhook_secrets
+from api.v2.webhooks.schemas import EndpointChange, EndpointInput, ResendInput, RotationInput
+from api.v2.work import routes as work
+from api.v2.work import uploads
+from api.v2.work.schemas import PopInputStable, SubmitInputStable
+from api.v2.workers import messages
+from api.v2.workers import routes as workers
+from api.v2.workers.schemas import (
     AddTimeoutIPInput,
     AddWorkerTimeout,
     DeleteTimeoutIPInput,
     MessageInput,
     ModifyWorkerInput,
 )
-from api.v2.schemas.working import PopInputStable, SubmitInputStable
-from api.v2.webhooks import deliveries as webhook_deliveries
-from api.v2.webhooks import endpoints as webhook_endpoints
-from api.v2.webhooks import secrets as webhook_secrets
 
 BASE_PATH = "/api/v2"
 NATIVE_PATH = "/api/native"

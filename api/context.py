@@ -8,12 +8,12 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import Request
 
-from api.authentication import Accounts
-from api.crowd import Crowd
-from api.registering import Registrations
+from api.http.authentication import Accounts
+from api.registration.registrations import Registrations
 from api.services import Services
 from api.tracking.hub import Hub
-from domain.ports import AccountEntry
+from api.v2.workers.present import Crowd
+from domain.accounts.directory import AccountEntry
 from domain.return_codes import Refused
 
 

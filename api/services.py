@@ -9,31 +9,32 @@ from typing import Protocol
 from uuid import UUID
 
 from api.tracking.pace import Pace
-from domain.allowances import Allowances
-from domain.decency import Decency
-from domain.fetching import Fetcher
-from domain.image_addresses import Signer
+from domain.accounts.allowances import Allowances
+from domain.accounts.funds import Funds
+from domain.content_filter import Decency
+from domain.images.addresses import Signer
 from domain.ledger import Ledger
-from domain.loras import LoraVersions
-from domain.models import Models, UnknownModels
-from domain.news import News
-from domain.personal import Sealer
-from domain.ports import Chance, Clock, Funds
-from domain.timeouts import Timeouts
-from domain.worker_messages import WorkerMessages
-from projections.accounts import AccountsReader
-from projections.backlog import BacklogReader
-from projections.deliveries import Deliveries
-from projections.directory import AccountDirectory
-from projections.made_lately import MadeLately
-from projections.models import ModelsReader
-from projections.modes import ModesReader
-from projections.presence import Presence
-from projections.status import StatusReader
+from domain.models.catalogue import Models, UnknownModels
+from domain.models.loras import LoraVersions
+from domain.ports import Chance, Clock
+from domain.sealing import Sealer
+from domain.service.fetching import Fetcher
+from domain.service.news import News
+from domain.service.timeouts import Timeouts
+from domain.workers.messages import WorkerMessages
+from projections.accounts.view import AccountsReader
+from projections.backlog.reader import BacklogReader
+from projections.directory.reader import AccountDirectory
+from projections.following.wakeups import Wakeups
+from projections.models.reader import ModelsReader
+from projections.service.modes import ModesReader
+from projections.statistics.recent import MadeLately
+from projections.status.reader import StatusReader
 from projections.view import Log
-from projections.wakeups import Wakeups
-from projections.webhooks import WebhooksReader
-from projections.workers import WorkersReader
+from projections.webhooks.deliveries import WebhooksReader
+from projections.webhooks.due import Deliveries
+from projections.workers.presence import Presence
+from projections.workers.view import WorkersReader
 
 
 class Blobs(Protocol):
@@ -77,7 +78,7 @@ class WebhookKeys(Protocol):
 
     def destination(self, account_id: UUID, address: str) -> UUID:
         """Return the destination of an account's webhook: see
-        :class:`domain.webhook.WebhookWish`."""
+        :class:`domain.webhooks.webhook.WebhookWish`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,11 +19,11 @@ from benchmarks.payers import open_payers
 from benchmarks.plain_inserts import ROWS, plain_inserts
 from benchmarks.running import free_port, running_hoard
 from benchmarks.write_path import CLIENTS, Scale, WritePath
-from domain.roles import Roles
-from infrastructure.api_keys import digest_of, new_api_key
+from domain.accounts.roles import Roles
 from infrastructure.bootstrap import assemble
-from infrastructure.database import Database
-from infrastructure.settings import Settings
+from infrastructure.keys.api_keys import digest_of, new_api_key
+from infrastructure.settings.settings import Settings
+from infrastructure.storage.database import Database
 
 _FLOORS = {"async": 200, "pop hit": 200, "submit": 200, "check": 1000}
 _PLAIN_TRANSACTIONS = 1600

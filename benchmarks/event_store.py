@@ -32,9 +32,9 @@ from eventsourcing.utils import Environment
 from rich.console import Console
 from rich.table import Table
 
-from infrastructure.database import Database
-from infrastructure.event_store import EventRecorder
-from infrastructure.migrate import migrate_ledger
+from infrastructure.storage.database import Database
+from infrastructure.storage.event_store import EventRecorder
+from infrastructure.storage.migrate import migrate_ledger
 from tests.servers import PostgresServer
 
 _STATE = b'{"timestamp":"2026-01-01T00:00:00+00:00","text":"' + b"x" * 400 + b'"}'
@@ -61,7 +61,7 @@ def saves_per_second(
             stream = uuid4()
             recorder.insert_events(
                 [
-                    StoredEvent(stream, version, "domain.job:Job.ImageGenerated", _STATE)
+                    StoredEvent(stream, version, "domain.jobs.job:Job.ImageGenerated", _STATE)
                     for version in range(1, events + 1)
                 ]
             )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from domain.changes import AccountChange
-from domain.roles import Roles
-from infrastructure.api_keys import digest_of, new_api_key
+from domain.accounts.changes import AccountChange
+from domain.accounts.roles import Roles
 from infrastructure.bootstrap import Hoard
+from infrastructure.keys.api_keys import digest_of, new_api_key
 
 PAYERS = 1000
 """So many that the deep queue stays within what each of them may have waiting."""

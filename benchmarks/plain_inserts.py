@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, Uuid, insert
 
-from infrastructure.database import Database
+from infrastructure.storage.database import Database
 
 ROWS = {"async": 3, "pop": 4, "submit": 5, "check": 1, "cycle": 12}
 """Rows that one call writes: events, and the queue's rows that change with them."""

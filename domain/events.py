@@ -7,15 +7,15 @@ from types import MappingProxyType
 
 from eventsourcing.domain import Aggregate
 
-from domain.account import Account
-from domain.horde import Horde
-from domain.job import Job
-from domain.request import Request
-from domain.shared_key import SharedKey
-from domain.webhook_delivery import WebhookDelivery
-from domain.webhook_endpoint import WebhookEndpoint
-from domain.webhook_secret import WebhookSecret
-from domain.worker import Worker
+from domain.accounts.account import Account
+from domain.accounts.shared_key import SharedKey
+from domain.jobs.job import Job
+from domain.requests.request import Request
+from domain.service.modes import Horde
+from domain.webhooks.delivery import WebhookDelivery
+from domain.webhooks.endpoint import WebhookEndpoint
+from domain.webhooks.secret import WebhookSecret
+from domain.workers.worker import Worker
 
 _PUBLISHED: tuple[type[Aggregate.Event], ...] = (
     Request.Submitted,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from domain.decency import Decency
+from domain.content_filter import Decency
 from domain.return_codes import Refused
 
 LONGEST_USER_NAME = 30

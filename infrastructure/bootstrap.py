@@ -5,56 +5,57 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.allowances import Allowances
+from domain.accounts.allowances import Allowances
+from domain.accounts.directory import AccountEntry
+from domain.accounts.roles import Roles
+from domain.jobs.lifetimes import Lifetimes
 from domain.ledger import Ledger
-from domain.lifetimes import Lifetimes
-from domain.ports import AccountEntry, Chance, Clock
-from domain.roles import Roles
-from infrastructure.address_digests import AddressDigests
-from infrastructure.api_keys import digest_of, new_api_key
-from infrastructure.blobs import FolderBlobs
-from infrastructure.civitai import Civitai
-from infrastructure.database import Database, normalised_url
-from infrastructure.delivery_claims import DeliveryClaims
-from infrastructure.event_log import EventLog, announcing, applied_inline
-from infrastructure.event_mapper import EventMapper
-from infrastructure.event_store import EventRecorder
-from infrastructure.forbidden_words import OperatorsWords
-from infrastructure.idempotency import KeyedDigests, RepeatedCommands
-from infrastructure.lora_versions import AsGiven, CachedLoraVersions
-from infrastructure.master_key import parse_master_key, read_or_make_master_key
-from infrastructure.messages import MessageTable
-from infrastructure.migrate import migrate_ledger, migrate_views
-from infrastructure.model_catalogue import ModelCatalogue
-from infrastructure.news import OperatorsNews
-from infrastructure.outbound import Outbound
-from infrastructure.personal_keys import PersonalKeys
-from infrastructure.redis_channels import SCHEMES, RedisChannels
-from infrastructure.remembered_streams import RememberedStreams
-from infrastructure.settings import Settings
-from infrastructure.signing import AddressSigner
-from infrastructure.timeouts import AddressTimeouts
-from infrastructure.uploads import Uploads
-from infrastructure.wakeups import ProcessWakeups
-from infrastructure.webhook_keys import WebhookKeys
-from infrastructure.webhook_posts import POSTS_AT_ONCE, WebhookPosts
-from infrastructure.world import SystemChance, SystemClock
-from projections.accounts import AccountsReader
-from projections.backlog import BacklogReader
-from projections.catalogue import follower_views
-from projections.deliveries import Deliveries
-from projections.directory import AccountDirectory
-from projections.follow import Follower
-from projections.kudos import Kudos
-from projections.models import ModelsReader
-from projections.modes import ModesReader, ModesView
-from projections.presence import Presence
-from projections.queue import Queue
-from projections.statistics import StatisticsReader
-from projections.status import StatusReader
+from domain.ports import Chance, Clock
+from infrastructure.keys.address_digests import AddressDigests
+from infrastructure.keys.api_keys import digest_of, new_api_key
+from infrastructure.keys.master_key import parse_master_key, read_or_make_master_key
+from infrastructure.keys.personal_keys import PersonalKeys
+from infrastructure.keys.signing import AddressSigner
+from infrastructure.models.catalogue import ModelCatalogue
+from infrastructure.models.civitai import Civitai
+from infrastructure.models.lora_versions import AsGiven, CachedLoraVersions
+from infrastructure.outbound.outbound import Outbound
+from infrastructure.requests.idempotency import KeyedDigests, RepeatedCommands
+from infrastructure.requests.uploads import Uploads
+from infrastructure.service.forbidden_words import OperatorsWords
+from infrastructure.service.news import OperatorsNews
+from infrastructure.service.timeouts import AddressTimeouts
+from infrastructure.settings.settings import Settings
+from infrastructure.storage.blobs import FolderBlobs
+from infrastructure.storage.database import Database, normalised_url
+from infrastructure.storage.event_log import EventLog, announcing, applied_inline
+from infrastructure.storage.event_mapper import EventMapper
+from infrastructure.storage.event_store import EventRecorder
+from infrastructure.storage.migrate import migrate_ledger, migrate_views
+from infrastructure.storage.stream_cache import RememberedStreams
+from infrastructure.system import SystemChance, SystemClock
+from infrastructure.wakeups.redis_channels import SCHEMES, RedisChannels
+from infrastructure.wakeups.wakeups import ProcessWakeups
+from infrastructure.webhooks.claims import DeliveryClaims
+from infrastructure.webhooks.keys import WebhookKeys
+from infrastructure.webhooks.posts import POSTS_AT_ONCE, WebhookPosts
+from infrastructure.workers.messages import MessageTable
+from projections.accounts.view import AccountsReader
+from projections.backlog.reader import BacklogReader
+from projections.directory.reader import AccountDirectory
+from projections.following.follow import Follower
+from projections.kudos.view import Kudos
+from projections.models.reader import ModelsReader
+from projections.queue.view import Queue
+from projections.registry import follower_views
+from projections.service.modes import ModesReader, ModesView
+from projections.statistics.view import StatisticsReader
+from projections.status.reader import StatusReader
 from projections.view import View
-from projections.webhooks import WebhooksReader
-from projections.workers import WorkersReader
+from projections.webhooks.deliveries import WebhooksReader
+from projections.webhooks.due import Deliveries
+from projections.workers.presence import Presence
+from projections.workers.view import WorkersReader
 
 OPERATOR = "operator"
 """Name of the built-in account that the in-cluster workers belong to."""

@@ -17,6 +17,14 @@ from eventsourcing.domain import Aggregate
 from sqlalchemy import ColumnElement, Connection, FromClause, Table
 
 
+class NotFollowing(ValueError):
+    """An event came without those that must stand before it."""
+
+
+INLINE_VIEWS = frozenset({"queue", "directory", "kudos", "modes", "deliveries"})
+"""Names of the views that change in the transaction of the events and so have no position."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """An event and its place in the log's total order."""

@@ -8,16 +8,16 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import select
 
+from domain.accounts.roles import Roles
 from domain.ledger.webhook_deliveries import Telling
-from domain.retrying import GivenUpBecause, Outcome, Problem
-from domain.roles import Roles
-from domain.tracking import Tracking
-from domain.tracking_kind import TrackingKind
-from domain.webhook_endpoint import DisabledBecause
+from domain.requests.notifications import Tracking
+from domain.webhooks.endpoint import DisabledBecause
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.retrying import GivenUpBecause, Outcome, Problem
 from infrastructure.bootstrap import Hoard
-from infrastructure.delivery_claims import Claimed
-from projections.deliveries import DUE_DELIVERY
-from projections.rebuild import verify
+from infrastructure.webhooks.claims import Claimed
+from projections.following.rebuild import verify
+from projections.webhooks.due import DUE_DELIVERY
 from tests.world import HandClock
 
 TAKEN, BROKEN = Outcome(status=204), Outcome(status=500)

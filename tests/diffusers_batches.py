@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from domain.image_settings import ImageSettings
-from workers.diffusers.engine import DiffusersEngine
+from domain.images.settings import ImageSettings
+from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.protocol import Batch, Made, Progress
 
 SCENES = Path(__file__).parents[1] / "workers" / "pipelines" / "scenes"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from domain.commands import SubmitRequest
-from domain.image_settings import ImageSettings
-from domain.kudos import kudos_from
-from domain.matching import Requirements
+from domain.accounts.kudos import kudos_from
+from domain.accounts.roles import Roles
+from domain.accounts.shared_key import KeyLimits, SharedKey
+from domain.images.settings import ImageSettings
+from domain.requests.commands import SubmitRequest
 from domain.return_codes import Refused
-from domain.roles import Roles
-from domain.shared_key import KeyLimits, SharedKey
+from domain.workers.matching import Requirements
 from infrastructure.bootstrap import Hoard
 
 SETTINGS = ImageSettings(512, 512, 30, "k_euler_a", 5.0, True, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from base64 import b64encode
 
-from infrastructure.webhook_signing import SECRET_PREFIX, SIGNING_KEY_PREFIX
+from infrastructure.webhooks.signing import SECRET_PREFIX, SIGNING_KEY_PREFIX
 
 
 def new_secret() -> str:

@@ -19,7 +19,7 @@ from api.app import create_app
 from api.tracking.hub import Hub
 from api.tracking.pace import Pace
 from infrastructure.bootstrap import Hoard
-from infrastructure.running.api_process import services_of
+from infrastructure.processes.api import services_of
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 

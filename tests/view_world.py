@@ -10,15 +10,16 @@ from uuid import UUID
 
 import pytest
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import NoJob, PopJob, PoppedJob, SubmitRequest
-from domain.image_settings import ImageSettings
-from domain.job import ImageState
-from domain.matching import Capabilities, Requirements
-from domain.roles import Roles
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.roles import Roles
+from domain.images.settings import ImageSettings
+from domain.jobs.commands import NoJob, PopJob, PoppedJob
+from domain.jobs.job import ImageState
+from domain.requests.commands import SubmitRequest
+from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import assemble
-from infrastructure.settings import Settings
-from projections.status import RequestStatus
+from infrastructure.settings.settings import Settings
+from projections.status.reader import RequestStatus
 from tests.world import HandClock, SeededChance
 
 LARGE = Capabilities(("A", "B"), 20, 2048 * 2048, True, 1, False, "test:1:large")

@@ -14,21 +14,21 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from domain.commands import SubmitRequest
-from domain.image_settings import ImageSettings
+from domain.accounts.roles import Roles
+from domain.images.settings import ImageSettings
 from domain.ledger.webhook_deliveries import Telling
-from domain.matching import Requirements
-from domain.roles import Roles
-from domain.tracking import tracking_of
-from domain.tracking_kind import WEBHOOK_KINDS, TrackingKind
-from domain.webhook import USUAL_KINDS, WebhookWish
-from domain.webhook_delivery import WebhookDelivery
-from infrastructure.running.webhook_process import sender_of
-from infrastructure.webhook_posts import WebhookPosts
-from projections.request_history import RequestHistory
+from domain.requests.commands import SubmitRequest
+from domain.requests.notifications import tracking_of
+from domain.webhooks.delivery import WebhookDelivery
+from domain.webhooks.kinds import WEBHOOK_KINDS, TrackingKind
+from domain.webhooks.webhook import USUAL_KINDS, WebhookWish
+from domain.workers.matching import Requirements
+from infrastructure.processes.webhooks import sender_of
+from infrastructure.webhooks.posts import WebhookPosts
+from projections.tracking.history import RequestHistory
 from tests.view_world import ViewWorld
 from tests.webhook_receiver import Posted, Receiver
-from workers.webhooks.sending import WebhookSender
+from workers.webhooks.sender import WebhookSender
 
 LOOPBACK = "127.0.0.0/8"
 HERE = "127.0.0.1"

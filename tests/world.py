@@ -6,7 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.sampling import SEED_RANGE
+from domain.images.sampling import SEED_RANGE
 
 
 class HandClock:

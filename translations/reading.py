@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
-from domain.messages import filled, placeholders_of
+from domain.return_codes import filled, placeholders_of
 
 _SUFFIX = ".toml"
 

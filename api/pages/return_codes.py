@@ -10,8 +10,8 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import HTMLResponse
 
 import translations
-from api.errors import RETURN_CODES_PATH
-from api.languages import ENGLISH, language_for
+from api.http.errors import RETURN_CODES_PATH
+from api.http.languages import ENGLISH, language_for
 from api.pages.rendering import page
 from domain.return_codes import CATALOGUE, ReturnCode
 

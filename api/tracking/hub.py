@@ -22,11 +22,11 @@ from eventsourcing.domain import Aggregate
 
 from api.tracking.pace import Pace
 from api.tracking.watch import Watch
-from domain.job import Job
-from domain.request import Request
-from projections.request_history import RequestHistory
+from domain.jobs.job import Job
+from domain.requests.request import Request
+from projections.following.wakeups import Wakeups
+from projections.tracking.history import RequestHistory
 from projections.view import Log, Recorded
-from projections.wakeups import Wakeups
 
 _PORTION = 500
 _READERS = 4

@@ -14,12 +14,12 @@ from starlette.types import Receive, Scope, Send
 
 from api.tracking.hub import Hub, Opened
 from api.tracking.watch import News, Watch
-from domain.request import Request
-from domain.tracking import tracking_of
-from domain.tracking_kind import TrackingKind
-from projections.request_history import RequestHistory
-from projections.status_fold import Generation
-from projections.tracking_data import progress_data, tracking_data
+from domain.requests.notifications import tracking_of
+from domain.requests.request import Request
+from domain.webhooks.kinds import TrackingKind
+from projections.status.fold import Generation
+from projections.tracking.data import progress_data, tracking_data
+from projections.tracking.history import RequestHistory
 from projections.view import Recorded
 
 Place = dict[str, Any]

@@ -17,8 +17,8 @@ from benchmarks.gpu_batch.plan import COUNTS, Part, Plan
 from benchmarks.gpu_batch.rows import Row, prices, row_as_json
 from benchmarks.gpu_batch.shapes import REAL, TINY, Shape
 from benchmarks.gpu_batch.tables import batches_tables, largest_table, machine_line
-from domain.image_ids import MOST_IMAGES
-from workers.diffusers.devices import find_device
+from domain.jobs.image_ids import MOST_IMAGES
+from workers.engines.diffusers.devices import find_device
 
 console = Console()
 progress = Console(stderr=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Any
 
-from domain.batching import SAFE_SHARE_OF_MAXIMUM, images_for
-from domain.image_ids import MOST_IMAGES
+from domain.jobs.image_ids import MOST_IMAGES
+from domain.requests.batching import SAFE_SHARE_OF_MAXIMUM, images_for
 
 _SIZE_STEP = 64
 

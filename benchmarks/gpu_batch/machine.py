@@ -9,7 +9,7 @@ from typing import Final
 
 import torch
 
-from workers.diffusers.devices import Device, find_device
+from workers.engines.diffusers.devices import Device, find_device
 
 _GIB: Final = 2**30
 

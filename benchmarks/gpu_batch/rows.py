@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from domain.image_settings import ImageSettings
+from domain.images.settings import ImageSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from uuid import UUID
 import torch
 
 from benchmarks.gpu_batch.rows import Job, Row
-from workers.diffusers.engine import DiffusersEngine
+from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.protocol import Batch, EngineFailed, OutOfMemory, Progress
 
 _GIB: Final = 2**30

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from uuid import UUID
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import PopJob, PoppedJob, SubmitRequest
-from domain.image_settings import ImageSettings
-from domain.job import ImageState
-from domain.matching import Capabilities, Requirements
-from domain.roles import Roles
-from infrastructure.api_keys import digest_of, new_api_key
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.roles import Roles
+from domain.images.settings import ImageSettings
+from domain.jobs.commands import PopJob, PoppedJob
+from domain.jobs.job import ImageState
+from domain.requests.commands import SubmitRequest
+from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard
+from infrastructure.keys.api_keys import digest_of, new_api_key
 
 _SIDE = 512
 _WORKER = Capabilities(("Bench",), 1, _SIDE * _SIDE, True, 1, False, "bench:1:nobody")

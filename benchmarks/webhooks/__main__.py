@@ -22,10 +22,10 @@ from benchmarks.http_client import Connection
 from benchmarks.payers import open_payers
 from benchmarks.running import free_port, running_hoard
 from benchmarks.webhooks.arrivals import Arrivals, Making, Receiver, running_receiver
-from domain.roles import Roles
-from infrastructure.api_keys import digest_of, new_api_key
+from domain.accounts.roles import Roles
 from infrastructure.bootstrap import assemble
-from infrastructure.settings import Settings
+from infrastructure.keys.api_keys import digest_of, new_api_key
+from infrastructure.settings.settings import Settings
 from tests.waiting import wait_until
 
 _FIRST_IMAGES = 5

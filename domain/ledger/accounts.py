@@ -6,16 +6,16 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from domain.account import ANONYMOUS_ID, Account
-from domain.changes import AccountChange
+from domain.accounts.account import ANONYMOUS_ID, Account
+from domain.accounts.changes import AccountChange
+from domain.accounts.roles import Roles
 from domain.ledger.base import LedgerBase
-from domain.personal import Sealed
 from domain.return_codes import Refused
-from domain.roles import Roles
+from domain.sealing import Sealed
 
 
 class AccountCommands(LedgerBase):
-    """What becomes of accounts; whether somebody may do it is decided before, in domain/rights.py.
+    """What becomes of accounts; rights are checked before (domain/accounts/rights.py).
 
     Each is refused for anonymous, of which nothing can be changed: ``AnonForbiddenUserMod``.
     """

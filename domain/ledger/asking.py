@@ -6,20 +6,20 @@ import json
 from dataclasses import replace
 from uuid import UUID
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import SubmitRequest
-from domain.kudos import hundredths
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.kudos import hundredths
+from domain.images.workflows import runs_one_by_one
 from domain.ledger.ending import EndingCommands
 from domain.ledger.holding import HoldingCommands
+from domain.ledger.idempotency import Attempt, Done
 from domain.ledger.repeating import RepeatingCommands
-from domain.models import heaviest
-from domain.personal import Sealed
-from domain.pricing import Quote, quote
-from domain.repeats import Attempt, Done
-from domain.request import Request
+from domain.models.catalogue import heaviest
+from domain.requests.commands import SubmitRequest
+from domain.requests.pricing import Quote, quote
+from domain.requests.request import Request
 from domain.return_codes import Refused
-from domain.webhook import Webhook
-from domain.workflows import runs_one_by_one
+from domain.sealing import Sealed
+from domain.webhooks.webhook import Webhook
 
 
 class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):

@@ -11,17 +11,20 @@ from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import ApplicationRecorder, EventStore, IntegrityError, Mapper
 
-from domain.allowances import Allowances
-from domain.job import Job
+from domain.accounts.allowances import Allowances
+from domain.accounts.funds import Funds
+from domain.jobs.job import Job
+from domain.jobs.lifetimes import Lifetimes
+from domain.jobs.queue import WaitingQueue
+from domain.ledger.idempotency import Repeats
 from domain.ledger.loaded_models import LoadedModels
 from domain.ledger.passed_over import PassedOver
-from domain.lifetimes import Lifetimes
-from domain.models import Models
-from domain.personal import Sealer
-from domain.ports import Chance, Clock, Directory, Funds, Transactions, WaitingQueue
-from domain.repeats import Repeats
-from domain.request import Request
+from domain.ledger.ports import Directory
+from domain.models.catalogue import Models
+from domain.ports import Chance, Clock, Transactions
+from domain.requests.request import Request
 from domain.return_codes import Refused
+from domain.sealing import Sealer
 
 ATTEMPTS = 25
 """How often a command that lost a race is tried again before its caller is told to."""

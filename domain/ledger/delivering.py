@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import cache
 from uuid import UUID
 
-from domain.generation_metadata import GenerationMetadata
-from domain.image_ids import job_of
-from domain.job import ImageState, Job
+from domain.images.metadata import GenerationMetadata
+from domain.images.provenance import Making
+from domain.jobs.image_ids import job_of
+from domain.jobs.job import ImageState, Job
 from domain.ledger.ending import EndingCommands
-from domain.making import Making
 from domain.return_codes import Refused
-from domain.worker import Worker
+from domain.workers.worker import Worker
 
 
 class DeliveringCommands(EndingCommands):

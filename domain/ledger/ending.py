@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from domain.job import Job
+from domain.jobs.job import Job
 from domain.ledger.base import LedgerBase
-from domain.request import Request
+from domain.requests.request import Request
 
 
 class EndRequest(Protocol):

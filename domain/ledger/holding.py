@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import SubmitRequest
-from domain.kudos import hold_for, hundredths, priority_after
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.directory import AccountEntry, SharedKeyEntry
+from domain.accounts.kudos import hold_for, hundredths, priority_after
 from domain.ledger.base import LedgerBase
-from domain.ports import AccountEntry, SharedKeyEntry
-from domain.pricing import Quote
+from domain.requests.commands import SubmitRequest
+from domain.requests.pricing import Quote
 from domain.return_codes import Refused
 
 

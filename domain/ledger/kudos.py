@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from domain.account import ANONYMOUS_ID, Account
-from domain.kudos import Balance, hundredths, kudos_from
+from domain.accounts.account import ANONYMOUS_ID, Account
+from domain.accounts.allowances import earns_trust
+from domain.accounts.directory import AccountEntry
+from domain.accounts.kudos import Balance, hundredths, kudos_from
+from domain.ledger.idempotency import Attempt, Done
 from domain.ledger.repeating import RepeatingCommands
-from domain.ports import AccountEntry
-from domain.repeats import Attempt, Done
 from domain.return_codes import Refused
-from domain.trust import earns_trust
 
 RETURN_AFTER = timedelta(minutes=1)
 """Kudos go back to the account that they came from after this long at the earliest. It is the AI

@@ -7,21 +7,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.batching import pixel_weight
-from domain.commands import NoJob, PopJob, PoppedJob
-from domain.image_ids import job_id_from
-from domain.job import Job
+from domain.jobs.commands import NoJob, PopJob, PoppedJob
+from domain.jobs.image_ids import job_id_from
+from domain.jobs.job import Job
+from domain.jobs.model_affinity import LoadedModel, warm_first
+from domain.jobs.queue import Offer
 from domain.ledger.base import ATTEMPTS
 from domain.ledger.ending import EndingCommands
 from domain.ledger.signing_in import SigningInCommands
-from domain.matching import Candidate, model_for, refuses_words
-from domain.models import baseline_of
-from domain.personal import Forgotten
-from domain.ports import Offer, WorkerEntry
-from domain.pricing import image_kudos
-from domain.request import Request
+from domain.models.catalogue import baseline_of
+from domain.requests.batching import pixel_weight
+from domain.requests.pricing import image_kudos
+from domain.requests.request import Request
 from domain.return_codes import Refused
-from domain.warm_models import LoadedModel, warm_first
+from domain.sealing import Forgotten
+from domain.workers.directory import WorkerEntry
+from domain.workers.matching import Candidate, model_for, refuses_words
 
 _MOST_OPENED = 10
 """How many requests one pop opens only to find a word there that its worker refuses."""
@@ -63,7 +64,7 @@ class LeasingCommands(SigningInCommands, EndingCommands):
         The requests of its owner and of the accounts that it names come first, also while it is in
         maintenance; then the higher priority, then who came first. What needs no other model than
         the worker has loaded may come before that, within the limits of
-        :mod:`domain.warm_models`.
+        :mod:`domain.jobs.model_affinity`.
 
         :raises Refused: ``AnonForbiddenWorker``, ``PolymorphicNameConflict``,
             ``WorkerNameAlreadyExists``, ``WorkerInviteOnly``, ``NotTrusted`` (too many workers),

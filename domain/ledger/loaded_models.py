@@ -7,7 +7,7 @@ from datetime import datetime
 from threading import Lock
 from uuid import UUID
 
-from domain.warm_models import LoadedModel
+from domain.jobs.model_affinity import LoadedModel
 
 _WORKERS = 1000
 

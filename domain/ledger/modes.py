@@ -6,9 +6,9 @@ from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError
 
-from domain.horde import HORDE_ID, Horde, Modes
 from domain.ledger.base import LedgerBase
 from domain.return_codes import Refused
+from domain.service.modes import HORDE_ID, Horde, Modes
 
 
 class ModesCommands(LedgerBase):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from domain.jobs.lifetimes import LEASES_IN_A_ROW
 from domain.ledger.delivering import DeliveringCommands
-from domain.lifetimes import LEASES_IN_A_ROW
 
 
 class RenewingCommands(DeliveringCommands):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from eventsourcing.persistence import IntegrityError
 
 from domain.ledger.base import LedgerBase
-from domain.repeats import REMEMBERED, Attempt, Done
+from domain.ledger.idempotency import REMEMBERED, Attempt, Done
 
 
 class RepeatingCommands(LedgerBase):

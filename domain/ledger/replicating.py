@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from domain.commands import ReplicateImage, SubmitRequest
-from domain.demands import requirements_of
-from domain.image_ids import job_of, place_of
-from domain.job import ImageState, Job
+from domain.jobs.image_ids import job_of, place_of
+from domain.jobs.job import ImageState, Job
+from domain.jobs.replication import loras_as_made, replication_of
 from domain.ledger.base import LedgerBase
-from domain.personal import Forgotten, Sealed
-from domain.replication import loras_as_made, replication_of
-from domain.request import Request
+from domain.requests.commands import ReplicateImage, SubmitRequest
+from domain.requests.request import Request
+from domain.requests.requirements import requirements_of
 from domain.return_codes import Refused
+from domain.sealing import Forgotten, Sealed
 
 
 class ReplicatingCommands(LedgerBase):

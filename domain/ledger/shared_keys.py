@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from domain.account import ANONYMOUS_ID
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.shared_key import KeyLimits, SharedKey, shared_key_id_of
 from domain.ledger.base import LedgerBase
 from domain.return_codes import Refused
-from domain.shared_key import KeyLimits, SharedKey, shared_key_id_of
 
 MOST_SHARED_KEYS = 100
 """Shared keys that an account may have at a time; it can take old ones back."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import PopJob
+from domain.accounts.account import ANONYMOUS_ID
+from domain.jobs.commands import PopJob
 from domain.ledger.base import LedgerBase
-from domain.ports import WorkerEntry
 from domain.return_codes import Refused
-from domain.worker import Worker, WorkerKind
+from domain.workers.directory import WorkerEntry
+from domain.workers.worker import Worker, WorkerKind
 
 WORKERS_OF_UNTRUSTED = 3
 WORKERS_OF_TRUSTED = 20

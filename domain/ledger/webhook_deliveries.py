@@ -8,14 +8,14 @@ from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError
 
-from domain.account import ANONYMOUS_ID
+from domain.accounts.account import ANONYMOUS_ID
 from domain.ledger.webhook_endpoints import WebhookEndpointCommands
-from domain.personal import Sealed
-from domain.retrying import Decision, GivenUpBecause, Outcome
+from domain.requests.notifications import Tracking
 from domain.return_codes import Refused
-from domain.tracking import Tracking
-from domain.tracking_kind import TrackingKind
-from domain.webhook_delivery import WebhookDelivery, delivery_id_of
+from domain.sealing import Sealed
+from domain.webhooks.delivery import WebhookDelivery, delivery_id_of
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.retrying import Decision, GivenUpBecause, Outcome
 
 _CHANCES = 2**32
 

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError
 
-from domain.account import ANONYMOUS_ID
+from domain.accounts.account import ANONYMOUS_ID
 from domain.ledger.base import LedgerBase
 from domain.return_codes import Refused
-from domain.tracking_kind import TrackingKind
-from domain.webhook_endpoint import DisabledBecause, WebhookEndpoint
-from domain.webhook_secret import FIRST_NUMBER, OVERLAP, WebhookSecret, webhook_secret_id_of
+from domain.webhooks.endpoint import DisabledBecause, WebhookEndpoint
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.secret import FIRST_NUMBER, OVERLAP, WebhookSecret, webhook_secret_id_of
 
 MOST_ENDPOINTS = 20
 """Webhook endpoints that an account may have at a time."""

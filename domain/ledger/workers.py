@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from domain.changes import WorkerChange
 from domain.ledger.base import LedgerBase
 from domain.return_codes import Refused
-from domain.worker import Worker
+from domain.workers.changes import WorkerChange
+from domain.workers.worker import Worker
 
 
 class WorkerCommands(LedgerBase):
-    """What becomes of workers; who may do it is decided before, in domain/rights.py."""
+    """What becomes of workers; who may do it is decided before, in domain/accounts/rights.py."""
 
     def change_worker(self, worker_id: UUID, change: WorkerChange) -> None:
         """Change what is named in a change, all of it or nothing.

@@ -12,22 +12,18 @@ from typing import Annotated
 
 import typer
 
-from infrastructure.cli import (
-    accounts,
-    demo,
-    events,
-    generate,
-    models,
-    modes,
-    projections,
-    replicate,
-    return_codes,
-    up,
-    webhooks,
-    worker,
-)
-from infrastructure.cli.output import Output
-from infrastructure.cli.trouble import trouble_from
+from infrastructure.cli.accounts import commands as accounts
+from infrastructure.cli.demo import command as demo
+from infrastructure.cli.history import events
+from infrastructure.cli.models import commands as models
+from infrastructure.cli.projections import commands as projections
+from infrastructure.cli.requests import generate, replicate
+from infrastructure.cli.return_codes import commands as return_codes
+from infrastructure.cli.service import modes, up
+from infrastructure.cli.terminal.errors import trouble_from
+from infrastructure.cli.terminal.output import Output
+from infrastructure.cli.webhooks import commands as webhooks
+from infrastructure.cli.workers import commands as worker
 
 app = typer.Typer(
     name="hoard",

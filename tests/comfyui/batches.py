@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from PIL import Image
 
-from domain.image_settings import ImageSettings
+from domain.images.settings import ImageSettings
 from tests.comfyui.checkpoint import NAME
 from workers.engines.protocol import Batch, Engine, Made, Progress, Source
 

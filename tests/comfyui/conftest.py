@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from infrastructure.civitai import Civitai
-from infrastructure.downloads import GuardedDownloads
-from infrastructure.model_catalogue import ModelCatalogue
-from infrastructure.outbound import Outbound
+from infrastructure.models.catalogue import ModelCatalogue
+from infrastructure.models.civitai import Civitai
+from infrastructure.outbound.downloads import GuardedDownloads
+from infrastructure.outbound.outbound import Outbound
 from tests.comfyui.checkpoint import NAME, checkpoint_file
 from tests.comfyui.controlnet_weights import controlnet_weights
 from tests.comfyui.installation import installation
@@ -26,7 +26,7 @@ from tests.comfyui.unet_weights import CONTEXT
 from tests.comfyui.upscaler_weights import upscaler_weights
 from tests.integration.civitai_server import CivitaiServer, civitai
 from tests.integration.lora_downloads import LoraDownload, publish
-from workers.comfyui.engine import ComfyUIEngine
+from workers.engines.comfyui.engine import ComfyUIEngine
 from workers.models.checkpoints import ComfyUIModelFiles
 from workers.models.hashes import HashCache
 from workers.models.loras import LoraStore

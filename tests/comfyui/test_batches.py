@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from domain.loras import Lora
-from domain.making import LoraIdentity
-from domain.source_images import SourceProcessing
+from domain.images.provenance import LoraIdentity
+from domain.images.source_images import SourceProcessing
+from domain.models.loras import Lora
 from tests.comfyui.batches import STEPS, a_batch, make, pictures_of, unheard
 from tests.comfyui.checkpoint import NAME
 from tests.comfyui.conftest import NEWER, OLDER, PublishedLora
@@ -25,7 +25,7 @@ from tests.comfyui.pictures import (
     tiles,
 )
 from tests.comfyui.server import ComfyUIServer
-from workers.comfyui.engine import ComfyUIEngine
+from workers.engines.comfyui.engine import ComfyUIEngine
 from workers.engines.protocol import Progress, Source
 
 SKY, SAND = (90, 140, 220), (210, 190, 120)

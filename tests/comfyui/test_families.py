@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from domain.models import Baseline
-from domain.source_images import SourceProcessing
+from domain.images.source_images import SourceProcessing
+from domain.models.catalogue import Baseline
 from tests.comfyui.batches import STEPS, a_batch, pictures_of, unheard
 from tests.comfyui.checkpoint import NAME
 from tests.comfyui.pictures import are_all_different, png, tiles
 from tests.comfyui.server import ComfyUIServer
-from workers.comfyui.engine import ComfyUIEngine
+from workers.engines.comfyui.engine import ComfyUIEngine
 from workers.engines.protocol import EngineFailed, Source
 from workers.models.checkpoint_file import CheckpointFile, CheckpointKind
 

@@ -13,7 +13,7 @@ from tests.comfyui.pictures import (
     mean_difference,
 )
 from tests.comfyui.server import ComfyUIServer
-from workers.comfyui.engine import ComfyUIEngine
+from workers.engines.comfyui.engine import ComfyUIEngine
 
 
 @pytest.mark.parametrize("sampler", ["lcm", "k_euler", "k_euler_a", "k_dpmpp_sde"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from domain.sampling import SAMPLERS, counted_steps
+from domain.images.sampling import SAMPLERS, counted_steps
 from tests.comfyui.batches import a_batch, make
 from tests.comfyui.pictures import MOST_ROUNDING, are_all_different, largest_difference
 from tests.comfyui.server import ComfyUIServer
-from workers.comfyui.engine import ComfyUIEngine
+from workers.engines.comfyui.engine import ComfyUIEngine
 
 STEPS = 3
 

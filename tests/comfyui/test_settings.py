@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from domain.loras import Lora, TextualInversion, TriggerPlace
-from domain.post_processing import UPSCALERS
-from domain.source_images import SourceProcessing
+from domain.images.post_processing import UPSCALERS
+from domain.images.source_images import SourceProcessing
+from domain.models.loras import Lora, TextualInversion, TriggerPlace
 from tests.comfyui.batches import PROMPT, STEPS, a_batch, make, unheard
 from tests.comfyui.conftest import EMBEDDING, OLDER, TRIGGER, UPSCALER
 from tests.comfyui.pictures import (
@@ -20,7 +20,7 @@ from tests.comfyui.pictures import (
     tiles,
 )
 from tests.comfyui.server import ComfyUIServer
-from workers.comfyui.engine import ComfyUIEngine
+from workers.engines.comfyui.engine import ComfyUIEngine
 from workers.engines.protocol import Progress, Source
 
 RED, BLUE = (200, 60, 50), (40, 70, 190)

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from domain.loras import Lora
-from infrastructure.model_catalogue import ModelCatalogue
+from domain.models.loras import Lora
+from infrastructure.models.catalogue import ModelCatalogue
 from tests.comfyui.batches import PROMPT, STEPS, a_batch, make, unheard
 from tests.comfyui.checkpoint import NAME
 from tests.comfyui.conftest import PublishedLora
 from tests.comfyui.pictures import are_all_different, digest
 from tests.comfyui.server import ComfyUIServer
 from tests.waiting import wait_until
-from workers.comfyui.engine import ComfyUIEngine
-from workers.comfyui.execution import Execution
+from workers.engines.comfyui.engine import ComfyUIEngine
+from workers.engines.comfyui.execution import Execution
 from workers.engines.protocol import EngineAway, EngineFailed, OutOfMemory, Progress
 from workers.models.checkpoints import ComfyUIModelFiles
 from workers.models.hashes import HashCache

@@ -17,7 +17,7 @@ from tests.comfyui.server import ComfyUIServer
 from tests.comfyui.worker_process import comfyui_worker, events_of
 from tests.e2e.program import Program
 from tests.waiting import wait_until
-from workers import equality
+from workers.inference import equality
 
 IMAGES, STEPS, PLACE = 8, 4, 5
 # Lossy files of two pictures that differ by rounding differ by a little more.

@@ -15,12 +15,12 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.app import create_app
-from domain.roles import Roles
-from infrastructure.api_keys import digest_of, new_api_key
+from domain.accounts.roles import Roles
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.running.api_process import services_of
-from infrastructure.settings import Settings
-from projections.follow import follow
+from infrastructure.keys.api_keys import digest_of, new_api_key
+from infrastructure.processes.api import services_of
+from infrastructure.settings.settings import Settings
+from projections.following.follow import follow
 from tests.waiting import wait_until
 
 _FOLLOW_SECONDS = 0.02

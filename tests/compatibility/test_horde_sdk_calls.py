@@ -9,7 +9,7 @@ import horde_sdk.ai_horde_api.apimodels
 from horde_sdk.ai_horde_api.apimodels.base import BaseAIHordeRequest
 from horde_sdk.generic_api._reflection import get_all_request_types
 
-from api.v2.left_out import LEFT_OUT
+from api.v2.service.left_out import LEFT_OUT
 from tests.compatibility.driven import DRIVEN
 
 for _module in ("requests", "worker", "accounts"):

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from infrastructure.cli.demo_server import ServerProcess, free_port
-from infrastructure.cli.trouble import Trouble
-from infrastructure.running.folder_lock import locked
+from infrastructure.cli.demo.server import ServerProcess, free_port
+from infrastructure.cli.terminal.errors import Trouble
+from infrastructure.processes.folder_lock import locked
 from tests.waiting import wait_until
 
 DEADLINE_SECONDS = 1200

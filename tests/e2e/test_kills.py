@@ -12,14 +12,14 @@ import httpx
 import pytest
 import redis
 
-from domain.image_ids import image_ids_of
-from domain.job import ImageState, Job
+from domain.jobs.image_ids import image_ids_of
+from domain.jobs.job import ImageState, Job
 from domain.return_codes import Refused
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings import load_settings
+from infrastructure.settings.settings import load_settings
 from tests.e2e.program import Program, frozen
 from tests.waiting import DEADLINE_SECONDS, wait_until
-from workers.celery_app import WORK_QUEUE
+from workers.broker.app import WORK_QUEUE
 
 QUICK: dict[str, Any] = {"lease_minimum_seconds": 1.0, "sweep_seconds": 0.5}
 """Settings under which a lease holds for 30 s and what its work adds, the shortest there is."""

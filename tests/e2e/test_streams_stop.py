@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from benchmarks.running import free_port
-from infrastructure.settings import Settings
+from infrastructure.settings.settings import Settings
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 STREAMS = 50
@@ -32,7 +32,7 @@ def process(settings: Settings, tmp_path: Path) -> Iterator[subprocess.Popen[byt
     """The API alone, without broker, projector or supervisor."""
     with (tmp_path / "log").open("wb") as log:
         running = subprocess.Popen(
-            [sys.executable, "-m", "infrastructure.running.api_process"],
+            [sys.executable, "-m", "infrastructure.processes.api"],
             env={**os.environ, **settings.as_environment()},
             stdout=log,
             stderr=log,

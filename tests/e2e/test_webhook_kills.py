@@ -18,11 +18,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from domain.roles import Roles
-from domain.webhook_delivery import WebhookDelivery
+from domain.accounts.roles import Roles
+from domain.webhooks.delivery import WebhookDelivery
 from infrastructure.bootstrap import assemble
-from infrastructure.delivery_claims import DELIVERY_CLAIM
-from infrastructure.settings import load_settings
+from infrastructure.settings.settings import load_settings
+from infrastructure.webhooks.claims import DELIVERY_CLAIM
 from tests.e2e.program import ROOT, Program, frozen
 from tests.waiting import wait_until
 from tests.webhook_receiver import Receiver, answer, receiver

@@ -14,11 +14,11 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from domain.roles import Roles
-from infrastructure.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
+from domain.accounts.roles import Roles
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.running.api_process import services_of
-from infrastructure.settings import Settings
+from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
+from infrastructure.processes.api import services_of
+from infrastructure.settings.settings import Settings
 from tests.world import HandClock
 
 MODEL = "a model"

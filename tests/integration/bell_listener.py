@@ -18,10 +18,10 @@ from pathlib import Path
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from infrastructure.world import SystemClock
+from infrastructure.system import SystemClock
 from tests.waiting import wait_until
-from workers.celery_app import make_app, register_work
-from workers.watchdog import Watchdog
+from workers.broker.app import make_app, register_work
+from workers.inference.watchdog import Watchdog
 
 
 def main() -> None:

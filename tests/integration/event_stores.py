@@ -16,9 +16,9 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.popo import POPOApplicationRecorder
 
-from infrastructure.database import Database
-from infrastructure.event_store import EventRecorder, InlineView
-from infrastructure.migrate import migrate_ledger
+from infrastructure.storage.database import Database
+from infrastructure.storage.event_store import EventRecorder, InlineView
+from infrastructure.storage.migrate import migrate_ledger
 
 
 def hold_transaction(store: Store, stream: UUID) -> tuple[threading.Thread, Callable[[], None]]:
@@ -94,7 +94,11 @@ def recorder(request: pytest.FixtureRequest) -> ApplicationRecorder:
 
 
 def event(
-    stream: UUID, version: int = 1, *, topic: str = "domain.job:Job.Batched", state: bytes = b"{}"
+    stream: UUID,
+    version: int = 1,
+    *,
+    topic: str = "domain.jobs.job:Job.Batched",
+    state: bytes = b"{}",
 ) -> StoredEvent:
     return StoredEvent(stream, version, topic, state)
 

@@ -9,8 +9,8 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from domain.retrying import Outcome
-from infrastructure.api_keys import ANONYMOUS_KEY
+from domain.webhooks.retrying import Outcome
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.integration.api_client import MODEL, Api, in_base64, picture
 
 UNKNOWN_KEY = "x" * 22

@@ -6,10 +6,10 @@ import sys
 from ipaddress import ip_network
 from pathlib import Path
 
-from domain.loras import Lora
-from infrastructure.civitai import Civitai
-from infrastructure.downloads import GuardedDownloads
-from infrastructure.outbound import Outbound
+from domain.models.loras import Lora
+from infrastructure.models.civitai import Civitai
+from infrastructure.outbound.downloads import GuardedDownloads
+from infrastructure.outbound.outbound import Outbound
 from workers.models.hashes import HashCache
 from workers.models.loras import LoraStore
 

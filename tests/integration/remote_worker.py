@@ -17,20 +17,20 @@ from uuid import UUID
 import httpx
 from PIL import Image
 
-from domain.matching import Capabilities
-from infrastructure.api_keys import ANONYMOUS_KEY
-from infrastructure.model_catalogue import ModelCatalogue
-from infrastructure.outbound import Outbound
-from infrastructure.running.remote_worker_process import BRIDGE_AGENT
-from infrastructure.world import SystemChance, SystemClock
+from domain.workers.matching import Capabilities
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
+from infrastructure.models.catalogue import ModelCatalogue
+from infrastructure.outbound.outbound import Outbound
+from infrastructure.processes.remote_worker import BRIDGE_AGENT
+from infrastructure.system import SystemChance, SystemClock
 from tests.compatibility.server import Server as Hoard
 from tests.compatibility.server import serving
 from workers.engines.protocol import Abilities, Batch, Engine, Made, Progress
-from workers.inference import work_until_idle
+from workers.inference.task import work_until_idle
+from workers.inference.workplace import InClusterWorker, Workplace
+from workers.remote.image_cache import Pocket
 from workers.remote.jobs import NOT_TOLD, RemoteJobs
-from workers.remote.pocket import Pocket
 from workers.remote.server import Server
-from workers.workplace import InClusterWorker, Workplace
 
 WORKER = "A remote worker"
 SEED = 7

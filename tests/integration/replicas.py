@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
-from domain.bridges import IN_CLUSTER_AGENT
-from domain.commands import PopJob, PoppedJob
-from domain.job import ImageState
-from domain.making import LoraIdentity, Making
-from domain.matching import Capabilities
-from domain.worker import WorkerKind
-from infrastructure.api_keys import ANONYMOUS_KEY
+from domain.images.provenance import LoraIdentity, Making
+from domain.jobs.commands import PopJob, PoppedJob
+from domain.jobs.job import ImageState
+from domain.workers.bridges import IN_CLUSTER_AGENT
+from domain.workers.matching import Capabilities
+from domain.workers.worker import WorkerKind
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.integration.api_client import MODEL, Answered, Api
 
 ABLE = Capabilities(

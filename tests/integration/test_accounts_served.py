@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from domain.personal import Forgotten
-from infrastructure.api_keys import ANONYMOUS_KEY
+from domain.sealing import Forgotten
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.integration.api_client import Api, serving
 
 

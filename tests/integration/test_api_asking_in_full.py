@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from api.v2.schemas.asking import RequestAsync
-from domain.request import Request
-from infrastructure.api_keys import digest_of
+from api.v2.requests.schemas import RequestAsync
+from domain.requests.request import Request
+from infrastructure.keys.api_keys import digest_of
 from tests.integration.api_client import MODEL, Answered, Api, serving
 
 SDXL_MODEL = "AlbedoBase XL (SDXL)"

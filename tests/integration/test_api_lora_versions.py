@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from domain.loras import Lora
+from domain.models.loras import Lora
 from tests.integration.api_client import Api, serving
 from tests.integration.civitai_server import a_version, civitai
 from tests.waiting import wait_until

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.app import create_app
-from api.v2.schemas.asking import GenerationInputStable
-from api.v2.schemas.working import PopInputStable, SubmitInputStable
+from api.v2.requests.schemas import GenerationInputStable
+from api.v2.work.schemas import PopInputStable, SubmitInputStable
 from domain.return_codes import CATALOGUE
-from infrastructure.api_keys import ANONYMOUS_KEY
-from infrastructure.running.api_process import services_of
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
+from infrastructure.processes.api import services_of
 from tests.integration.api_client import Api, serving
 
 KEY = "1" * 22

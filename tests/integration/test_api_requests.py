@@ -11,12 +11,16 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel
 
-from api.v2.schemas.asking import RequestAsync, RequestDryRun
-from api.v2.schemas.watching import RequestStatusCheck, RequestStatusStable
-from api.v2.schemas.working import GenerationPayloadStable, GenerationSubmitted
-from domain.request import Request
-from infrastructure.api_keys import ANONYMOUS_KEY
-from projections.presence import WORKER_PRESENCE
+from api.v2.requests.schemas import (
+    RequestAsync,
+    RequestDryRun,
+    RequestStatusCheck,
+    RequestStatusStable,
+)
+from api.v2.work.schemas import GenerationPayloadStable, GenerationSubmitted
+from domain.requests.request import Request
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
+from projections.workers.presence import WORKER_PRESENCE
 from tests.integration.api_client import MODEL, Api, in_base64, picture, serving
 
 

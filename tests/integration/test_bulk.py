@@ -22,9 +22,8 @@ from sqlalchemy import (
     select,
 )
 
-from projections.bulk import Bulk
-from projections.columns import Name
-from projections.encoding import Instant
+from projections.sql.bulk import Bulk
+from projections.sql.encoding import Instant, Name
 from tests.view_world import ViewWorld
 
 METADATA = MetaData()

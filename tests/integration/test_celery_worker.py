@@ -12,8 +12,8 @@ import redis
 
 from tests.servers import RedisServer
 from tests.waiting import wait_until
-from workers.celery_app import WORK_QUEUE, make_app
-from workers.reactions import Bell, BrokerSender
+from workers.broker.app import WORK_QUEUE, make_app
+from workers.broker.wakeups import Bell, BrokerSender
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from infrastructure.api_keys import ANONYMOUS_KEY
-from infrastructure.cli.progress_shown import Step
-from infrastructure.cli.v2_client import Checked, V2Client
-from infrastructure.cli.watching import watch
+from infrastructure.cli.requests.progress import Step
+from infrastructure.cli.requests.v2_client import Checked, V2Client
+from infrastructure.cli.requests.watching import watch
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.streaming import served
 from tests.view_world import ViewWorld
 from tests.waiting import wait_until

@@ -18,15 +18,15 @@ import pytest
 from sqlalchemy import event, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from infrastructure.database import (
+from infrastructure.storage.database import (
     Database,
     ForkedInUse,
     GroupFailed,
     TransactionDoomed,
     normalised_url,
 )
-from infrastructure.migrate import migrate_ledger, migrate_views
-from infrastructure.sqlite_backend import SqliteFileBackend
+from infrastructure.storage.migrate import migrate_ledger, migrate_views
+from infrastructure.storage.sqlite_backend import SqliteFileBackend
 from tests.servers import PostgresServer
 from tests.waiting import wait_until
 
@@ -348,7 +348,7 @@ ROOT = Path(__file__).parents[2]
 COUNTING = """
 import sys
 from sqlalchemy import text
-from infrastructure.database import Database
+from infrastructure.storage.database import Database
 
 database = Database(sys.argv[1])
 for _ in range(50):
@@ -361,7 +361,7 @@ database.close()
 KILLED_WITH_A_CHILD = """
 import os, sys, time
 from sqlalchemy import text
-from infrastructure.database import Database
+from infrastructure.storage.database import Database
 
 database = Database(sys.argv[1])
 with database.transaction() as connection:

@@ -9,12 +9,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 
-from domain.retrying import PER_REQUEST, GivenUpBecause, Health
-from domain.roles import Roles
-from domain.tracking_kind import TrackingKind
-from domain.webhook_endpoint import DisabledBecause
-from projections.deliveries import DUE_DELIVERY, WEBHOOK_DESTINATION, EndpointEntry
-from projections.rebuild import rebuild
+from domain.accounts.roles import Roles
+from domain.webhooks.endpoint import DisabledBecause
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.retrying import PER_REQUEST, GivenUpBecause, Health
+from projections.following.rebuild import rebuild
+from projections.webhooks.due import DUE_DELIVERY, WEBHOOK_DESTINATION, EndpointEntry
 from tests.delivery_world import BROKEN, GONE, TAKEN, DeliveryWorld, address, numbered
 from tests.integration.deliveries_hoard import told
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from domain.retrying import GivenUpBecause
-from infrastructure.delivery_claims import DELIVERY_CLAIM, Claimed, DeliveryClaims
+from domain.webhooks.retrying import GivenUpBecause
+from infrastructure.webhooks.claims import DELIVERY_CLAIM, Claimed, DeliveryClaims
 from tests.delivery_world import (
     BROKEN,
     GONE,

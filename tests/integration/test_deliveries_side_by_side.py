@@ -16,9 +16,9 @@ from eventsourcing.persistence import IntegrityError
 from sqlalchemy import text
 
 from domain.ledger.webhook_deliveries import Telling
-from domain.retrying import GivenUpBecause, Outcome
-from infrastructure.delivery_claims import DeliveryClaims
-from projections.rebuild import rebuild
+from domain.webhooks.retrying import GivenUpBecause, Outcome
+from infrastructure.webhooks.claims import DeliveryClaims
+from projections.following.rebuild import rebuild
 from tests.delivery_world import BROKEN, GONE, LIFETIME, TAKEN, DeliveryWorld, address, numbered
 from tests.integration.deliveries_hoard import open_world
 from tests.integration.event_stores import PATIENCE_SECONDS

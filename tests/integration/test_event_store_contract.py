@@ -24,7 +24,7 @@ from tests.integration.event_stores import (
 def test_what_was_appended_is_read_back(recorder: ApplicationRecorder) -> None:
     stream = uuid4()
     events = [
-        event(stream, 1, topic="domain.request:Request.Submitted", state=b'{"n":20}'),
+        event(stream, 1, topic="domain.requests.request:Request.Submitted", state=b'{"n":20}'),
         event(stream, 2, topic="é:ü", state=bytes(range(256))),
     ]
     positions = recorder.insert_events(events)

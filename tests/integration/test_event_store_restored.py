@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from infrastructure.database import Database
-from infrastructure.event_store import EventRecorder
-from infrastructure.migrate import migrate_ledger
+from infrastructure.storage.database import Database
+from infrastructure.storage.event_store import EventRecorder
+from infrastructure.storage.migrate import migrate_ledger
 from tests.integration.event_stores import (
     PATIENCE_SECONDS,
     Follower,

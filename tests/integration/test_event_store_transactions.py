@@ -19,9 +19,9 @@ from eventsourcing.persistence import (
 )
 from sqlalchemy import Connection, text
 
-from infrastructure.database import TransactionDoomed
-from infrastructure.event_sql import MAX_PLACES
-from infrastructure.event_store import TooManyEvents
+from infrastructure.storage.database import TransactionDoomed
+from infrastructure.storage.event_sql import MAX_PLACES
+from infrastructure.storage.event_store import TooManyEvents
 from tests.integration.event_stores import (
     PATIENCE_SECONDS,
     Store,
@@ -173,8 +173,8 @@ KILLED_WRITER = """
 import sys, time
 from uuid import UUID
 from eventsourcing.persistence import StoredEvent
-from infrastructure.database import Database
-from infrastructure.event_store import EventRecorder
+from infrastructure.storage.database import Database
+from infrastructure.storage.event_store import EventRecorder
 
 database = Database(sys.argv[1])
 with database.transaction():

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.commands import NoJob, PopJob, PoppedJob
-from domain.job import PROGRESS_TOLD_EVERY, ImageState
-from domain.matching import Capabilities
-from domain.roles import Roles
+from domain.accounts.roles import Roles
+from domain.jobs.commands import NoJob, PopJob, PoppedJob
+from domain.jobs.job import PROGRESS_TOLD_EVERY, ImageState
+from domain.workers.matching import Capabilities
 from infrastructure.bootstrap import Hoard, assemble
 from tests.integration.api_client import in_base64, picture, serving
 from tests.servers import RedisServer

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, delete, insert, select
 
-from domain.request import Request
-from projections.follow import Follower, FollowerFailed, follow
-from projections.positions import VIEW_POSITIONS
+from domain.requests.request import Request
+from projections.following.follow import Follower, FollowerFailed, follow
+from projections.following.positions import VIEW_POSITIONS
 from projections.view import Recorded
 from tests.view_world import ViewWorld
 from tests.waiting import wait_until

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpcore
 import pytest
 
-from domain.fetching import FetchFailed, FetchLimits, Trouble
-from infrastructure.webhook_posts import WebhookPosts
+from domain.service.fetching import FetchFailed, FetchLimits, Trouble
+from infrastructure.webhooks.posts import WebhookPosts
 from tests.hostile_addresses import HOSTS_REFUSED, PRIVATE, PUBLIC, URLS_INVALID
 from tests.web_server import HOST, WebServer, web_server
 from tests.webhook_receiver import Receiver, answer, proxy, receiver

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from domain.request import Request
-from infrastructure.api_keys import ANONYMOUS_KEY
-from infrastructure.idempotency import REPEATED_COMMAND
+from domain.requests.request import Request
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
+from infrastructure.requests.idempotency import REPEATED_COMMAND
 from tests.integration.api_client import Answered, Api, in_base64, picture, serving
 
 BODY = {"prompt": "a very private prompt", "params": {"n": 2, "steps": 7}}

@@ -10,16 +10,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
-from domain.account import ANONYMOUS_ID, Account
-from domain.kudos import MOST_PRIORITY, Balance, hundredths, kudos_from
-from domain.pricing import image_kudos
-from domain.request import Request
-from domain.roles import Roles
-from domain.shared_key import KeyLimits
+from domain.accounts.account import ANONYMOUS_ID, Account
+from domain.accounts.kudos import MOST_PRIORITY, Balance, hundredths, kudos_from
+from domain.accounts.roles import Roles
+from domain.accounts.shared_key import KeyLimits
+from domain.requests.pricing import image_kudos
+from domain.requests.request import Request
 from infrastructure.bootstrap import allowances_of
-from projections.kudos_tables import KUDOS_BALANCE, KUDOS_ENTRY
-from projections.queue_tables import OPEN_REQUEST
-from projections.rebuild import rebuild, verify
+from projections.following.rebuild import rebuild, verify
+from projections.kudos.tables import KUDOS_BALANCE, KUDOS_ENTRY
+from projections.queue.tables import OPEN_REQUEST
 from tests.kudos_world import (
     SETTINGS,
     available,
@@ -30,7 +30,7 @@ from tests.kudos_world import (
 )
 from tests.statements import statements_of
 from tests.view_world import ViewWorld
-from workers.upkeep import fold_balances, give_trust
+from workers.chores.balances import fold_balances, give_trust
 
 REWARD = round(image_kudos(SETTINGS), 2)
 

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from domain.image_ids import job_of
-from domain.lifetimes import LEASES_IN_A_ROW
-from projections.rebuild import verify
+from domain.jobs.image_ids import job_of
+from domain.jobs.lifetimes import LEASES_IN_A_ROW
+from projections.following.rebuild import verify
 from tests.integration.api_client import Api, serving
 from tests.kudos_world import refusal_of
 

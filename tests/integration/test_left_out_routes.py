@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import Match
 
-from api.v2.left_out import LEFT_OUT
+from api.v2.service.left_out import LEFT_OUT
 from tests.integration.api_client import Api, serving
 
 V2_ROUTES: dict[str, list[str]] = json.loads(

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from domain.loras import Lora, ResolvedLora
-from infrastructure.civitai import LARGEST_ANSWER, Civitai, CivitaiAway
-from infrastructure.database import Database
-from infrastructure.lora_table import LORA_VERSION
-from infrastructure.lora_versions import CachedLoraVersions
-from infrastructure.migrate import migrate_views
+from domain.models.loras import Lora, ResolvedLora
+from infrastructure.models.civitai import LARGEST_ANSWER, Civitai, CivitaiAway
+from infrastructure.models.lora_versions import LORA_VERSION, CachedLoraVersions
+from infrastructure.storage.database import Database
+from infrastructure.storage.migrate import migrate_views
 from tests.integration.civitai_server import CivitaiServer, a_version, civitai, sha256_of
 from tests.waiting import wait_until
 from tests.world import HandClock

@@ -10,11 +10,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, text
 
-from infrastructure import delivery_claims, idempotency, lora_table, messages, timeouts
-from infrastructure.database import Database
-from infrastructure.migrate import migrate_ledger, migrate_views
-from projections import deliveries, directory, kudos, lanes, modes, positions, queue
-from projections.catalogue import FOLLOWER_METADATA
+from infrastructure.models import lora_versions as lora_table
+from infrastructure.requests import idempotency
+from infrastructure.service import timeouts
+from infrastructure.storage.database import Database
+from infrastructure.storage.migrate import migrate_ledger, migrate_views
+from infrastructure.webhooks import claims as delivery_claims
+from infrastructure.workers import messages
+from projections.directory import reader as directory
+from projections.following import positions
+from projections.kudos import view as kudos
+from projections.queue import lanes
+from projections.queue import view as queue
+from projections.registry import FOLLOWER_METADATA
+from projections.service import modes
+from projections.webhooks import due as deliveries
 
 NOT_VIEWS = {
     "event",

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from domain.fetching import FetchFailed, FetchLimits, Trouble
-from infrastructure.outbound import Outbound, resolve
+from domain.service.fetching import FetchFailed, FetchLimits, Trouble
+from infrastructure.outbound.outbound import Outbound, resolve
 from tests.web_server import HOST, WebServer, web_server
 
 LOOPBACK = ip_network("127.0.0.0/8")

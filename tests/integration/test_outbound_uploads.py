@@ -9,8 +9,8 @@ from threading import Thread
 
 import pytest
 
-from domain.fetching import FetchFailed, Trouble
-from infrastructure.outbound import Outbound
+from domain.service.fetching import FetchFailed, Trouble
+from infrastructure.outbound.outbound import Outbound
 
 LOOPBACK = ip_network("127.0.0.0/8")
 

@@ -13,10 +13,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from domain.personal import Forgotten, Sealed, Sealer
-from infrastructure.database import Database
-from infrastructure.migrate import migrate_ledger
-from infrastructure.personal_keys import PersonalKeys, WrongMasterKey
+from domain.sealing import Forgotten, Sealed, Sealer
+from infrastructure.keys.personal_keys import PersonalKeys, WrongMasterKey
+from infrastructure.storage.database import Database
+from infrastructure.storage.migrate import migrate_ledger
 
 MASTER = bytes(range(32))
 PATIENCE_SECONDS = 60.0

@@ -9,11 +9,11 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import select
 
-from domain.ports import LONG_AGO
-from infrastructure.database import Database
-from infrastructure.migrate import migrate_ledger
-from projections.queue import OPEN_REQUEST
-from projections.rebuild import verify
+from domain.jobs.queue import LONG_AGO
+from infrastructure.storage.database import Database
+from infrastructure.storage.migrate import migrate_ledger
+from projections.following.rebuild import verify
+from projections.queue.view import OPEN_REQUEST
 from projections.view import View
 from tests.view_world import ViewWorld
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import Table, delete, insert, select, update
 
-from domain.commands import PopJob
-from projections.backlog_view import BACKLOG_BLOCK
-from projections.positions import VIEW_POSITIONS
-from projections.queue import OPEN_REQUEST
-from projections.rebuild import Report, rebuild, verify
-from projections.status_tables import REQUEST_GENERATION, REQUEST_STATUS
+from domain.jobs.commands import PopJob
+from projections.backlog.view import BACKLOG_BLOCK
+from projections.following.positions import VIEW_POSITIONS
+from projections.following.rebuild import Report, rebuild, verify
+from projections.queue.view import OPEN_REQUEST
+from projections.status.tables import REQUEST_GENERATION, REQUEST_STATUS
 from projections.view import View, ViewDatabase
 from tests.delivery_world import DeliveryWorld, address, numbered
 from tests.view_world import LARGE, ViewWorld

@@ -11,9 +11,9 @@ import pytest
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
-from domain.job import Job
-from infrastructure.event_mapper import EventMapper
-from infrastructure.remembered_streams import RememberedStreams
+from domain.jobs.job import Job
+from infrastructure.storage.event_mapper import EventMapper
+from infrastructure.storage.stream_cache import RememberedStreams
 from tests.integration.event_stores import Store, open_store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from PIL import Image
 
-from domain.worker import Worker, WorkerKind
+from domain.workers.worker import Worker, WorkerKind
 from tests.diffusers_batches import MODEL, SCENES, on_one_thread
 from tests.integration.remote_worker import (
     SEED,
@@ -28,12 +28,12 @@ from tests.integration.remote_worker import (
     remote,
 )
 from tests.waiting import wait_until
-from workers.diffusers.engine import DiffusersEngine
+from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.protocol import EngineFailed
-from workers.provenance import read_provenance
-from workers.remote.patience import Patience
+from workers.inference.provenance import read_provenance
+from workers.remote.backoff import Patience
+from workers.remote.errors import NotAdmitted, NotNow, ServerAway
 from workers.remote.serving import serve
-from workers.remote.troubles import NotAdmitted, NotNow, ServerAway
 
 # The schedulers of diffusers turn tensors into arrays in ways that numpy will stop to support.
 pytestmark = [

@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.generation_metadata import GenerationMetadata, MetadataType, MetadataValue
-from domain.job import ImageState
-from domain.making import LoraIdentity
-from domain.request import Request
+from domain.images.metadata import GenerationMetadata, MetadataType, MetadataValue
+from domain.images.provenance import LoraIdentity
+from domain.jobs.job import ImageState
+from domain.requests.request import Request
 from tests.integration.api_client import MODEL, Api, in_base64, picture, serving
 from tests.integration.codes.kudos import given
 from tests.integration.codes.shared_keys import lent

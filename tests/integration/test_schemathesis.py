@@ -32,7 +32,7 @@ from schemathesis.specs.openapi.checks import (
 from api.app import BASE_PATH, create_app
 from api.tracking.hub import Hub
 from domain.return_codes import CATALOGUE
-from infrastructure.running.api_process import services_of
+from infrastructure.processes.api import services_of
 from tests.integration.api_client import Api, serving
 from tests.integration.fuzzed_world import Known, World
 from tests.waiting import wait_until

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image
 
-from domain.fetching import FetchFailed, FetchLimits
-from domain.source_images import MOST_BYTES
-from infrastructure.outbound import AT_ONCE
+from domain.images.source_images import MOST_BYTES
+from domain.service.fetching import FetchFailed, FetchLimits
+from infrastructure.outbound.outbound import AT_ONCE
 from tests.integration.api_client import Answered, Api, in_base64, picture, serving
 from tests.web_server import WebServer, web_server
 

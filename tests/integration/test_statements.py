@@ -23,10 +23,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from infrastructure.database import Database
-from projections.bulk import Bulk
-from projections.encoding import Instant
-from projections.statements import Statement
+from infrastructure.storage.database import Database
+from projections.sql.bulk import Bulk
+from projections.sql.encoding import Instant
+from projections.sql.statements import Statement
 
 THING = Table(
     "thing",

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from domain.job import Job
-from domain.request import Request
-from domain.tracking import Tracking, tracking_of
-from domain.tracking_kind import TrackingKind
-from projections.request_history import RequestHistory
-from projections.status_fold import Generation
-from projections.tracking_data import tracking_data
+from domain.jobs.job import Job
+from domain.requests.notifications import Tracking, tracking_of
+from domain.requests.request import Request
+from domain.webhooks.kinds import TrackingKind
+from projections.status.fold import Generation
+from projections.tracking.data import tracking_data
+from projections.tracking.history import RequestHistory
 from tests.view_world import ViewWorld, world
 
 __all__ = ["world"]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import SubmitRequest
-from domain.image_settings import ImageSettings
-from domain.matching import Requirements
-from domain.roles import Roles
-from projections.accounts import (
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.roles import Roles
+from domain.images.settings import ImageSettings
+from domain.requests.commands import SubmitRequest
+from domain.workers.matching import Requirements
+from projections.accounts.view import (
     ACCOUNT_OPEN_JOB,
     ACCOUNT_OPEN_REQUEST,
     ACCOUNT_RECORD,
     AccountOrder,
     AccountRecord,
 )
-from projections.rebuild import verify
+from projections.following.rebuild import verify
 from tests.view_world import ViewWorld
 
 PIXELSTEPS = 20 * 512 * 512

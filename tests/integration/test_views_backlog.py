@@ -6,11 +6,11 @@ import random
 from dataclasses import replace
 from uuid import UUID
 
-from domain.matching import Candidate, Capabilities
-from projections.backlog import BacklogReader
-from projections.backlog_view import BACKLOG_COUNTER
-from projections.rows import replace_row
-from projections.status import RequestStatus
+from domain.workers.matching import Candidate, Capabilities
+from projections.backlog.reader import BacklogReader
+from projections.backlog.view import BACKLOG_COUNTER
+from projections.sql.rows import replace_row
+from projections.status.reader import RequestStatus
 from tests.view_world import LARGE, ViewWorld
 
 SMALL = Capabilities(("B",), 1, 512 * 512, False, 1, False, "test:1:small")

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from projections.models import ANY_MODEL, ModelsReader, ModelStatus
-from projections.presence import Presence
-from projections.rebuild import verify
-from projections.statistics import Made
-from projections.workers import WorkersReader
+from projections.following.rebuild import verify
+from projections.models.reader import ANY_MODEL, ModelsReader, ModelStatus
+from projections.statistics.view import Made
+from projections.workers.presence import Presence
+from projections.workers.view import WorkersReader
 from tests.view_world import LARGE, ViewWorld
 
 MEGAPIXELSTEPS = 20 * 512 * 512 / 1_000_000

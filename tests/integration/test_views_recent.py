@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from domain.horde import HORDE_ID, Modes
 from domain.return_codes import Refused
-from projections.made_lately import MadeLately
-from projections.modes import ModesReader, ModesView
-from projections.rebuild import rebuild, verify
-from projections.statistics import STATISTICS_RECENT, StatisticsView
+from domain.service.modes import HORDE_ID, Modes
+from projections.following.rebuild import rebuild, verify
+from projections.service.modes import ModesReader, ModesView
+from projections.statistics.recent import MadeLately
+from projections.statistics.view import STATISTICS_RECENT, StatisticsView
 from tests.view_world import ViewWorld
 
 PIXELSTEPS = 20 * 512 * 512

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.request import RequestState
-from projections.status import StatusReader
+from domain.requests.request import RequestState
+from projections.status.reader import StatusReader
 from projections.view import Log, Recorded
 from tests.statements import statements_of
 from tests.view_world import ViewWorld

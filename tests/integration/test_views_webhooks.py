@@ -11,16 +11,16 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Connection, delete, event, insert, text
 
+from domain.accounts.roles import Roles
 from domain.ledger.webhook_deliveries import Telling
-from domain.retrying import GivenUpBecause, Problem
-from domain.roles import Roles
-from domain.tracking import Tracking
-from domain.tracking_kind import TrackingKind
-from domain.webhook_delivery import DeliveryState
-from projections import webhooks
-from projections.follow import Follower
-from projections.rebuild import rebuild, verify
-from projections.webhooks import WEBHOOK_DELIVERY, DeliveryRow
+from domain.requests.notifications import Tracking
+from domain.webhooks.delivery import DeliveryState
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.retrying import GivenUpBecause, Problem
+from projections.following.follow import Follower
+from projections.following.rebuild import rebuild, verify
+from projections.webhooks import deliveries as webhooks
+from projections.webhooks.deliveries import WEBHOOK_DELIVERY, DeliveryRow
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
 from tests.view_world import ViewWorld
 

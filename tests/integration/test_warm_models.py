@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain.commands import NoJob, PopJob, PoppedJob
-from domain.roles import Roles
+from domain.accounts.roles import Roles
+from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from tests.view_world import LARGE, ViewWorld
 
 ONE_BY_ONE = replace(LARGE, amount=1)

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from api.v2.webhooks import deliveries as deliveries_served
-from domain.personal import Forgotten
-from domain.retrying import GivenUpBecause, Outcome, Problem
+from domain.sealing import Forgotten
+from domain.webhooks.retrying import GivenUpBecause, Outcome, Problem
 from tests.integration.api_client import Api
 from tests.integration.webhook_client import (
     ADDRESS,

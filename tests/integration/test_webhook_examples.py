@@ -19,10 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infrastructure.webhook_signing import (
-    WebhookSigner,
-    public_key_of,
-)
+from infrastructure.webhooks.signing import WebhookSigner, public_key_of
 from tests.signing_keys import new_secret, new_signing_key
 from tests.waiting import DEADLINE_SECONDS, wait_until
 

@@ -14,11 +14,8 @@ from typing import Any
 
 import pytest
 
-from domain.fetching import FetchFailed, Trouble
-from infrastructure.webhook_posts import (
-    MOST_CUT_BYTES,
-    WebhookPosts,
-)
+from domain.service.fetching import FetchFailed, Trouble
+from infrastructure.webhooks.posts import MOST_CUT_BYTES, WebhookPosts
 from tests.web_server import HOST
 from tests.webhook_receiver import Posted, Receiver, answer, proxy, receiver
 

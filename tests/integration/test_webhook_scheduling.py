@@ -10,16 +10,16 @@ from uuid import UUID
 
 import pytest
 
-from domain.job import Job
+from domain.jobs.job import Job
 from domain.ledger.webhook_deliveries import Telling
-from domain.tracking_kind import TrackingKind
-from domain.webhook_delivery import WebhookDelivery
-from projections.follow import Wake
-from projections.positions import REACTION_POSITIONS
+from domain.webhooks.delivery import WebhookDelivery
+from domain.webhooks.kinds import TrackingKind
+from projections.following.follow import Wake
+from projections.following.positions import REACTION_POSITIONS
 from projections.view import Recorded
 from tests.waiting import wait_until
 from tests.webhook_world import WebhookWorld
-from workers.webhooks.scheduling import NAME, SchedulingFailed, WebhookScheduling, schedule_until
+from workers.webhooks.scheduler import NAME, SchedulingFailed, WebhookScheduling, schedule_until
 
 STARTED, IMAGE, PROGRESS, ENDED = (
     TrackingKind.STARTED,
@@ -296,7 +296,7 @@ def test_much_at_once_is_scheduled_in_several_transactions(
     for _ in range(2):
         world.endpoint("https://a.example/")
     world.make(3, address=ADDRESS)
-    monkeypatch.setattr("workers.webhooks.scheduling._MOST_AT_ONCE", 4)
+    monkeypatch.setattr("workers.webhooks.scheduler._MOST_AT_ONCE", 4)
     ledger, sizes = world.hoard.ledger, []
     whole = ledger.schedule_deliveries
 
@@ -317,7 +317,7 @@ def test_much_at_once_is_scheduled_in_several_transactions(
 def test_what_was_forgotten_is_read_from_the_log(
     world: WebhookWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.webhooks.tellings._MOST_REMEMBERED", 1)
+    monkeypatch.setattr("workers.webhooks.planner._MOST_REMEMBERED", 1)
     world.ask(2, address=ADDRESS)
     world.ask(2, address=ADDRESS)
     first, second = world.pop(), world.pop()
@@ -342,7 +342,7 @@ def test_where_nothing_is_told_nothing_is_written(world: WebhookWorld) -> None:
 def test_the_position_is_kept_now_and_then_all_the_same(
     world: WebhookWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.webhooks.scheduling._MOST_UNKEPT", 5)
+    monkeypatch.setattr("workers.webhooks.scheduler._MOST_UNKEPT", 5)
     world.submit(2)
     world.deliver(world.pop())
     catch_up(scheduling(world))

@@ -13,12 +13,12 @@ from uuid import UUID, uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from domain.account import ANONYMOUS_ID
-from domain.retrying import DEAD_AFTER, FAILURES_UNTIL_REST, GivenUpBecause, Problem
-from domain.tracking_kind import TrackingKind
-from domain.webhook_delivery import DeliveryState
-from domain.webhook_endpoint import DisabledBecause
-from infrastructure.running.webhook_process import dispatcher_of
+from domain.accounts.account import ANONYMOUS_ID
+from domain.webhooks.delivery import DeliveryState
+from domain.webhooks.endpoint import DisabledBecause
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.retrying import DEAD_AFTER, FAILURES_UNTIL_REST, GivenUpBecause, Problem
+from infrastructure.processes.webhooks import dispatcher_of
 from tests.waiting import wait_until
 from tests.webhook_receiver import Receiver, answer, receiver
 from tests.webhook_world import (
@@ -29,7 +29,7 @@ from tests.webhook_world import (
     is_signed_by_secret,
     schemes,
 )
-from workers.webhooks.sweeping import sweep_deliveries
+from workers.webhooks.sweeper import sweep_deliveries
 
 SECRET_PATH = "/hook/of-somebody?token=nobody-else"
 

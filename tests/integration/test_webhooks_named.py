@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from domain.tracking_kind import TrackingKind
+from domain.webhooks.kinds import TrackingKind
 from tests.integration.api_client import Api
 from tests.integration.replicas import again, make
 from tests.integration.webhook_client import (

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from domain.retrying import Outcome
-from domain.webhook_endpoint import DisabledBecause
-from infrastructure.api_keys import ANONYMOUS_KEY
-from infrastructure.running.webhook_process import sender_of
+from domain.webhooks.endpoint import DisabledBecause
+from domain.webhooks.retrying import Outcome
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
+from infrastructure.processes.webhooks import sender_of
 from tests.integration.api_client import Api
 from tests.integration.replicas import again
 from tests.integration.webhook_client import (

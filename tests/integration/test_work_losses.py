@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from domain.image_ids import job_of
-from domain.worker import Worker
+from domain.jobs.image_ids import job_of
+from domain.workers.worker import Worker
 from tests.integration.api_client import Api, serving
-from workers.losses import flag_losing_workers
+from workers.chores.losses import flag_losing_workers
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.worker import Worker
+from domain.workers.worker import Worker
 from tests.integration.api_client import MODEL, Api, serving
 
 

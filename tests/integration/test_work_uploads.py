@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from PIL import Image
 
-from domain.image_ids import job_of
+from domain.jobs.image_ids import job_of
 from domain.return_codes import Refused
 from tests.integration.api_client import Answered, Api, in_base64, picture, serving
 from tests.view_world import ViewWorld

@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 from uuid import UUID
 
-from infrastructure.redis_channels import RedisChannels
-from infrastructure.wakeups import ProcessWakeups
+from infrastructure.wakeups.redis_channels import RedisChannels
+from infrastructure.wakeups.wakeups import ProcessWakeups
 
 
 class Lines:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from infrastructure.logs import configure_logs
-from infrastructure.running.webhook_process import hear_bells
-from workers.celery_app import make_app, register_deliver
+from infrastructure.logs.logs import configure_logs
+from infrastructure.processes.webhooks import hear_bells
+from workers.broker.app import make_app, register_deliver
 
 
 def main() -> None:

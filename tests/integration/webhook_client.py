@@ -11,11 +11,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.ledger.webhook_deliveries import Telling
-from domain.request import Request
-from domain.retrying import Outcome
-from domain.tracking import Tracking
-from domain.tracking_kind import TrackingKind
-from domain.webhook import Webhook
+from domain.requests.notifications import Tracking
+from domain.requests.request import Request
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.retrying import Outcome
+from domain.webhooks.webhook import Webhook
 from tests.integration.api_client import Answered, Api, serving
 
 ADDRESS = "https://bot.example/hoard"

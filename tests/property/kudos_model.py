@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.kudos import Balance
+from domain.accounts.kudos import Balance
 
 
 @dataclass(frozen=True)

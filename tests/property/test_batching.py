@@ -8,11 +8,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain.batching import images_for, pixel_weight
-from domain.control import CONTROL_TYPES
-from domain.image_settings import ImageSettings
-from domain.models import Baseline
-from domain.post_processing import HEAVY_POST_PROCESSORS, POST_PROCESSORS
+from domain.images.controlnet import CONTROL_TYPES
+from domain.images.post_processing import HEAVY_POST_PROCESSORS, POST_PROCESSORS
+from domain.images.settings import ImageSettings
+from domain.models.catalogue import Baseline
+from domain.requests.batching import images_for, pixel_weight
 
 SIDES = st.integers(1, 48).map(lambda blocks: blocks * 64)
 AMOUNTS = st.integers(1, 20)

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from domain.retrying import GivenUpBecause, Health, room_for
-from domain.webhook_endpoint import DisabledBecause
+from domain.webhooks.endpoint import DisabledBecause
+from domain.webhooks.retrying import GivenUpBecause, Health, room_for
 from infrastructure.bootstrap import assemble
-from infrastructure.settings import load_settings
-from projections.rebuild import rebuild
+from infrastructure.settings.settings import load_settings
+from projections.following.rebuild import rebuild
 from tests.delivery_world import (
     BROKEN,
     GONE,

@@ -18,23 +18,24 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from domain.account import ANONYMOUS_ID, Account
-from domain.batching import images_for
-from domain.commands import NoJob, PopJob, ReplicateImage, SubmitRequest
-from domain.image_ids import image_ids_of
-from domain.image_settings import ImageSettings
-from domain.job import ImageState, Job
-from domain.kudos import hundredths, kudos_from
-from domain.lifetimes import LEASES_IN_A_ROW, LOSSES_PER_IMAGE
-from domain.matching import Capabilities, Requirements
-from domain.pricing import image_kudos, quote
-from domain.request import Request, RequestState
+from domain.accounts.account import ANONYMOUS_ID, Account
+from domain.accounts.kudos import hundredths, kudos_from
+from domain.accounts.roles import Roles
+from domain.accounts.shared_key import KeyLimits
+from domain.images.settings import ImageSettings
+from domain.jobs.commands import NoJob, PopJob
+from domain.jobs.image_ids import image_ids_of
+from domain.jobs.job import ImageState, Job
+from domain.jobs.lifetimes import LEASES_IN_A_ROW, LOSSES_PER_IMAGE
+from domain.requests.batching import images_for
+from domain.requests.commands import ReplicateImage, SubmitRequest
+from domain.requests.pricing import image_kudos, quote
+from domain.requests.request import Request, RequestState
 from domain.return_codes import Refused
-from domain.roles import Roles
-from domain.shared_key import KeyLimits
+from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings import load_settings
-from projections.rebuild import verify
+from infrastructure.settings.settings import load_settings
+from projections.following.rebuild import verify
 from tests.kudos_world import issue_key
 from tests.property.kudos_model import KudosModel, ModelPayer
 from tests.property.work_model import ModelJob, ModelRequest

@@ -15,18 +15,18 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import SubmitRequest
-from domain.kudos import Balance, burnt_by, hold_for, hundredths, priority_after
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.kudos import Balance, burnt_by, hold_for, hundredths, priority_after
+from domain.accounts.shared_key import KeyLimits
 from domain.ledger import Ledger
-from domain.request import Request
+from domain.requests.commands import SubmitRequest
+from domain.requests.request import Request
 from domain.return_codes import Refused
-from domain.shared_key import KeyLimits
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings import Settings
-from projections.kudos_tables import KUDOS_BALANCE
-from projections.queue_tables import OPEN_REQUEST
-from projections.rebuild import verify
+from infrastructure.settings.settings import Settings
+from projections.following.rebuild import verify
+from projections.kudos.tables import KUDOS_BALANCE
+from projections.queue.tables import OPEN_REQUEST
 from tests.kudos_world import issue_key, open_account, refusal_of, request_of
 
 _FIGURE = st.integers(0, 10**9)

@@ -8,7 +8,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.retrying import (
+from domain.webhooks.delivery import DeliveryState, WebhookDelivery
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.retrying import (
     DEAD_AFTER,
     LONGEST_REST,
     ONCE,
@@ -24,8 +26,6 @@ from domain.retrying import (
     room_for,
     wait_after,
 )
-from domain.tracking_kind import TrackingKind
-from domain.webhook_delivery import DeliveryState, WebhookDelivery
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 JITTER = 1.2

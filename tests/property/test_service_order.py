@@ -9,15 +9,16 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import PopJob, PoppedJob, SubmitRequest
-from domain.image_settings import ImageSettings
-from domain.matching import Capabilities, Requirements
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.roles import Roles
+from domain.images.settings import ImageSettings
+from domain.jobs.commands import PopJob, PoppedJob
+from domain.requests.commands import SubmitRequest
 from domain.return_codes import Refused
-from domain.roles import Roles
-from domain.worker import Worker
+from domain.workers.matching import Capabilities, Requirements
+from domain.workers.worker import Worker
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings import load_settings
+from infrastructure.settings.settings import load_settings
 from tests.world import HandClock, SeededChance
 
 SETTINGS = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from domain.image_ids import job_of
+from domain.jobs.image_ids import job_of
 from tests.integration.api_client import picture, serving
 
 PICTURES = [picture(shade) for shade in range(3)]

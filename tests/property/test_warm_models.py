@@ -10,15 +10,16 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import PopJob, PoppedJob, SubmitRequest
-from domain.image_settings import ImageSettings
-from domain.matching import Capabilities, Requirements, model_for
-from domain.ports import Offer
-from domain.roles import Roles
-from domain.warm_models import PATIENCE, LoadedModel, warm_first
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.roles import Roles
+from domain.images.settings import ImageSettings
+from domain.jobs.commands import PopJob, PoppedJob
+from domain.jobs.model_affinity import PATIENCE, LoadedModel, warm_first
+from domain.jobs.queue import Offer
+from domain.requests.commands import SubmitRequest
+from domain.workers.matching import Capabilities, Requirements, model_for
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings import load_settings
+from infrastructure.settings.settings import load_settings
 from tests.world import HandClock, SeededChance
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.request import RequestState
+from domain.requests.request import RequestState
 from tests.property.kudos_model import ModelHold, ModelPayer
 
 

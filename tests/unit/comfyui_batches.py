@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from domain.image_settings import ImageSettings
-from domain.models import Baseline
-from workers.comfyui.graph.drawing import Ingredients
-from workers.comfyui.installed import Installed
+from domain.images.settings import ImageSettings
+from domain.models.catalogue import Baseline
+from workers.engines.comfyui.graph.drawing import Ingredients
+from workers.engines.comfyui.installed import Installed
 from workers.engines.protocol import Batch, Source
 from workers.models.checkpoint_file import CheckpointFile, CheckpointKind
 from workers.models.lora_file import LoraFile

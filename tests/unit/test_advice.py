@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from domain.advice import Warned, advice_on
-from domain.image_settings import ImageSettings
-from domain.loras import Lora
-from domain.models import Baseline, ModelEntry, OptimalSettings
+from domain.images.settings import ImageSettings
+from domain.models.catalogue import Baseline, ModelEntry, OptimalSettings
+from domain.models.loras import Lora
+from domain.requests.warnings import Warned, advice_on
 
 PLAIN = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)
 

@@ -10,12 +10,12 @@ from uuid import UUID, uuid4
 import pytest
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
-from infrastructure.database import Database
-from infrastructure.event_log import announcing
-from infrastructure.event_store import EventRecorder
-from infrastructure.migrate import migrate_ledger
-from infrastructure.redis_channels import connection_of
-from projections.wakeups import Hearing
+from infrastructure.storage.database import Database
+from infrastructure.storage.event_log import announcing
+from infrastructure.storage.event_store import EventRecorder
+from infrastructure.storage.migrate import migrate_ledger
+from infrastructure.wakeups.redis_channels import connection_of
+from projections.following.wakeups import Hearing
 
 
 class Undone(Exception):

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from api.authentication import ANONYMOUS
-from api.v2.asking import (
+from api.http.authentication import ANONYMOUS
+from api.v2.requests.schemas import GenerationInputStable
+from api.v2.requests.specification import (
     Knowledge,
     Wish,
     checked_agent,
@@ -19,15 +20,15 @@ from api.v2.asking import (
     split_prompt,
     wish_from,
 )
-from api.v2.schemas.asking import GenerationInputStable
-from domain.commands import SubmitRequest
-from domain.loras import Lora, ResolvedLora, TextualInversion, TriggerPlace
-from domain.matching import Capabilities
-from domain.models import Baseline, ModelEntry, UnknownModels
-from domain.ports import AccountEntry, WorkerEntry
+from domain.accounts.directory import AccountEntry
+from domain.accounts.roles import Roles
+from domain.images.sampling import seed_from_text
+from domain.models.catalogue import Baseline, ModelEntry, UnknownModels
+from domain.models.loras import Lora, ResolvedLora, TextualInversion, TriggerPlace
+from domain.requests.commands import SubmitRequest
 from domain.return_codes import Refused
-from domain.roles import Roles
-from domain.sampling import seed_from_text
+from domain.workers.directory import WorkerEntry
+from domain.workers.matching import Capabilities
 
 KNOWN = UUID("11111111-1111-4111-8111-111111111111")
 OTHER = UUID("00000000-2222-4222-8222-222222222222")

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from api.authentication import ANONYMOUS, KEPT_SECONDS, Accounts
-from domain.ports import AccountEntry, WorkerEntry
+from api.http.authentication import ANONYMOUS, KEPT_SECONDS, Accounts
+from domain.accounts.directory import AccountEntry
+from domain.accounts.roles import Roles
 from domain.return_codes import Refused
-from domain.roles import Roles
+from domain.workers.directory import WorkerEntry
 
 
 class Book:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from api.bodies import read_body
-from api.v2.schemas.asking import GenerationInputStable
-from api.v2.schemas.working import PopInputStable, SubmitInputStable
+from api.http.bodies import read_body
+from api.v2.requests.schemas import GenerationInputStable
+from api.v2.work.schemas import PopInputStable, SubmitInputStable
 from domain.return_codes import Refused
 
 

@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from api.bodies import RawBody
-from api.body_limit import BodyLimit
-from api.errors import install_error_answers
+from api.http.bodies import RawBody
+from api.http.body_limit import BodyLimit
+from api.http.errors import install_error_answers
 from domain.return_codes import CATALOGUE, Refused
 
 MOST = 1000

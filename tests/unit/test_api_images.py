@@ -10,13 +10,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from api.images import (
-    TooManyPixels,
-    cleaned,
-    image_from_base64,
-    media_type_of,
-    require_image,
-)
+from api.http.images import TooManyPixels, cleaned, image_from_base64, media_type_of, require_image
 from domain.return_codes import Refused
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 import re
 
-from infrastructure.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
+from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
 
 
 def test_a_key_is_22_url_safe_characters() -> None:

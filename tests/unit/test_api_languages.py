@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.languages import language_for, weighted
+from api.http.languages import language_for, weighted
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from structlog.testing import capture_logs
 
-from workers.reactions import Bell
+from workers.broker.wakeups import Bell
 
 DEADLINE_SECONDS = 30
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.blobs import PLACES, BlobDamaged, BlobMissing, FolderBlobs
+from infrastructure.storage.blobs import PLACES, BlobDamaged, BlobMissing, FolderBlobs
 
 ROOT = Path(__file__).parents[2]
 DATA = b"\x00\xff an image" * 1000
@@ -118,7 +118,7 @@ def test_a_failed_put_leaves_nothing(blobs: FolderBlobs, tmp_path: Path) -> None
 KILLED_WRITER = """
 import fcntl, os, sys, time
 from pathlib import Path
-from infrastructure.blobs import FolderBlobs
+from infrastructure.storage.blobs import FolderBlobs
 
 def stop_before_rename(source, target):
     print("written", flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.bridges import IN_CLUSTER_AGENT, REMOTE_AGENT, Feature, is_capable
+from domain.workers.bridges import IN_CLUSTER_AGENT, REMOTE_AGENT, Feature, is_capable
 
 
 @pytest.mark.parametrize(

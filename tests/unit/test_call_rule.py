@@ -6,9 +6,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from domain.fetching import FetchFailed, Trouble
-from infrastructure.called_addresses import CallRule
-from infrastructure.public_addresses import address_from
+from domain.service.fetching import FetchFailed, Trouble
+from infrastructure.outbound.called_addresses import CallRule
+from infrastructure.outbound.public_addresses import address_from
 from tests.hostile_addresses import HOSTS_REFUSED, URLS_INVALID
 
 STRICT = CallRule(())

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from domain.roles import Roles
-from infrastructure.api_keys import digest_of
+from domain.accounts.roles import Roles
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.cli.accounts import Role
+from infrastructure.cli.accounts.commands import Role
 from infrastructure.cli.app import run
-from infrastructure.settings import Settings
+from infrastructure.keys.api_keys import digest_of
+from infrastructure.settings.settings import Settings
 
 Command = Callable[..., tuple[int, str, str]]
 

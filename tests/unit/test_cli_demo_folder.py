@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.cli.demo_folder import fresh_folder
-from infrastructure.cli.trouble import Trouble
+from infrastructure.cli.demo.folder import fresh_folder
+from infrastructure.cli.terminal.errors import Trouble
 
 
 def test_the_first_demo_has_the_folder_itself(tmp_path: Path) -> None:

@@ -8,17 +8,18 @@ from uuid import UUID
 
 import pytest
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import PopJob, PoppedJob, SubmitRequest
-from domain.image_settings import ImageSettings
-from domain.job import ImageState
-from domain.matching import Capabilities, Requirements
+from domain.accounts.account import ANONYMOUS_ID
+from domain.images.settings import ImageSettings
+from domain.jobs.commands import PopJob, PoppedJob
+from domain.jobs.job import ImageState
+from domain.requests.commands import SubmitRequest
+from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.cli.demo_proof import Slice, compare, replayed, slice_of
-from infrastructure.cli.history import history_of
-from infrastructure.cli.v2_client import Status
-from infrastructure.settings import Settings
-from projections.status_fold import RequestStatus
+from infrastructure.cli.demo.proof import Slice, compare, replayed, slice_of
+from infrastructure.cli.history.reading import history_of
+from infrastructure.cli.requests.v2_client import Status
+from infrastructure.settings.settings import Settings
+from projections.status.fold import RequestStatus
 
 
 @pytest.fixture

@@ -12,17 +12,17 @@ import pytest
 from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import StoredEvent
 
-from domain.account import ANONYMOUS_ID
+from domain.accounts.account import ANONYMOUS_ID
 from domain.events import EVENT_CLASSES
-from domain.image_ids import image_ids_of, job_id_from
-from domain.image_settings import ImageSettings
-from domain.job import ImageState, Job
-from domain.matching import Capabilities, Requirements
-from domain.personal import Sealed
-from domain.request import Request
-from domain.worker import Worker, WorkerKind
-from infrastructure.cli.event_lines import SEALED, EventLine
-from infrastructure.event_mapper import EventMapper
+from domain.images.settings import ImageSettings
+from domain.jobs.image_ids import image_ids_of, job_id_from
+from domain.jobs.job import ImageState, Job
+from domain.requests.request import Request
+from domain.sealing import Sealed
+from domain.workers.matching import Capabilities, Requirements
+from domain.workers.worker import Worker, WorkerKind
+from infrastructure.cli.history.event_lines import SEALED, EventLine
+from infrastructure.storage.event_mapper import EventMapper
 from projections.view import Recorded
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 500_000, tzinfo=UTC)

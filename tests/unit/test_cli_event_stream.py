@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infrastructure.cli.event_stream import Happened, NoStream, events_in
+from infrastructure.cli.requests.event_stream import Happened, NoStream, events_in
 
 STREAM = (
     "retry: 10\r\n:\r\n\r\n"

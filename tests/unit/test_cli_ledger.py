@@ -16,15 +16,16 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import PopJob, PoppedJob, SubmitRequest
-from domain.image_settings import ImageSettings
-from domain.job import ImageState
-from domain.matching import Capabilities, Requirements
-from infrastructure.api_keys import digest_of
+from domain.accounts.account import ANONYMOUS_ID
+from domain.images.settings import ImageSettings
+from domain.jobs.commands import PopJob, PoppedJob
+from domain.jobs.job import ImageState
+from domain.requests.commands import SubmitRequest
+from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.cli.app import run
-from infrastructure.settings import Settings
+from infrastructure.keys.api_keys import digest_of
+from infrastructure.settings.settings import Settings
 
 Command = Callable[..., tuple[int, str, str]]
 

@@ -12,10 +12,10 @@ from uuid import UUID
 
 import pytest
 
-from domain.matching import Capabilities
+from domain.workers.matching import Capabilities
 from infrastructure.bootstrap import assemble
 from infrastructure.cli.app import run
-from infrastructure.settings import Settings
+from infrastructure.settings.settings import Settings
 
 Command = Callable[..., tuple[int, str, str]]
 

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from infrastructure.cli.output import Column, Output, printable
+from infrastructure.cli.terminal.output import Column, Output, printable
 
 COLUMNS = [Column("view"), Column("rows", right=True)]
 

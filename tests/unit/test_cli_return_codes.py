@@ -10,7 +10,7 @@ import pytest
 import translations
 from domain.return_codes import CATALOGUE
 from infrastructure.cli.app import run
-from infrastructure.cli.return_codes_pages import left_out_page, return_codes_page
+from infrastructure.cli.return_codes.pages import left_out_page, return_codes_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -8,16 +8,21 @@ import httpx
 import pytest
 from rich.console import Console
 
-from infrastructure.cli.output import Output
-from infrastructure.cli.progress_shown import (
+from infrastructure.cli.requests.progress import (
     ProgressBar,
     ProgressLines,
     Step,
     counts_of,
     progress_on,
 )
-from infrastructure.cli.v2_client import Checked, ServerRefused, ServerUnreachable, V2Client
-from infrastructure.cli.watching import watch
+from infrastructure.cli.requests.v2_client import (
+    Checked,
+    ServerRefused,
+    ServerUnreachable,
+    V2Client,
+)
+from infrastructure.cli.requests.watching import watch
+from infrastructure.cli.terminal.output import Output
 
 REQUEST = "8f14e45f-ceea-467f-9c6b-1d2a3b4c5d6e"
 

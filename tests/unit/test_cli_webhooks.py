@@ -19,26 +19,26 @@ from uuid import UUID, uuid4
 import pytest
 from rich.console import Console
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import SubmitRequest
-from domain.image_settings import ImageSettings
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.roles import Roles
+from domain.images.settings import ImageSettings
 from domain.ledger.webhook_deliveries import Telling
-from domain.matching import Requirements
-from domain.retrying import GivenUpBecause, Outcome
-from domain.roles import Roles
-from domain.tracking import Tracking
-from domain.tracking_kind import TrackingKind
-from domain.webhook import WebhookWish
-from domain.webhook_delivery import DeliveryState
-from domain.webhook_endpoint import DisabledBecause
+from domain.requests.commands import SubmitRequest
+from domain.requests.notifications import Tracking
+from domain.webhooks.delivery import DeliveryState
+from domain.webhooks.endpoint import DisabledBecause
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.retrying import GivenUpBecause, Outcome
+from domain.webhooks.webhook import WebhookWish
+from domain.workers.matching import Requirements
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.cli import webhooks
 from infrastructure.cli.app import run
-from infrastructure.cli.output import Output
-from infrastructure.cli.webhook_lists import write_deliveries
-from infrastructure.cli.webhook_resending import resend_all
-from infrastructure.cli.webhook_words import DeliveryLines
-from infrastructure.settings import Settings
+from infrastructure.cli.terminal.output import Output
+from infrastructure.cli.webhooks import commands as webhooks
+from infrastructure.cli.webhooks.lists import write_deliveries
+from infrastructure.cli.webhooks.resending import resend_all
+from infrastructure.cli.webhooks.words import DeliveryLines
+from infrastructure.settings.settings import Settings
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
 from tests.waiting import wait_until
 from tests.world import HandClock

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from domain.models import Baseline
+from domain.models.catalogue import Baseline
 from tests.unit.comfyui_batches import checkpoint, installed
 from tests.unit.test_comfyui_extras import FACES, TILING, controlnets
-from workers.comfyui.abilities import abilities_of
-from workers.comfyui.device import Machine, machine_of
-from workers.comfyui.graph.sampling import NOISE_NODE
-from workers.comfyui.installed import Installed
+from workers.engines.comfyui.abilities import abilities_of
+from workers.engines.comfyui.device import Machine, machine_of
+from workers.engines.comfyui.graph.sampling import NOISE_NODE
+from workers.engines.comfyui.installed import Installed
 from workers.engines.protocol import Abilities
 from workers.models.checkpoint_file import CheckpointFile, CheckpointKind
 

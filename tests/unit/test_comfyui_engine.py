@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from domain.generation_metadata import MetadataType, MetadataValue
-from domain.loras import Lora, TextualInversion, TriggerPlace
-from domain.making import LoraIdentity
-from domain.source_images import SourceProcessing
+from domain.images.metadata import MetadataType, MetadataValue
+from domain.images.provenance import LoraIdentity
+from domain.images.source_images import SourceProcessing
+from domain.models.loras import Lora, TextualInversion, TriggerPlace
 from tests.unit.comfyui_batches import (
     MODEL,
     SHA256,
@@ -21,9 +21,9 @@ from tests.unit.comfyui_batches import (
 )
 from tests.unit.comfyui_double import ComfyUIDouble, colour, comfyui
 from tests.unit.test_comfyui_sources import picture
-from workers.comfyui.engine import ComfyUIEngine
-from workers.comfyui.graph.sampling import NOISE_NODE
-from workers.comfyui.leftovers import mark_of
+from workers.engines.comfyui.engine import ComfyUIEngine
+from workers.engines.comfyui.graph.sampling import NOISE_NODE
+from workers.engines.comfyui.leftovers import mark_of
 from workers.engines.protocol import EngineAway, EngineFailed, OutOfMemory, Progress, Source
 from workers.models.checkpoint_file import CheckpointFile
 from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from domain.control import CONTROL_TYPES
-from domain.models import Baseline
+from domain.images.controlnet import CONTROL_TYPES
+from domain.models.catalogue import Baseline
 from tests.unit.comfyui_batches import batch, ingredients, installed, node
 from tests.unit.test_comfyui_graphs import SOURCE, feeding, nodes, only
-from workers.comfyui.graph.drawing import draw
-from workers.comfyui.graph.post_processing import available
+from workers.engines.comfyui.graph.drawing import draw
+from workers.engines.comfyui.graph.post_processing import available
 
 PREPROCESSORS = {
     kind: node("image")

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from domain import sampling as domain_sampling
-from domain.loras import Lora, TextualInversion, TriggerPlace
-from domain.models import Baseline
+from domain.images import sampling as domain_sampling
+from domain.models.catalogue import Baseline
+from domain.models.loras import Lora, TextualInversion, TriggerPlace
 from tests.unit.comfyui_batches import (
     EXECUTION,
     batch,
@@ -16,10 +16,10 @@ from tests.unit.comfyui_batches import (
     lora_file,
     object_info,
 )
-from workers.comfyui.graph.drawing import Drawing, draw
-from workers.comfyui.graph.latents import SourceFiles
-from workers.comfyui.graph.nodes import Graph, Output
-from workers.comfyui.graph.sampling import NOISE_NODE, NOISY_SAMPLERS, SAMPLERS
+from workers.engines.comfyui.graph.drawing import Drawing, draw
+from workers.engines.comfyui.graph.latents import SourceFiles
+from workers.engines.comfyui.graph.nodes import Graph, Output
+from workers.engines.comfyui.graph.sampling import NOISE_NODE, NOISY_SAMPLERS, SAMPLERS
 from workers.models.checkpoint_file import CheckpointKind
 
 SOURCE = SourceFiles("source.png [temp]")

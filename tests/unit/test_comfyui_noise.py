@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from workers.comfyui.custom_nodes.hoard_noise import (
+from workers.engines.comfyui.custom_nodes.hoard_noise import (
     NODE_CLASS_MAPPINGS,
     gaussian_noise,
     noise_seed,
     wrapper,
 )
-from workers.comfyui.graph.sampling import NOISE_NODE
+from workers.engines.comfyui.graph.sampling import NOISE_NODE
 
 SHAPE = (4, 8, 8)
 

@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from domain.source_images import SourceProcessing
-from workers.comfyui.sources import PreparedSource, prepare
+from domain.images.source_images import SourceProcessing
+from workers.engines.comfyui.sources import PreparedSource, prepare
 from workers.engines.protocol import EngineFailed, Source
 
 RED, GREY = (255, 0, 0), (128, 128, 128)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from domain.compatibility import check_compatibility, models_asked
-from domain.image_settings import ImageSettings
-from domain.loras import Lora, TextualInversion
-from domain.models import Baseline, ModelEntry
+from domain.images.compatibility import check_compatibility, models_asked
+from domain.images.settings import ImageSettings
+from domain.images.source_images import SourceProcessing
+from domain.models.catalogue import Baseline, ModelEntry
+from domain.models.loras import Lora, TextualInversion
 from domain.return_codes import Refused
-from domain.source_images import SourceProcessing
 
 PLAIN = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)
 IMG2IMG, INPAINTING, REMIX = (

@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageChops, UnidentifiedImageError
 
-from infrastructure.cli.contact_sheet import Frame, columns_for, contact_sheet
+from infrastructure.cli.requests.contact_sheet import Frame, columns_for, contact_sheet
 
 RED = (200, 20, 20)
 BLUE = (20, 20, 200)

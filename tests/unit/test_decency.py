@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from domain.decency import ForbiddenWords
+from domain.content_filter import ForbiddenWords
 from domain.names import contact_from, user_name_from, worker_info_from, worker_name_from
 from domain.return_codes import Refused
-from infrastructure.forbidden_words import WORDS_FILE, OperatorsWords
+from infrastructure.service.forbidden_words import WORDS_FILE, OperatorsWords
 
 WORDS = ForbiddenWords(["darn", "silly"])
 

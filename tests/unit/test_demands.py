@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from domain.demands import requirements_of
-from domain.image_settings import ImageSettings
-from domain.loras import Lora, TextualInversion
-from domain.matching import Requirements
-from domain.models import Baseline, ModelEntry, OptimalSettings
-from domain.source_images import ExtraSourceImage, SourceImages, SourceProcessing
+from domain.images.settings import ImageSettings
+from domain.images.source_images import ExtraSourceImage, SourceImages, SourceProcessing
+from domain.models.catalogue import Baseline, ModelEntry, OptimalSettings
+from domain.models.loras import Lora, TextualInversion
+from domain.requests.requirements import requirements_of
+from domain.workers.matching import Requirements
 
 PLAIN = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)
 IMAGE = SourceImages(SourceProcessing.IMG2IMG, image="0" * 64)

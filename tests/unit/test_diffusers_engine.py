@@ -22,8 +22,8 @@ from tests.diffusers_batches import (
     on_one_thread,
     pixels_of,
 )
-from workers.diffusers.engine import DiffusersEngine
-from workers.diffusers.samplers import SAMPLERS
+from workers.engines.diffusers.engine import DiffusersEngine
+from workers.engines.diffusers.samplers import SAMPLERS
 from workers.engines.protocol import EngineFailed, Progress
 
 pytestmark = ENGINE_MARKS
@@ -37,7 +37,7 @@ def engine() -> Iterator[DiffusersEngine]:
 
 def test_importing_the_engine_loads_no_torch() -> None:
     code = (
-        "import sys, workers.diffusers.engine;"
+        "import sys, workers.engines.diffusers.engine;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'diffusers', 'transformers')))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=SCENES.parents[2], check=False)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from safetensors.torch import save_file
 
-from domain.bridges import Feature
-from domain.generation_metadata import GenerationMetadata, MetadataType, MetadataValue
-from domain.loras import Lora
+from domain.images.metadata import GenerationMetadata, MetadataType, MetadataValue
+from domain.models.loras import Lora
+from domain.workers.bridges import Feature
 from tests.diffusers_batches import (
     ENGINE_MARKS,
     batch_of,
@@ -21,7 +21,7 @@ from tests.diffusers_batches import (
     pictures_of,
 )
 from tests.tiny_pipelines import save_tiny_sd, tiny_lora
-from workers.diffusers.engine import DiffusersEngine
+from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.protocol import Batch, EngineFailed, Progress
 from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from domain.bridges import Feature
-from domain.source_images import SourceProcessing
+from domain.images.source_images import SourceProcessing
+from domain.workers.bridges import Feature
 from tests.diffusers_batches import (
     ENGINE_MARKS,
     MODEL,
@@ -26,11 +26,11 @@ from tests.diffusers_batches import (
     png_of,
 )
 from tests.tiny_pipelines import save_tiny_flux, save_tiny_sd, save_tiny_sdxl
-from workers.diffusers.devices import Device, find_device, precision_on
-from workers.diffusers.engine import DiffusersEngine
-from workers.diffusers.folders import read_folder
-from workers.diffusers.warm import WarmPipeline
-from workers.diffusers.weights import weights_sha256
+from workers.engines.diffusers.devices import Device, find_device, precision_on
+from workers.engines.diffusers.engine import DiffusersEngine
+from workers.engines.diffusers.folders import read_folder
+from workers.engines.diffusers.warm import WarmPipeline
+from workers.engines.diffusers.weights import weights_sha256
 from workers.engines.protocol import EngineFailed, OutOfMemory, Source
 
 CPU = Device("cpu", "cpu")
@@ -155,7 +155,9 @@ def test_every_family_draws_from_text_images_and_masks(
 def test_every_family_draws_in_the_precisions_of_gpus(
     tiny: dict[str, Path], monkeypatch: pytest.MonkeyPatch, model: str, precision: Any
 ) -> None:
-    monkeypatch.setattr("workers.diffusers.warm.precision_on", lambda device, folder: precision)
+    monkeypatch.setattr(
+        "workers.engines.diffusers.warm.precision_on", lambda device, folder: precision
+    )
     hole = Image.new("RGBA", (64, 64), (200, 100, 50, 255))
     hole.paste((0, 0, 0, 0), (32, 0, 64, 64))
     with on_one_thread():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from domain.image_settings import ImageSettings
+from domain.images.settings import ImageSettings
 from tests.diffusers_batches import (
     ENGINE_MARKS,
     MODEL,
@@ -16,8 +16,8 @@ from tests.diffusers_batches import (
     count_forwards,
     on_one_thread,
 )
-from workers.diffusers.engine import DiffusersEngine
-from workers.diffusers.passes import MOST_SCHEDULED_STEPS, Pass, plan_passes
+from workers.engines.diffusers.engine import DiffusersEngine
+from workers.engines.diffusers.passes import MOST_SCHEDULED_STEPS, Pass, plan_passes
 from workers.engines.protocol import Progress
 
 pytestmark = ENGINE_MARKS

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from PIL import Image
 
-from domain.source_images import SourceProcessing
+from domain.images.source_images import SourceProcessing
 from tests.diffusers_batches import (
     ENGINE_MARKS,
     MODEL,
@@ -22,9 +22,9 @@ from tests.diffusers_batches import (
     on_one_thread,
     pictures_of,
 )
-from workers.diffusers.engine import DiffusersEngine
-from workers.diffusers.noise import generators_of, noise_seed
-from workers.diffusers.samplers import SAMPLERS
+from workers.engines.diffusers.engine import DiffusersEngine
+from workers.engines.diffusers.noise import generators_of, noise_seed
+from workers.engines.diffusers.samplers import SAMPLERS
 from workers.engines.protocol import Batch, Source
 
 pytestmark = ENGINE_MARKS

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from domain.source_images import SourceProcessing
+from domain.images.source_images import SourceProcessing
 from tests.diffusers_batches import (
     ENGINE_MARKS,
     MODEL,
@@ -22,9 +22,9 @@ from tests.diffusers_batches import (
     pixels_of,
     png_of,
 )
-from workers.diffusers.engine import DiffusersEngine
-from workers.diffusers.samplers import SAMPLERS
-from workers.diffusers.sources import read_canvas
+from workers.engines.diffusers.engine import DiffusersEngine
+from workers.engines.diffusers.samplers import SAMPLERS
+from workers.engines.diffusers.sources import read_canvas
 from workers.engines.protocol import EngineFailed, Progress, Source
 
 pytestmark = ENGINE_MARKS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from domain.matching import Capabilities
-from projections.encoding import capabilities_from_json, capabilities_to_json
+from domain.workers.matching import Capabilities
+from projections.sql.encoding import capabilities_from_json, capabilities_to_json
 
 DECLARED = Capabilities(
     models=("A",),

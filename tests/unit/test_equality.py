@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from domain.generation_metadata import MetadataType, MetadataValue
-from domain.making import LoraIdentity, Making
-from workers.equality import verdict_on
+from domain.images.metadata import MetadataType, MetadataValue
+from domain.images.provenance import LoraIdentity, Making
+from workers.inference.equality import verdict_on
 
 RECORDED = Making(
     engine="pattern 1",

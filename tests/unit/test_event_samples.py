@@ -12,7 +12,7 @@ from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import MapperDeserialisationError, StoredEvent
 
 from domain.events import EVENT_CLASSES
-from infrastructure.event_mapper import EventMapper, UnknownEvent
+from infrastructure.storage.event_mapper import EventMapper, UnknownEvent
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "events"
 

@@ -24,7 +24,7 @@ from benchmarks.gpu_batch.shapes import REAL, TINY
 from benchmarks.gpu_batch.tables import batches_tables, largest_table
 from benchmarks.gpu_batch.timing import Bench
 from tests.diffusers_batches import ENGINE_MARKS, on_one_thread
-from workers.diffusers.passes import plan_passes
+from workers.engines.diffusers.passes import plan_passes
 
 PUBLISHED = {
     "sd15": {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480},

@@ -7,8 +7,8 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from workers.encoding import encode_webp, pixels_sha256
-from workers.provenance import Provenance, read_provenance, to_exif
+from workers.inference.encoding import encode_webp, pixels_sha256
+from workers.inference.provenance import Provenance, read_provenance, to_exif
 
 SAID = Provenance(
     request="11111111-1111-1111-1111-111111111111",

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from domain.image_ids import job_of
-from domain.job import ImageState, Job, JobState
-from domain.making import Making
-from domain.request import RequestState
+from domain.images.provenance import Making
+from domain.jobs.image_ids import job_of
+from domain.jobs.job import ImageState, Job, JobState
+from domain.requests.request import RequestState
 from domain.return_codes import Refused
 from infrastructure.bootstrap import Hoard
 from tests.unit.worker_scene import (
@@ -23,14 +23,14 @@ from tests.unit.worker_scene import (
     picture_of,
     scene_in,
 )
-from workers.encoding import pixels_sha256
 from workers.engines.protocol import (
     Batch,
     EngineFailed,
 )
-from workers.inference import work_until_idle
-from workers.provenance import read_provenance
-from workers.watchdog import Watchdog
+from workers.inference.encoding import pixels_sha256
+from workers.inference.provenance import read_provenance
+from workers.inference.task import work_until_idle
+from workers.inference.watchdog import Watchdog
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from domain.job import Job, JobState
-from domain.request import RequestState
+from domain.jobs.job import Job, JobState
+from domain.requests.request import RequestState
 from tests.unit.worker_scene import (
     STEPS,
     Scene,
@@ -21,7 +21,7 @@ from workers.engines.protocol import (
     EngineFailed,
     OutOfMemory,
 )
-from workers.inference import work_until_idle
+from workers.inference.task import work_until_idle
 
 
 @pytest.fixture

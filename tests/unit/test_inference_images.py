@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import ReplicateImage
-from domain.job import ImageState, Job
-from domain.source_images import SourceImages, SourceProcessing
+from domain.accounts.account import ANONYMOUS_ID
+from domain.images.source_images import SourceImages, SourceProcessing
+from domain.jobs.job import ImageState, Job
+from domain.requests.commands import ReplicateImage
 from tests.unit.worker_scene import (
     PROMPT,
     Scene,
@@ -24,9 +24,9 @@ from workers.engines.protocol import (
     Made,
     Progress,
 )
-from workers.equality import EQUAL, NOT_PROMISED, ROUNDED
-from workers.inference import work_until_idle
-from workers.provenance import read_provenance
+from workers.inference.equality import EQUAL, NOT_PROMISED, ROUNDED
+from workers.inference.provenance import read_provenance
+from workers.inference.task import work_until_idle
 
 
 @pytest.fixture

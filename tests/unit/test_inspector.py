@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from domain.job import ImageState
-from workers.safety import InspectorInvalid, load_inspector
+from domain.jobs.job import ImageState
+from workers.inference.safety import InspectorInvalid, load_inspector
 
 
 class Lenient:

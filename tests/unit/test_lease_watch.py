@@ -11,12 +11,12 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from domain.job import Job
+from domain.jobs.job import Job
 from domain.ledger import Ledger
-from domain.request import RequestState
+from domain.requests.request import RequestState
 from domain.return_codes import Refused
 from tests.unit.worker_scene import STEPS, Scene, scene_in
-from workers.inference import work_until_idle
+from workers.inference.task import work_until_idle
 
 
 @pytest.fixture

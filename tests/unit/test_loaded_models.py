@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from domain.jobs.model_affinity import LoadedModel
 from domain.ledger.loaded_models import LoadedModels
-from domain.matching import Capabilities, model_for
-from domain.warm_models import LoadedModel
+from domain.workers.matching import Capabilities, model_for
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WORKER, OTHER = UUID(int=1), UUID(int=2)

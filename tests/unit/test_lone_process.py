@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from infrastructure.running.engine_limits import limited
-from infrastructure.running.interruptions import Interruptions
-from infrastructure.running.stopping import Stopping
-from infrastructure.world import SystemClock
-from workers.watchdog import Watchdog
+from infrastructure.processes.engine_limits import limited
+from infrastructure.processes.interruptions import Interruptions
+from infrastructure.processes.stopping import Stopping
+from infrastructure.system import SystemClock
+from workers.inference.watchdog import Watchdog
 
 ROOT = Path(__file__).parents[2]
 
 COUNTING = """
 import pathlib, sys
-from infrastructure.running.engine_limits import start_anew
+from infrastructure.processes.engine_limits import start_anew
 
 class Shutdown:
     def is_asked(self): return sys.argv[2] == "stopping"

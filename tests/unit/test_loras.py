@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.loras import (
+from domain.models.loras import (
     Lora,
     TextualInversion,
     check_loras,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.model_catalogue import ModelCatalogue
-from infrastructure.outbound import Outbound
-from infrastructure.running.engines import Supplies, make_engine
-from infrastructure.settings import Settings
+from infrastructure.models.catalogue import ModelCatalogue
+from infrastructure.outbound.outbound import Outbound
+from infrastructure.processes.engines import Supplies, make_engine
+from infrastructure.settings.settings import Settings
 from tests.diffusers_batches import ENGINE_MARKS
 from workers.engines.protocol import EngineAway
 

@@ -9,7 +9,7 @@ from threading import Barrier
 
 import pytest
 
-from infrastructure.master_key import (
+from infrastructure.keys.master_key import (
     FolderNotPrivate,
     MasterKeyUnusable,
     make_private_folder,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.matching import (
+from domain.workers.matching import (
     Candidate,
     Capabilities,
     Requirements,

@@ -10,17 +10,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from domain.models import Baseline, ModelEntry, ModelFile, ModelStyle
-from infrastructure.model_catalogue import (
+from domain.models.catalogue import Baseline, ModelEntry, ModelFile, ModelStyle
+from infrastructure.models.additions import add_model
+from infrastructure.models.catalogue import (
     CatalogueInvalid,
     ModelCatalogue,
     models_from,
     shipped_models,
 )
-from infrastructure.model_files import FileState, answers_of, files_in
-from infrastructure.own_models import add_model
-from infrastructure.settings import Settings
-from infrastructure.watched_file import WatchedFile
+from infrastructure.models.files import FileState, answers_of, files_in
+from infrastructure.settings.settings import Settings
+from infrastructure.settings.watched_file import WatchedFile
 
 OWN = """
 [[model]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.models import (
+from domain.models.catalogue import (
     Baseline,
     ModelEntry,
     OptimalSettings,

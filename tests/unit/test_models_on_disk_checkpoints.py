@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from domain.models import Baseline, ModelEntry
-from infrastructure.model_catalogue import ModelCatalogue, models_from
-from infrastructure.watched_file import WatchedFile
+from domain.models.catalogue import Baseline, ModelEntry
+from infrastructure.models.catalogue import ModelCatalogue, models_from
+from infrastructure.settings.watched_file import WatchedFile
 from tests.unit.checkpoint_files import FLUX, SD_1, SDXL, Shapes, write_safetensors
 from workers.models.checkpoints import CheckpointKind, ComfyUIModelFiles
 from workers.models.comfyui_folders import CHECKPOINTS, files_of

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from domain.models import Baseline
+from domain.models.catalogue import Baseline
 from tests.unit.checkpoint_files import (
     DENOISER,
     FLUX,

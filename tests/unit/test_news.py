@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.news import Newspiece
-from infrastructure.news import OperatorsNews, news_from
+from domain.service.news import Newspiece
+from infrastructure.service.news import OperatorsNews, news_from
 
 NEWS = """
 [[news]]

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.control import CONTROL_TYPES
-from domain.image_settings import ImageSettings
-from domain.kudos import burnt_by
-from domain.loras import Lora, TextualInversion
-from domain.models import Baseline
-from domain.post_processing import POST_PROCESSORS
-from domain.pricing import image_kudos, quote
-from domain.sampling import SAMPLERS
+from domain.accounts.kudos import burnt_by
+from domain.images.controlnet import CONTROL_TYPES
+from domain.images.post_processing import POST_PROCESSORS
+from domain.images.sampling import SAMPLERS
+from domain.images.settings import ImageSettings
+from domain.models.catalogue import Baseline
+from domain.models.loras import Lora, TextualInversion
+from domain.requests.pricing import image_kudos, quote
 
 LORAS = tuple(Lora(str(number)) for number in range(5))
 TIS = tuple(TextualInversion(str(number)) for number in range(20))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.running.folder_lock import FolderBusy, locked
-from infrastructure.running.log_files import open_log
-from infrastructure.running.process_files import birth_of, end_leftover, write_process_file
-from infrastructure.running.processes import Child, Folders, Program, end_leftovers
+from infrastructure.processes.children import Child, Folders, Program, end_leftovers
+from infrastructure.processes.folder_lock import FolderBusy, locked
+from infrastructure.processes.log_files import open_log
+from infrastructure.processes.process_files import birth_of, end_leftover, write_process_file
 from tests.waiting import wait_until
 
 NewChild = Callable[..., Child]

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.ranks import NUMBER_SHIFTS, RANK_LEVELS, blocks_of, rank_of, spans_ahead
+from projections.backlog.ranks import NUMBER_SHIFTS, RANK_LEVELS, blocks_of, rank_of, spans_ahead
 
 PRIORITIES = st.one_of(
     st.sampled_from([0.0, -0.0, 1.0, 10.0, 10.01, -3.5]),

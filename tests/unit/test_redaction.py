@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from infrastructure.redaction import REDACTED, is_private, redact
+from infrastructure.logs.redaction import REDACTED, is_private, redact
 
 
 def redacted(**entry: object) -> dict[str, object]:

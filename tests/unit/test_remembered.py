@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from projections.columns import LONGEST_NAME, kept_name
-from projections.remembered import Remembered
+from projections.sql.cached import Remembered
+from projections.sql.encoding import LONGEST_NAME, kept_name
 
 
 class Oracle:

@@ -7,10 +7,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from domain.fetching import FetchFailed, Trouble
-from workers.remote.delivering import Delivery
+from domain.service.fetching import FetchFailed, Trouble
+from workers.remote.errors import ServerAway
 from workers.remote.server import Server
-from workers.remote.troubles import ServerAway
+from workers.remote.submission import Delivery
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 STORE = {ONE: "https://store.example/1", TWO: "https://store.example/2"}

@@ -12,21 +12,21 @@ from uuid import UUID
 import httpx
 import pytest
 
-from domain.commands import NoJob, PopJob, PoppedJob
-from domain.fetching import Fetched, FetchFailed, FetchLimits, Trouble
-from domain.generation_metadata import GenerationMetadata, MetadataType, MetadataValue
-from domain.image_settings import ImageSettings
-from domain.job import ImageState
-from domain.loras import Lora, TextualInversion, TriggerPlace
-from domain.matching import Capabilities
-from domain.source_images import ExtraSourceImage, SourceProcessing
-from infrastructure.model_catalogue import ModelCatalogue
+from domain.images.metadata import GenerationMetadata, MetadataType, MetadataValue
+from domain.images.settings import ImageSettings
+from domain.images.source_images import ExtraSourceImage, SourceProcessing
+from domain.jobs.commands import NoJob, PopJob, PoppedJob
+from domain.jobs.job import ImageState
+from domain.models.loras import Lora, TextualInversion, TriggerPlace
+from domain.service.fetching import Fetched, FetchFailed, FetchLimits, Trouble
+from domain.workers.matching import Capabilities
+from infrastructure.models.catalogue import ModelCatalogue
 from tests.world import HandClock, SeededChance
 from workers.remote.answers import AnswerNotUnderstood
+from workers.remote.errors import NotNow, ServerAway
+from workers.remote.image_cache import Pocket
 from workers.remote.jobs import NOT_TOLD, RemoteJobs
-from workers.remote.pocket import Pocket
 from workers.remote.server import Server
-from workers.remote.troubles import NotNow, ServerAway
 
 IDS = [str(UUID(int=number)) for number in (1, 2, 3)]
 SECRET = "a fox in the snow"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.account import ANONYMOUS_ID
-from domain.generation_metadata import GenerationMetadata, MetadataType, MetadataValue
-from domain.image_ids import job_id_from
-from domain.job import ImageState, Job
-from domain.loras import Lora
-from domain.making import LoraIdentity, Making
-from domain.replication import Replication, loras_as_made, replication_of
+from domain.accounts.account import ANONYMOUS_ID
+from domain.images.metadata import GenerationMetadata, MetadataType, MetadataValue
+from domain.images.provenance import LoraIdentity, Making
+from domain.jobs.image_ids import job_id_from
+from domain.jobs.job import ImageState, Job
+from domain.jobs.replication import Replication, loras_as_made, replication_of
+from domain.models.loras import Lora
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 JOB = job_id_from(UUID(int=0xABCDEF0123456789ABCDEF))

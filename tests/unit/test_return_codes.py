@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from domain.messages import filled, placeholders_of
-from domain.return_codes import CATALOGUE, Refused, ReturnCode, catalogue_from
+from domain.return_codes import (
+    CATALOGUE,
+    Refused,
+    ReturnCode,
+    catalogue_from,
+    filled,
+    placeholders_of,
+)
 
 ENTRY = """
 [Broken]

@@ -6,16 +6,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.authentication import ANONYMOUS
-from domain.changes import AccountChange, WorkerChange
-from domain.ports import AccountEntry
+from api.http.authentication import ANONYMOUS
+from domain.accounts.changes import AccountChange
+from domain.accounts.directory import AccountEntry
+from domain.accounts.rights import require_may_change_account, require_may_delete_account
+from domain.accounts.roles import Roles
 from domain.return_codes import Refused
-from domain.rights import (
-    require_may_change_account,
-    require_may_change_worker,
-    require_may_delete_account,
-)
-from domain.roles import Roles
+from domain.workers.changes import WorkerChange, require_may_change_worker
 
 SOMEBODY = AccountEntry(uuid4(), "somebody", Roles(), number=1)
 ANOTHER = AccountEntry(uuid4(), "another", Roles(trusted=True, service=True), number=2)

@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.image_ids import image_ids_of, job_id_from, job_of, place_of
-from domain.image_settings import ImageSettings
-from domain.lifetimes import Lifetimes
-from domain.models import Baseline
-from domain.sampling import SEED_RANGE, counted_steps, seed_from_text, seed_of_job
+from domain.images.sampling import SEED_RANGE, counted_steps, seed_from_text, seed_of_job
+from domain.images.settings import ImageSettings
+from domain.jobs.image_ids import image_ids_of, job_id_from, job_of, place_of
+from domain.jobs.lifetimes import Lifetimes
+from domain.models.catalogue import Baseline
 
 PLAIN = ImageSettings(
     width=1024,

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from domain.return_codes import Refused
-from infrastructure.signing import AddressSigner
+from infrastructure.keys.signing import AddressSigner
 from tests.world import HandClock
 
 KEY = bytes(range(32))

@@ -11,14 +11,14 @@ from uuid import uuid4
 import pytest
 from eventsourcing.domain import Aggregate
 
-from domain.image_ids import job_id_from
-from domain.image_settings import ImageSettings
-from domain.job import ImageState, Job
-from domain.matching import Requirements
-from domain.personal import Sealed
-from domain.request import Request, RequestState
-from projections.status_fold import NotFollowing, Tracked, evolve, evolve_all
-from projections.view import Recorded
+from domain.images.settings import ImageSettings
+from domain.jobs.image_ids import job_id_from
+from domain.jobs.job import ImageState, Job
+from domain.requests.request import Request, RequestState
+from domain.sealing import Sealed
+from domain.workers.matching import Requirements
+from projections.status.fold import Tracked, evolve, evolve_all
+from projections.view import NotFollowing, Recorded
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=20)

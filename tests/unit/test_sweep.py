@@ -8,15 +8,16 @@ from uuid import UUID
 
 import pytest
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import PopJob, PoppedJob, SubmitRequest
-from domain.image_settings import ImageSettings
-from domain.matching import Capabilities, Requirements
-from domain.request import Request, RequestState
+from domain.accounts.account import ANONYMOUS_ID
+from domain.images.settings import ImageSettings
+from domain.jobs.commands import PopJob, PoppedJob
+from domain.requests.commands import SubmitRequest
+from domain.requests.request import Request, RequestState
+from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings import load_settings
+from infrastructure.settings.settings import load_settings
 from tests.world import HandClock
-from workers.sweep import Swept, sweep
+from workers.chores.sweep import Swept, sweep
 
 LEASE = timedelta(seconds=150)
 LIFETIME = timedelta(minutes=20)

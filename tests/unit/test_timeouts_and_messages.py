@@ -9,12 +9,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.return_codes import Refused
-from domain.worker_messages import WorkerMessage
-from infrastructure.address_digests import AddressDigests
-from infrastructure.database import Database
-from infrastructure.messages import MessageTable
-from infrastructure.migrate import migrate_ledger
-from infrastructure.timeouts import AddressTimeouts
+from domain.workers.messages import WorkerMessage
+from infrastructure.keys.address_digests import AddressDigests
+from infrastructure.service.timeouts import AddressTimeouts
+from infrastructure.storage.database import Database
+from infrastructure.storage.migrate import migrate_ledger
+from infrastructure.workers.messages import MessageTable
 from tests.world import HandClock
 
 DIGESTS = AddressDigests(b"k" * 32)

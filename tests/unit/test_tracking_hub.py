@@ -12,10 +12,10 @@ import pytest
 
 from api.tracking.hub import Hub, Opened
 from api.tracking.pace import Pace
-from domain.job import Job
-from domain.request import Request
+from domain.jobs.job import Job
+from domain.requests.request import Request
+from projections.following.wakeups import Hearing
 from projections.view import Recorded
-from projections.wakeups import Hearing
 from tests.unit.tracked_events import batched, cancelled, progressed, sliced, submitted
 from tests.waiting import DEADLINE_SECONDS
 

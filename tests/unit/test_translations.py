@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 import translations
-from domain.messages import placeholders_of
-from domain.return_codes import CATALOGUE
+from domain.return_codes import CATALOGUE, placeholders_of
 from translations import Translated, Translation, coverage_of, english_of, translation_from, written
 
 FILE = """

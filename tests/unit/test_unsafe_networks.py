@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from infrastructure.unsafe_networks import UnsafeNetworks
+from infrastructure.service.unsafe_networks import UnsafeNetworks
 
 NETWORKS = UnsafeNetworks([ip_network("203.0.113.0/24"), ip_network("2001:db8::/32")])
 

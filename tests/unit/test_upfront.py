@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.image_settings import ImageSettings
-from domain.loras import Lora
-from domain.models import Baseline
-from domain.sampling import SAMPLERS
-from domain.upfront import Demand, downgraded, free_side, is_always_free, upfront_needed
+from domain.images.sampling import SAMPLERS
+from domain.images.settings import ImageSettings
+from domain.models.catalogue import Baseline
+from domain.models.loras import Lora
+from domain.requests.upfront import Demand, downgraded, free_side, is_always_free, upfront_needed
 
 PLAIN = ImageSettings(512, 512, 30, "k_euler", 5.0, True, 1)
 QUIET = Demand(threads=0, waiting=0)

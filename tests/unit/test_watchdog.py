@@ -10,8 +10,8 @@ from types import FrameType
 
 import pytest
 
-from infrastructure.world import SystemClock
-from workers.watchdog import Watchdog, interrupt_this_process
+from infrastructure.system import SystemClock
+from workers.inference.watchdog import Watchdog, interrupt_this_process
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 

@@ -8,8 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from domain.personal import Sealed
-from domain.retrying import (
+from domain.sealing import Sealed
+from domain.webhooks.delivery import DeliveryState, WebhookDelivery, delivery_id_of, policy_for
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.retrying import (
     ONCE,
     PER_ACCOUNT,
     PER_REQUEST,
@@ -20,13 +22,6 @@ from domain.retrying import (
     Problem,
     asked_wait,
     wait_after,
-)
-from domain.tracking_kind import TrackingKind
-from domain.webhook_delivery import (
-    DeliveryState,
-    WebhookDelivery,
-    delivery_id_of,
-    policy_for,
 )
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from tests.waiting import wait_until
 from tests.world import HandClock
-from workers.webhooks.dispatching import Dispatcher
-from workers.webhooks.sending import NotTried
+from workers.webhooks.dispatcher import Dispatcher
+from workers.webhooks.sender import NotTried
 
 LIFETIME = timedelta(seconds=7)
 NEVER = 3600.0

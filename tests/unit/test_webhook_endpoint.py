@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from domain.personal import Sealed
-from domain.tracking_kind import TrackingKind
-from domain.webhook_endpoint import DisabledBecause, WebhookEndpoint
+from domain.sealing import Sealed
+from domain.webhooks.endpoint import DisabledBecause, WebhookEndpoint
+from domain.webhooks.kinds import TrackingKind
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ACCOUNT = UUID(int=1)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.retrying import Health, Outcome, Problem, room_for
+from domain.webhooks.retrying import Health, Outcome, Problem, room_for
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SILENCE = Outcome(problem=Problem.TIMED_OUT)

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from standardwebhooks import Webhook
 
-from infrastructure.webhook_keys import WebhookKeys
-from infrastructure.webhook_signing import WebhookSigner, public_key_of
+from infrastructure.webhooks.keys import WebhookKeys
+from infrastructure.webhooks.signing import WebhookSigner, public_key_of
 
 KEYS = WebhookKeys(bytes(range(32)))
 OTHERS = WebhookKeys(bytes(32))

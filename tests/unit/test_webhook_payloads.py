@@ -14,15 +14,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import SubmitRequest
-from domain.image_settings import ImageSettings
-from domain.matching import Requirements
-from domain.tracking_kind import TrackingKind
-from domain.webhook_delivery import WebhookDelivery
-from projections.request_history import RequestHistory
+from domain.accounts.account import ANONYMOUS_ID
+from domain.images.settings import ImageSettings
+from domain.requests.commands import SubmitRequest
+from domain.webhooks.delivery import WebhookDelivery
+from domain.webhooks.kinds import TrackingKind
+from domain.workers.matching import Requirements
+from projections.tracking.history import RequestHistory
 from tests.view_world import ViewWorld
-from workers.webhooks.payloads import NothingToTell, Payloads
+from workers.webhooks.payload import NothingToTell, Payloads
 
 ROOT = "https://hoard.example"
 ENDPOINT = uuid4()

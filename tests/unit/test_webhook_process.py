@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infrastructure.running.programs import webhooks_program
-from infrastructure.settings import Settings
+from infrastructure.processes.programs import webhooks_program
+from infrastructure.settings.settings import Settings
 
 ENGINES = ("torch", "diffusers", "transformers", "numpy", "PIL")
 WEB = ("fastapi", "starlette", "uvicorn")
@@ -17,7 +17,7 @@ def test_a_sender_loads_neither_engines_nor_a_web_server() -> None:
     loaded = subprocess.run(
         [
             *(sys.executable, "-c"),
-            "import sys, infrastructure.running.webhook_process;"
+            "import sys, infrastructure.processes.webhooks;"
             f"print([name for name in {ENGINES + WEB} if name in sys.modules])",
         ],
         capture_output=True,
@@ -30,7 +30,7 @@ def test_a_sender_loads_neither_engines_nor_a_web_server() -> None:
 def test_a_supervised_sender_has_the_settings_and_time_to_finish(tmp_path: Path) -> None:
     program = webhooks_program(Settings(data=tmp_path, port=7009), tmp_path / "run")
     assert program.name == "webhooks"
-    assert program.command[-1] == "infrastructure.running.webhook_process"
+    assert program.command[-1] == "infrastructure.processes.webhooks"
     assert program.environment["HOARD_PORT"] == "7009"
     assert program.environment["HOARD_CHILD"] == "webhooks"
     assert program.patience_seconds > 5

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 from eventsourcing.domain import Aggregate
 
-from projections.deliveries import EndpointEntry
 from projections.view import Recorded
+from projections.webhooks.due import EndpointEntry
 from tests.unit.tracked_events import batched, cancelled, progressed, submitted
-from workers.webhooks.tellings import Tellings
+from workers.webhooks.planner import Tellings
 
 
 class Streams:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.webhook_secret import OVERLAP, WebhookSecret, webhook_secret_id_of
+from domain.webhooks.secret import OVERLAP, WebhookSecret, webhook_secret_id_of
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ACCOUNT = UUID(int=1)

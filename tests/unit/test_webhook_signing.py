@@ -13,11 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from infrastructure.webhook_signing import (
-    WebhookKeyUnusable,
-    WebhookSigner,
-    public_key_of,
-)
+from infrastructure.webhooks.signing import WebhookKeyUnusable, WebhookSigner, public_key_of
 from tests.signing_keys import new_secret, new_signing_key
 
 # Of the reference libraries that stand beside the specification (libraries/go, TestSymmetric- and

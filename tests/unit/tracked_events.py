@@ -9,9 +9,9 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from domain.job import Job
-from domain.request import Request
-from infrastructure.event_mapper import EventMapper
+from domain.jobs.job import Job
+from domain.requests.request import Request
+from infrastructure.storage.event_mapper import EventMapper
 
 _SAMPLES = Path(__file__).parents[1] / "samples" / "events"
 

@@ -11,16 +11,16 @@ from uuid import UUID
 
 from PIL import Image
 
-from domain.account import ANONYMOUS_ID
-from domain.commands import SubmitRequest
-from domain.image_settings import ImageSettings
-from domain.job import Job
-from domain.matching import Requirements
-from domain.request import Request
-from domain.source_images import SourceImages
-from domain.worker import Worker
+from domain.accounts.account import ANONYMOUS_ID
+from domain.images.settings import ImageSettings
+from domain.images.source_images import SourceImages
+from domain.jobs.job import Job
+from domain.requests.commands import SubmitRequest
+from domain.requests.request import Request
+from domain.workers.matching import Requirements
+from domain.workers.worker import Worker
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings import load_settings
+from infrastructure.settings.settings import load_settings
 from workers.engines.protocol import (
     Abilities,
     Batch,
@@ -29,9 +29,9 @@ from workers.engines.protocol import (
     Made,
     Progress,
 )
-from workers.inference import work_until_idle
-from workers.safe_amount import SafeAmount
-from workers.workplace import InClusterWorker, Workplace
+from workers.inference.safe_amount import SafeAmount
+from workers.inference.task import work_until_idle
+from workers.inference.workplace import InClusterWorker, Workplace
 
 Event = TypeVar("Event")
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
-from domain.generation_metadata import GenerationMetadata
-from domain.image_settings import ImageSettings
-from domain.making import LoraIdentity
-from domain.source_images import SourceProcessing
+from domain.images.metadata import GenerationMetadata
+from domain.images.provenance import LoraIdentity
+from domain.images.settings import ImageSettings
+from domain.images.source_images import SourceProcessing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -126,8 +126,8 @@ class Abilities:
     post_processing: bool = False
     """Every post-processor of :attr:`features`, at least one."""
     features: tuple[str, ...] = ()
-    """Sorted: which of the bridges' features it has (:class:`domain.bridges.Feature`), and the v2
-    names of the post-processors."""
+    """Sorted: features of worker software (:class:`domain.workers.bridges.Feature`) that it has,
+    and the v2 names of post-processors."""
 
 
 class Engine(Protocol):

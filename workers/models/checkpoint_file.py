@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from domain.models import Baseline
+from domain.models.catalogue import Baseline
 
 
 class CheckpointKind(StrEnum):

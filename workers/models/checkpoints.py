@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from domain.models import Baseline, ModelEntry, ModelFile, Models, baseline_of
+from domain.models.catalogue import Baseline, ModelEntry, ModelFile, Models, baseline_of
 from workers.models.checkpoint_file import CheckpointFile, CheckpointKind, CheckpointPart
 from workers.models.comfyui_folders import (
     CHECKPOINTS,

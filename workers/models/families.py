@@ -5,7 +5,7 @@ The marks are those by which ComfyUI tells them (`comfy/model_detection.py`, `su
 
 from __future__ import annotations
 
-from domain.models import Baseline
+from domain.models.catalogue import Baseline
 from workers.models.safetensors_header import Shapes
 
 _BY_TEXT_ENCODER = (

@@ -11,10 +11,10 @@ from typing import Final
 from workers.models.downloads import DownloadFailed, DownloadLimits, Downloads
 from workers.models.hashes import HashCache, digest_of
 from workers.models.locks import LockTaken, locked
+from workers.models.lora_cache import LoraShelf, NoRoom
 from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
 from workers.models.lora_metadata import PublishedLora
 from workers.models.lora_records import LoraRecord
-from workers.models.lora_shelf import LoraShelf, NoRoom
 from workers.models.resuming import ResumingDownload
 from workers.models.safetensors_header import NotSafetensors, shapes_of
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from domain.loras import Lora
-from domain.making import LoraIdentity
+from domain.images.provenance import LoraIdentity
+from domain.models.loras import Lora
 
 OnDownloaded = Callable[[int, int | None], None]
 """Called with the bytes that are there and those of the whole file, if they are known; what it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain.loras import Lora
+from domain.models.loras import Lora
 
 
 class MetadataAway(Exception):

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from domain.loras import Lora, is_civitai_id
+from domain.models.loras import Lora, is_civitai_id
 from workers.models.downloads import Downloads
 from workers.models.hashes import HashCache
+from workers.models.lora_cache import LoraShelf, own_file
 from workers.models.lora_fetcher import LoraFetcher, LoraLimits
 from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
 from workers.models.lora_metadata import LoraFiles, MetadataAway, PublishedLora
 from workers.models.lora_records import LoraRecord
-from workers.models.lora_shelf import LoraShelf, own_file
 
 __all__ = ["LoraFile", "LoraLimits", "LoraStore", "LoraUnavailable"]
 

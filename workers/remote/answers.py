@@ -7,10 +7,10 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from domain.image_settings import ImageSettings
-from domain.loras import MOST_LORAS, MOST_TIS, Lora, TextualInversion, TriggerPlace
-from domain.sampling import SAMPLERS
-from domain.source_images import SourceProcessing
+from domain.images.sampling import SAMPLERS
+from domain.images.settings import ImageSettings
+from domain.images.source_images import SourceProcessing
+from domain.models.loras import MOST_LORAS, MOST_TIS, Lora, TextualInversion, TriggerPlace
 
 _MOST_IMAGES = 20
 _MOST_PROMPT_CHARACTERS = 100_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.bridges import Feature
-from domain.matching import Capabilities
+from domain.workers.bridges import Feature
+from domain.workers.matching import Capabilities
 
 _LARGEST_PIXELS = 3072 * 3072
 _MOST_MODELS = 300

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from domain.demands import requirements_of
-from domain.matching import Candidate, Capabilities, why_not
-from domain.models import Models
-from domain.source_images import SourceImages
+from domain.images.source_images import SourceImages
+from domain.models.catalogue import Models
+from domain.requests.requirements import requirements_of
+from domain.workers.matching import Candidate, Capabilities, why_not
 from workers.remote.answers import Offer
 
 _NOBODY = UUID(int=0)

@@ -9,15 +9,15 @@ from uuid import UUID
 
 import structlog
 
-from domain.commands import NoJob, PopJob, PoppedJob
-from domain.fetching import Fetcher
-from domain.generation_metadata import GenerationMetadata, MetadataType, MetadataValue
-from domain.job import ImageState
-from domain.making import Making
-from domain.models import Models
+from domain.images.metadata import GenerationMetadata, MetadataType, MetadataValue
+from domain.images.provenance import Making
+from domain.images.sampling import seed_from_text
+from domain.jobs.commands import NoJob, PopJob, PoppedJob
+from domain.jobs.job import ImageState
+from domain.models.catalogue import Models
 from domain.ports import Chance, Clock
 from domain.return_codes import Refused
-from domain.sampling import seed_from_text
+from domain.service.fetching import Fetcher
 from workers.remote.answers import (
     AnswerNotUnderstood,
     Message,
@@ -27,12 +27,12 @@ from workers.remote.answers import (
     read_offer,
 )
 from workers.remote.declaring import pop_body
-from workers.remote.delivering import Delivery, Uploader
+from workers.remote.errors import NotNow, ServerAway, refused_pop
 from workers.remote.fitting import why_misfit
-from workers.remote.pocket import Pocket
+from workers.remote.image_cache import Pocket
 from workers.remote.server import Server
 from workers.remote.sources import sources_of
-from workers.remote.troubles import NotNow, ServerAway, refused_pop
+from workers.remote.submission import Delivery, Uploader
 
 _log = structlog.get_logger(__name__)
 

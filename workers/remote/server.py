@@ -10,7 +10,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from domain.return_codes import Refused
-from workers.remote.troubles import NoErrorBody, NotAdmitted, ServerAway, refusal_from
+from workers.remote.errors import NoErrorBody, NotAdmitted, ServerAway, refusal_from
 
 API = "/api/v2"
 

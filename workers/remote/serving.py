@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import structlog
 
-from workers.inference import work_until_idle
-from workers.lease_watch import WorkerStopping
+from workers.inference.lease_watch import WorkerStopping
+from workers.inference.task import work_until_idle
+from workers.inference.workplace import InClusterWorker, Workplace
 from workers.remote.answers import AnswerNotUnderstood
-from workers.remote.patience import Patience
+from workers.remote.backoff import Patience
+from workers.remote.errors import NotNow, ServerAway
 from workers.remote.server import Server
-from workers.remote.troubles import NotNow, ServerAway
-from workers.workplace import InClusterWorker, Workplace
 
 _log = structlog.get_logger(__name__)
 

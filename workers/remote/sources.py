@@ -7,10 +7,10 @@ import binascii
 
 import structlog
 
-from domain.fetching import Fetcher, FetchFailed, FetchLimits
-from domain.source_images import MOST_BYTES, ExtraSourceImage, SourceImages
+from domain.images.source_images import MOST_BYTES, ExtraSourceImage, SourceImages
+from domain.service.fetching import Fetcher, FetchFailed, FetchLimits
 from workers.remote.answers import Offer
-from workers.remote.pocket import Pocket
+from workers.remote.image_cache import Pocket
 
 _log = structlog.get_logger(__name__)
 

@@ -8,13 +8,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api.answer import NOT_KEPT, Answer
-from api.authentication import ApiKey
-from api.bodies import RawBody, read_body
 from api.context import Context, Provided
-from api.openapi import refuses, takes
-from api.v2.asking import uuid_from
-from api.v2.schemas.webhooks import (
+from api.http.answer import NOT_KEPT, Answer
+from api.http.authentication import ApiKey
+from api.http.bodies import RawBody, read_body
+from api.http.openapi import refuses, takes
+from api.v2.requests.specification import uuid_from
+from api.v2.webhooks.bodies import details_of, summary_of
+from api.v2.webhooks.endpoints import endpoint_id_from, registered
+from api.v2.webhooks.schemas import (
     DeliveriesResent,
     DeliveryDetails,
     DeliveryResent,
@@ -22,10 +24,8 @@ from api.v2.schemas.webhooks import (
     ResendInput,
     Since,
 )
-from api.v2.webhooks.endpoints import endpoint_id_from, registered
-from api.v2.webhooks.telling import details_of, summary_of
 from domain.return_codes import Refused
-from domain.webhook_delivery import DeliveryState, WebhookDelivery
+from domain.webhooks.delivery import DeliveryState, WebhookDelivery
 
 router = APIRouter(tags=["webhooks"], default_response_class=Answer)
 

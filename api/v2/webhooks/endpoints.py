@@ -8,26 +8,21 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from api.answer import NOT_KEPT, Answer
-from api.authentication import ApiKey
-from api.bodies import RawBody, read_body
 from api.context import Context, Provided
-from api.openapi import refuses, takes
-from api.v2.asking import uuid_from
-from api.v2.schemas.accounts import SimpleResponse
-from api.v2.schemas.webhooks import (
-    EndpointChange,
-    EndpointDetails,
-    EndpointInput,
-    TestScheduled,
-)
-from api.v2.webhooks.telling import opened
-from api.v2.webhooks.wishes import checked_address, kinds_from
+from api.http.answer import NOT_KEPT, Answer
+from api.http.authentication import ApiKey
+from api.http.bodies import RawBody, read_body
+from api.http.openapi import refuses, takes
+from api.v2.accounts.schemas import SimpleResponse
+from api.v2.requests.specification import uuid_from
+from api.v2.webhooks.bodies import opened
+from api.v2.webhooks.notices import notice_of
+from api.v2.webhooks.schemas import EndpointChange, EndpointDetails, EndpointInput, TestScheduled
+from api.v2.webhooks.targets import checked_address, kinds_from
+from domain.accounts.rights import require_registered
 from domain.ledger.webhook_endpoints import MOST_ENDPOINTS
 from domain.return_codes import Refused
-from domain.rights import require_registered
-from domain.webhook_endpoint import WebhookEndpoint
-from projections.webhook_notices import notice_of
+from domain.webhooks.endpoint import WebhookEndpoint
 
 router = APIRouter(tags=["webhooks"], default_response_class=Answer)
 

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from api.answer import NOT_KEPT, Answer
-from api.authentication import ApiKey
-from api.bodies import RawBody, read_body
 from api.context import Context, Provided
-from api.openapi import refuses, takes
-from api.v2.schemas.webhooks import RotationInput, WebhookSecrets
+from api.http.answer import NOT_KEPT, Answer
+from api.http.authentication import ApiKey
+from api.http.bodies import RawBody, read_body
+from api.http.openapi import refuses, takes
 from api.v2.webhooks.endpoints import registered
+from api.v2.webhooks.schemas import RotationInput, WebhookSecrets
 
 router = APIRouter(tags=["webhooks"], default_response_class=Answer)
 

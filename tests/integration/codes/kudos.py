@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from infrastructure.api_keys import ANONYMOUS_KEY
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.integration.api_client import Answered, Api
 from tests.integration.codes.provoking import provokes
 from tests.integration.codes.shared_keys import lent

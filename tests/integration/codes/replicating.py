@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from domain.job import ImageState
+from domain.jobs.job import ImageState
 from tests.integration.api_client import Answered, Api, in_base64, picture
 from tests.integration.codes.accounts import number_of
 from tests.integration.codes.provoking import provokes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from infrastructure.api_keys import ANONYMOUS_KEY
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.integration.api_client import Answered, Api
 from tests.integration.codes.provoking import provokes
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from domain.commands import PopJob
-from domain.image_ids import job_of
-from domain.matching import Capabilities
-from domain.worker import Worker, WorkerKind
-from infrastructure.api_keys import ANONYMOUS_KEY
+from domain.jobs.commands import PopJob
+from domain.jobs.image_ids import job_of
+from domain.workers.matching import Capabilities
+from domain.workers.worker import Worker, WorkerKind
+from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.integration.api_client import Answered, Api
 from tests.integration.codes.provoking import provokes
 

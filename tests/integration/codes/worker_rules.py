@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.worker import Worker
+from domain.workers.worker import Worker
 from tests.integration.api_client import Answered, Api
 from tests.integration.codes.provoking import provokes
 

@@ -1,0 +1,1 @@
+"""What all routes share: bodies, errors, authentication, the description of the API."""

@@ -1,0 +1,138 @@
+"""Error bodies: whatever goes wrong, the client reads ``{message, rc}`` and the right status.
+
+A client that asks for ``application/problem+json`` reads RFC 9457 problem details instead, and one
+that sends ``Accept-Language`` reads its own language, where the catalogue is translated into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import Response
+
+import translations
+from api.http.answer import Answer
+from api.http.languages import ENGLISH, language_for, weighted
+from domain.return_codes import Refused
+
+PROBLEM = "application/problem+json"
+"""The media type of RFC 9457."""
+
+RETURN_CODES_PATH = "/return-codes"
+"""Where the page of the return codes is; each has an anchor of its name there."""
+
+_UNNAMED = "BadRequest"
+"""The code of whatever no other code names, such as a path that does not exist."""
+
+_MESSAGES = {
+    404: "There is nothing at this address.",
+    405: "This address does not take this method.",
+}
+
+_VARIES = {"vary": "Accept, Accept-Language"}
+
+
+def install_error_answers(app: FastAPI, *, public_url: str = "") -> None:
+    """Answer every exception that leaves a route with an error body.
+
+    :param public_url: what the address of the page of return codes starts with; without it, that
+        address is relative to the one that was called, as RFC 9457 allows. The header ``Host`` is
+        not trusted with it.
+    """
+    # Read now, not while somebody waits for the first answer in another language.
+    translations.shipped()
+    app.state.return_codes_page = public_url.rstrip("/") + RETURN_CODES_PATH
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def error_answer(
+    asked: HTTPConnection,
+    refusal: Refused,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an error body for a refusal, in the form and the language that the client asks for.
+
+    :param status: the HTTP status, where it is not the catalogue's.
+    :param headers: what else is to be said.
+    """
+    told = _Told(refusal, asked.headers.get("accept-language"))
+    status = status or refusal.code.status
+    said = {**_VARIES, "content-language": told.language, **(headers or {})}
+    rc, errors = refusal.code.name, {"errors": refusal.errors} if refusal.errors else {}
+    if _wants_problem(asked.headers.get("accept", "")):
+        problem = {
+            "type": f"{_page(asked)}#{rc}",
+            "title": told.title,
+            "status": status,
+            "detail": told.message,
+            "rc": rc,
+            **errors,
+        }
+        return Response(orjson.dumps(problem), status, said, PROBLEM)
+    return Answer({"message": told.message, "rc": rc, **errors}, status, said)
+
+
+class _Told:
+    """A refusal in the language of whoever reads it."""
+
+    def __init__(self, refusal: Refused, accepted: str | None) -> None:
+        language = language_for(accepted)
+        translation = translations.shipped().get(language)
+        entry = translation.entries.get(refusal.code.name) if translation else None
+        self.title = entry.message if entry else refusal.code.message
+        self.message = refusal.message
+        self.language = ENGLISH
+        if entry and refusal.own_message is None:
+            self.message = entry.told(refusal.details)
+            self.language = language
+
+
+def _wants_problem(accepted: str) -> bool:
+    """Say whether problem details are asked for by name, and not less than plain JSON."""
+    weights = weighted(accepted)
+    return weights.get(PROBLEM, 0.0) > 0 and weights[PROBLEM] >= weights.get("application/json", 0)
+
+
+def _page(asked: HTTPConnection) -> str:
+    state = asked.scope["app"].state if "app" in asked.scope else None
+    return str(getattr(state, "return_codes_page", RETURN_CODES_PATH))
+
+
+# Coroutines all of them: Starlette would spend a thread on a plain function.
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return error_answer(request, error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    refusal = Refused(_UNNAMED, _MESSAGES.get(error.status_code, error.detail))
+    return error_answer(request, refusal, status=error.status_code, headers=error.headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = {".".join(map(str, each["loc"])): str(each["msg"]) for each in error.errors()}
+    return error_answer(request, Refused(_UNNAMED, errors=errors))
+
+
+async def _gone(request: Request, _error: Exception) -> Response:
+    return error_answer(request, Refused(_UNNAMED, "The body ended early."))
+
+
+async def _unexpected(request: Request, _error: Exception) -> Response:
+    # The server logs the exception; a client learns nothing of how Hoard is built.
+    return error_answer(request, Refused("InternalServerError"))

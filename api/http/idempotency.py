@@ -1,0 +1,69 @@
+"""The header ``Idempotency-Key``: a POST that is sent again for want of an answer is done once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import orjson
+from fastapi import Header
+
+from api.context import Context
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.directory import AccountEntry
+from domain.ledger.idempotency import HEADER, Attempt
+from domain.return_codes import Refused
+
+MOST_CHARACTERS = 255
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias=HEADER,
+        description="Any text of up to 255 characters, new for each new request: the same text "
+        "with the same body, within 24 hours, answers with the same request.",
+    ),
+]
+"""A handler's parameter: the key as the client wrote it."""
+
+
+def attempt_from(
+    hoard: Context,
+    key: str | None,
+    raw: bytes,
+    *,
+    what: str,
+    account: AccountEntry,
+    client_address: str,
+) -> Attempt | None:
+    """Return what tells this POST when it is sent again; None without a key.
+
+    A key counts for one account; for anonymous, which many share, for one address. Bodies that
+    differ in their spaces or in the order of their fields are the same.
+
+    :param raw: the body, which has been read as JSON before.
+    :param what: what the key is used for, such as ``async``: elsewhere it is another key.
+    :raises Refused: ``BadRequest``, when it is no key.
+    """
+    if key is None:
+        return None
+    if not key or len(key) > MOST_CHARACTERS or not key.isprintable():
+        raise Refused(
+            "BadRequest",
+            f"{HEADER}: send 1 to {MOST_CHARACTERS} printable characters",
+            {HEADER: "is no key"},
+        )
+    digest = hoard.services.keyed_digest
+    who = account.account_id.bytes + (account.shared_key_id.bytes if account.shared_key_id else b"")
+    where = client_address if account.account_id == ANONYMOUS_ID else ""
+    return Attempt(
+        key=digest(b"key", what.encode(), who, where.encode(), key.encode()),
+        content=digest(b"content", _canonical(raw)),
+    )
+
+
+def _canonical(raw: bytes) -> bytes:
+    try:
+        return orjson.dumps(orjson.loads(raw), option=orjson.OPT_SORT_KEYS)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        # Lone surrogates, say, which only the other parser takes.
+        return raw

@@ -1,1 +1,0 @@
-"""Routes that the AI Horde's API has no counterpart for."""

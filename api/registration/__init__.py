@@ -1,0 +1,1 @@
+"""Opening accounts and replacing keys: routes, page and limits."""

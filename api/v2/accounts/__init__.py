@@ -1,0 +1,1 @@
+"""The routes about accounts, their kudos and their shared keys."""

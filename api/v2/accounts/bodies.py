@@ -1,0 +1,112 @@
+"""What is told about an account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.context import Context
+from api.v2.accounts.visibility import Sight
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.directory import AccountEntry
+from domain.accounts.kudos import kudos_from
+from domain.names import handle_of
+from domain.sealing import Forgotten, Sealed
+from projections.accounts.view import AccountRecord
+
+_MOST_ACTIVE = 500
+_MILLION = 1_000_000
+
+
+def account_body(hoard: Context, account: AccountEntry, sight: Sight) -> dict[str, Any]:
+    """Return an account as v2 tells it, as far as somebody sees it."""
+    services = hoard.services
+    record = services.accounts.record(account.account_id)
+    workers = services.directory.workers_owned_by(account.account_id)
+    balance = services.funds.balance(account.account_id)
+    roles = account.roles
+    age = 0.0
+    if account.opened_at is not None:
+        age = (services.clock.now() - account.opened_at).total_seconds()
+    body: dict[str, Any] = {
+        "username": handle_of(account.name, account.number),
+        "id": account.number,
+        "kudos": kudos_from(balance.available),
+        "kudos_details": {
+            "accumulated": kudos_from(balance.earned - balance.burnt),
+            "gifted": kudos_from(-balance.sent),
+            "donated": 0.0,
+            "admin": 0.0,
+            "received": kudos_from(balance.received),
+            "recurring": 0.0,
+            "awarded": kudos_from(balance.awarded),
+            "styled": 0.0,
+        },
+        "concurrency": services.allowances.images_waiting(account),
+        "worker_invited": account.worker_invited,
+        "worker_count": len(workers),
+        "styles": [],
+        "moderator": roles.may_moderate,
+        "trusted": roles.trusted,
+        "flagged": roles.flagged,
+        "service": roles.service,
+        "education": roles.education,
+        "pseudonymous": True,
+        "account_age": int(age),
+        **_doings(record),
+    }
+    if account.account_id == ANONYMOUS_ID:
+        return body
+    if account.public_workers or sight >= Sight.OWN:
+        body["worker_ids"] = [worker.worker_id for worker in workers]
+    if sight >= Sight.OWN:
+        body |= _own(hoard, account)
+    if sight >= Sight.MODERATOR:
+        comment = services.directory.notes_on(account.account_id).comment
+        body |= {
+            "evaluating_kudos": 0.0,
+            "deleted": account.deleted,
+            "suspicious": 0,
+            "admin_comment": _opened(hoard, comment),
+        }
+    return body
+
+
+def _own(hoard: Context, account: AccountEntry) -> dict[str, Any]:
+    services = hoard.services
+    account_id, roles = account.account_id, account.roles
+    keys = services.directory.shared_keys_of(account_id)
+    active = services.accounts.open_requests(account_id, _MOST_ACTIVE)
+    return {
+        "sharedkey_ids": [key.shared_key_id for key in keys],
+        "active_generations": {"text": [], "image": active, "alchemy": []},
+        "monthly_kudos": {"amount": 0, "last_received": None},
+        "vpn": roles.vpn,
+        "customizer": roles.customizer,
+        "special": roles.special,
+        "contact": _opened(hoard, services.directory.notes_on(account_id).contact),
+    }
+
+
+def _doings(record: AccountRecord) -> dict[str, Any]:
+    used, made = record.pixelsteps_used / _MILLION, record.pixelsteps_made / _MILLION
+    none = {"image": 0, "text": 0, "interrogation": 0}
+    return {
+        "usage": {"megapixelsteps": round(used, 2), "requests": record.requests},
+        "contributions": {"megapixelsteps": round(made, 2), "fulfillments": record.images_made},
+        "records": {
+            "usage": {"megapixelsteps": round(used, 2), "tokens": 0},
+            "contribution": {"megapixelsteps": round(made, 2), "tokens": 0},
+            "fulfillment": none | {"image": record.images_made},
+            "request": none | {"image": record.images_used},
+            "style": none,
+        },
+    }
+
+
+def _opened(hoard: Context, sealed: Sealed | None) -> str | None:
+    if sealed is None:
+        return None
+    try:
+        return hoard.services.sealer.open(sealed)
+    except Forgotten:
+        return None

@@ -1,0 +1,92 @@
+"""Kudos that accounts send each other, and that admins award."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from api.context import Context, Provided, address_of
+from api.http.answer import Answer
+from api.http.authentication import ANONYMOUS, ApiKey
+from api.http.bodies import RawBody, read_body
+from api.http.idempotency import IdempotencyKey, attempt_from
+from api.http.openapi import refuses, takes
+from api.v2.accounts.schemas import (
+    KudosAwarded,
+    KudosAwardInput,
+    KudosTransferInput,
+    KudosTransferred,
+)
+from domain.accounts.directory import AccountEntry
+from domain.names import named_and_numbered
+from domain.return_codes import Refused
+
+router = APIRouter(tags=["kudos"], default_response_class=Answer)
+
+_AWARD_REASON = "awarded"
+
+
+@router.post(
+    "/kudos/transfer",
+    responses={200: {"model": KudosTransferred}, **refuses(400, 401, 403, 404, 423)},
+    openapi_extra=takes(KudosTransferInput),
+)
+def transfer(
+    hoard: Provided,
+    request: Request,
+    raw: RawBody,
+    apikey: ApiKey,
+    idempotency_key: IdempotencyKey = None,
+) -> Answer:
+    """Send kudos of your own to another account."""
+    sender = hoard.account(apikey)
+    given = read_body(KudosTransferInput, raw)
+    attempt = attempt_from(
+        hoard,
+        idempotency_key,
+        raw,
+        what="kudos/transfer",
+        account=sender,
+        client_address=address_of(request),
+    )
+    if sender.account_id == ANONYMOUS.account_id:
+        raise Refused("KudosTransferFromAnon")
+    receiver = _account_called(hoard, given.username)
+    if receiver is None:
+        raise Refused("UserNotFound")
+    transferred = hoard.services.ledger.transfer_kudos(
+        sender.account_id, receiver.account_id, given.amount, attempt=attempt
+    )
+    return Answer({"transferred": transferred})
+
+
+@router.post(
+    "/kudos/award",
+    responses={200: {"model": KudosAwarded}, **refuses(400, 401, 403, 423)},
+    openapi_extra=takes(KudosAwardInput),
+)
+def award(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Give an account kudos that come from nowhere: for admins."""
+    actor = hoard.account(apikey)
+    if not actor.roles.admin:
+        raise Refused("NotAllowedAwards")
+    given = read_body(KudosAwardInput, raw)
+    receiver = _account_called(hoard, given.username)
+    if receiver is None:
+        raise Refused("InvalidAwardUsername")
+    awarded = hoard.services.ledger.award_kudos(
+        receiver.account_id, given.amount, by=actor.account_id, reason=_AWARD_REASON
+    )
+    return Answer({"awarded": awarded})
+
+
+def _account_called(hoard: Context, username: str) -> AccountEntry | None:
+    """Return the account of ``name#number``. Both must fit: kudos that went astray are gone."""
+    handle = named_and_numbered(username)
+    if handle is None:
+        return None
+    name, number = handle
+    if number == ANONYMOUS.number:
+        return ANONYMOUS
+    entry = hoard.services.directory.account_by_number(number)
+    return entry if entry is not None and entry.name.casefold() == name.casefold() else None

@@ -1,0 +1,213 @@
+"""Accounts: listed, looked up, changed and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from api.context import Context, Provided
+from api.http.answer import NOT_KEPT, Answer
+from api.http.authentication import ANONYMOUS, ApiKey
+from api.http.bodies import RawBody, read_body
+from api.http.openapi import refuses, takes
+from api.v2.accounts.bodies import account_body
+from api.v2.accounts.schemas import ModifyUser, ModifyUserInput, SimpleResponse, UserDetails
+from api.v2.accounts.visibility import Sight, sight_of
+from domain.accounts.changes import AccountChange
+from domain.accounts.directory import AccountEntry
+from domain.accounts.kudos import kudos_from
+from domain.accounts.rights import (
+    require_admin,
+    require_may_change_account,
+    require_may_delete_account,
+    require_moderator,
+)
+from domain.names import contact_from, handle_of, number_from, user_name_from
+from domain.return_codes import Refused
+from projections.accounts.view import AccountOrder
+
+router = APIRouter(tags=["users"], default_response_class=Answer)
+
+_ROLES = (
+    "moderator",
+    "admin",
+    "trusted",
+    "patron",
+    "flagged",
+    "customizer",
+    "vpn",
+    "service",
+    "education",
+    "special",
+)
+_AWARD_REASON = "given by an admin"
+
+
+@router.get("/users", responses={200: {"model": list[UserDetails]}, **refuses(400)})
+def users(
+    hoard: Provided,
+    page: Annotated[int, Query(ge=1, le=10_000, description="25 accounts a page.")] = 1,
+    sort: Annotated[str, Query(description="`kudos`, or `age`.")] = "kudos",
+) -> Answer:
+    """List accounts, the richest or the oldest first."""
+    order = AccountOrder.AGE if sort == AccountOrder.AGE else AccountOrder.KUDOS
+    ids = hoard.services.accounts.page(order, page)
+    entries = hoard.services.directory.accounts_by_ids(ids)
+    return Answer(
+        [account_body(hoard, entries[each], Sight.PUBLIC) for each in ids if each in entries],
+        headers={"cache-control": "public, max-age=30"},
+    )
+
+
+@router.get("/users/{user_id}", responses={200: {"model": UserDetails}, **refuses(401, 403, 404)})
+def user(hoard: Provided, user_id: str, apikey: ApiKey = None) -> Answer:
+    """Tell about an account, by its number; its owner and moderators see more."""
+    viewer = hoard.account(apikey) if apikey else None
+    account = _account(hoard, user_id)
+    sight = sight_of(viewer, account.account_id)
+    if account.deleted and sight < Sight.MODERATOR:
+        raise Refused("UserNotFound")
+    return Answer(account_body(hoard, account, sight), headers=NOT_KEPT)
+
+
+@router.get("/find_user", responses={200: {"model": UserDetails}, **refuses(401, 403, 404)})
+def find_user(hoard: Provided, apikey: ApiKey = None) -> Answer:
+    """Tell whose a key is. Of a shared key, its owner is told as everybody may know it."""
+    try:
+        account = hoard.payer(apikey)
+    except Refused as refusal:
+        if apikey and refusal.code.name == "InvalidAPIKey":
+            raise Refused("UserNotFound") from None
+        raise
+    shared_key_id = account.shared_key_id
+    if shared_key_id is None:
+        body = account_body(hoard, account, Sight.OWN)
+    else:
+        body = account_body(hoard, account, Sight.PUBLIC)
+        key = hoard.services.directory.shared_key(shared_key_id)
+        name = f": {key.name}" if key is not None and key.name else ""
+        body["username"] += f" (Shared Key{name})"
+    return Answer(body, headers=NOT_KEPT)
+
+
+@router.put(
+    "/users/{user_id}",
+    responses={200: {"model": ModifyUser}, **refuses(400, 401, 403, 404, 423, 501)},
+    openapi_extra=takes(ModifyUserInput),
+)
+def change_user(hoard: Provided, user_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Change an account, all that is named or nothing; kudos are given last.
+
+    Its own name, contact and whether its workers are public each account changes itself;
+    moderators change the rest, but kudos, moderators and admins, which are for admins.
+    """
+    actor = hoard.account(apikey)
+    target = _account(hoard, user_id)
+    given = read_body(ModifyUserInput, raw)
+    if target.account_id == ANONYMOUS.account_id or actor.account_id == ANONYMOUS.account_id:
+        raise Refused("AnonForbiddenUserMod")
+    _refuse_what_is_not_served(actor, given)
+    change = _change_from(hoard, given)
+    if change != AccountChange():
+        require_may_change_account(actor, target, change)
+    if given.kudos is not None:
+        require_admin(actor)
+    if given.undelete or given.reset_suspicion:
+        require_moderator(actor)
+    ledger = hoard.services.ledger
+    told: dict[str, Any] = {}
+    if given.reset_suspicion:
+        told["new_suspicion"] = 0
+    if given.undelete:
+        ledger.restore_account(target.account_id, by=actor.account_id)
+        told["undeleted"] = True
+    if change != AccountChange():
+        ledger.change_account(target.account_id, change, by=actor.account_id)
+        told |= _told_of(change, target)
+    if given.kudos is not None:
+        ledger.award_kudos(
+            target.account_id, given.kudos, by=actor.account_id, reason=_AWARD_REASON
+        )
+        balance = hoard.services.funds.balance(target.account_id)
+        told["new_kudos"] = kudos_from(balance.available)
+    if not told:
+        raise Refused("NoUserModSelected")
+    hoard.accounts.forget()
+    return Answer(told)
+
+
+@router.delete(
+    "/users/{user_id}",
+    responses={200: {"model": SimpleResponse}, **refuses(401, 403, 404, 423)},
+)
+def delete_user(hoard: Provided, user_id: str, apikey: ApiKey) -> Answer:
+    """Close an account and forget the person; its key opens nothing any more.
+
+    A moderator can open it again; what was forgotten stays forgotten.
+    """
+    actor = hoard.account(apikey)
+    target = _account(hoard, user_id)
+    require_may_delete_account(actor, target.account_id)
+    hoard.services.ledger.delete_account(target.account_id, by=actor.account_id)
+    hoard.accounts.forget()
+    return Answer({"message": "OK"})
+
+
+def _account(hoard: Context, user_id: str) -> AccountEntry:
+    """Return an account by the number in an address, be it deleted.
+
+    :raises Refused: ``UserNotFound``.
+    """
+    number = number_from(user_id)
+    if number == ANONYMOUS.number:
+        return ANONYMOUS
+    entry = None if number is None else hoard.services.directory.account_by_number(number)
+    if entry is None:
+        raise Refused("UserNotFound")
+    return entry
+
+
+def _refuse_what_is_not_served(actor: AccountEntry, given: ModifyUserInput) -> None:
+    """Refuse what would be dropped in silence, to each with the right that it takes."""
+    if given.usage_multiplier is not None or given.monthly_kudos is not None:
+        require_admin(actor)
+        raise Refused("NotServed", "usage_multiplier and monthly_kudos are not served.")
+    if given.filtered is not None:
+        require_moderator(actor)
+        raise Refused("NotServed", "Filters of prompts are left out.")
+    if given.generate_proxy_passkey:
+        if not actor.roles.service:
+            raise Refused("NotPrivileged")
+        raise Refused("NotServed", "Passkeys of proxies are not served.")
+
+
+def _change_from(hoard: Context, given: ModifyUserInput) -> AccountChange:
+    decency = hoard.services.decency
+    roles = {role: getattr(given, role) for role in _ROLES if getattr(given, role) is not None}
+    return AccountChange(
+        name=_checked(given.username, lambda text: user_name_from(text, decency)),
+        contact=_checked(given.contact, lambda text: contact_from(text, decency)),
+        public_workers=given.public_workers,
+        roles=roles,
+        concurrency=given.concurrency,
+        worker_invited=given.worker_invited,
+        comment=given.admin_comment,
+    )
+
+
+def _checked(text: str | None, check: Callable[[str], str]) -> str | None:
+    return None if text is None else check(text)
+
+
+def _told_of(change: AccountChange, target: AccountEntry) -> dict[str, Any]:
+    fields = {
+        "username": None if change.name is None else handle_of(change.name, target.number),
+        "contact": change.contact,
+        "public_workers": change.public_workers,
+        "concurrency": change.concurrency,
+        "worker_invited": change.worker_invited,
+        "admin_comment": change.comment,
+    }
+    return {name: value for name, value in fields.items() if value is not None} | dict(change.roles)

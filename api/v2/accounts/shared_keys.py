@@ -1,0 +1,166 @@
+"""Shared keys: an account lends them out, with limits and an end.
+
+A shared key is a random UUID, as the AI Horde's clients expect. It is shown once, when it is made,
+and stored as its digest, like every key. Half of that digest is its public id: what the owner's
+details list, and what it can be looked up, changed and deleted by as well as by the key itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from api.context import Context, Provided
+from api.http.answer import NOT_KEPT, Answer
+from api.http.authentication import ApiKey
+from api.http.bodies import RawBody, read_body
+from api.http.openapi import refuses, takes
+from api.v2.accounts.schemas import DEFAULT_KUDOS, SharedKeyDetails, SharedKeyInput, SimpleResponse
+from api.v2.requests.specification import uuid_from
+from domain.accounts.directory import SharedKeyEntry
+from domain.accounts.kudos import Balance, hundredths, kudos_from
+from domain.accounts.rights import require_owner, require_registered
+from domain.accounts.shared_key import KeyLimits
+from domain.return_codes import Refused
+
+router = APIRouter(tags=["shared keys"], default_response_class=Answer)
+
+_UNLIMITED = -1
+
+
+@router.put(
+    "/sharedkeys",
+    responses={200: {"model": SharedKeyDetails}, **refuses(400, 401, 403, 423)},
+    openapi_extra=takes(SharedKeyInput),
+)
+def make_shared_key(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Make a shared key. Its ``id`` is the key: it cannot be shown again."""
+    owner = hoard.account(apikey)
+    require_registered(owner)
+    given = read_body(SharedKeyInput, raw)
+    fresh = KeyLimits(kudos=DEFAULT_KUDOS)
+    limits = _limits(hoard, fresh, given, Balance())
+    services = hoard.services
+    key = str(services.chance.new_id())
+    key_id = services.ledger.issue_shared_key(
+        owner.account_id, name=given.name or "", key_digest=services.digest_of(key), limits=limits
+    )
+    return Answer(_body(hoard, _entry(hoard, key_id), shown_as=key), headers=NOT_KEPT)
+
+
+@router.get(
+    "/sharedkeys/{sharedkey_id}",
+    responses={200: {"model": SharedKeyDetails}, **refuses(400)},
+)
+def shared_key(hoard: Provided, sharedkey_id: str) -> Answer:
+    """Tell about a shared key, by the key or its public id."""
+    return Answer(
+        _body(hoard, _found(hoard, sharedkey_id), shown_as=sharedkey_id), headers=NOT_KEPT
+    )
+
+
+@router.patch(
+    "/sharedkeys/{sharedkey_id}",
+    responses={200: {"model": SharedKeyDetails}, **refuses(400, 401, 403, 423)},
+    openapi_extra=takes(SharedKeyInput),
+)
+def change_shared_key(hoard: Provided, sharedkey_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Change what is named: its owner and moderators may."""
+    actor = hoard.account(apikey)
+    entry = _found(hoard, sharedkey_id)
+    require_owner(actor, entry.owner_id)
+    given = read_body(SharedKeyInput, raw)
+    if given == SharedKeyInput():
+        raise Refused("NoSharedKeyModSelected")
+    services = hoard.services
+    used = services.funds.balance(entry.shared_key_id)
+    limits = _limits(hoard, entry.limits, given, used)
+    name = entry.name if given.name is None else given.name
+    services.ledger.change_shared_key(entry.shared_key_id, name=name, limits=limits)
+    hoard.accounts.forget()
+    changed = _entry(hoard, entry.shared_key_id)
+    return Answer(_body(hoard, changed, shown_as=sharedkey_id), headers=NOT_KEPT)
+
+
+@router.delete(
+    "/sharedkeys/{sharedkey_id}",
+    responses={200: {"model": SimpleResponse}, **refuses(400, 401, 403, 423)},
+)
+def delete_shared_key(hoard: Provided, sharedkey_id: str, apikey: ApiKey) -> Answer:
+    """Take a shared key back for good: its owner and moderators may."""
+    actor = hoard.account(apikey)
+    entry = _found(hoard, sharedkey_id)
+    require_owner(actor, entry.owner_id)
+    hoard.services.ledger.revoke_shared_key(entry.shared_key_id)
+    hoard.accounts.forget()
+    return Answer({"message": "OK"})
+
+
+def _found(hoard: Context, key_or_id: str) -> SharedKeyEntry:
+    """Return a shared key by the key itself or its public id.
+
+    :raises Refused: ``SharedKeyInvalid``.
+    """
+    services = hoard.services
+    entry = services.directory.shared_key_by_digest(services.digest_of(key_or_id))
+    public_id = None if entry is not None else uuid_from(key_or_id)
+    if public_id is not None:
+        entry = services.directory.shared_key(public_id)
+    if entry is None:
+        raise Refused("SharedKeyInvalid")
+    return entry
+
+
+def _entry(hoard: Context, shared_key_id: UUID) -> SharedKeyEntry:
+    entry = hoard.services.directory.shared_key(shared_key_id)
+    if entry is None:
+        raise Refused("SharedKeyInvalid")
+    return entry
+
+
+def _limits(hoard: Context, known: KeyLimits, given: SharedKeyInput, used: Balance) -> KeyLimits:
+    """Return the limits that are wanted. What clients set is what is left; we keep it in all."""
+    limits = known
+    if given.kudos is not None:
+        spent = -(-used.spent // hundredths(1))
+        in_all = None if given.kudos == _UNLIMITED else given.kudos + spent
+        limits = replace(limits, kudos=in_all)
+    if given.expiry is not None:
+        ends_at = hoard.services.clock.now() + timedelta(days=given.expiry)
+        limits = replace(limits, ends_at=None if given.expiry == _UNLIMITED else ends_at)
+    if given.max_image_pixels is not None:
+        limits = replace(limits, max_image_pixels=_limit(given.max_image_pixels))
+    if given.max_image_steps is not None:
+        limits = replace(limits, max_image_steps=_limit(given.max_image_steps))
+    return limits
+
+
+def _limit(given: int) -> int | None:
+    return None if given == _UNLIMITED else given
+
+
+def _body(hoard: Context, key: SharedKeyEntry, *, shown_as: str) -> dict[str, Any]:
+    services = hoard.services
+    owner = services.directory.account(key.owner_id)
+    used = services.funds.balance(key.shared_key_id)
+    spent = kudos_from(used.spent)
+    limits = key.limits
+    return {
+        "id": shown_as,
+        "username": owner.handle if owner is not None else "",
+        "name": key.name,
+        "kudos": _UNLIMITED if limits.kudos is None else max(0, int(limits.kudos - spent)),
+        "expiry": limits.ends_at,
+        "utilized": round(spent),
+        "max_image_pixels": _shown(limits.max_image_pixels),
+        "max_image_steps": _shown(limits.max_image_steps),
+        "max_text_tokens": _UNLIMITED,
+    }
+
+
+def _shown(limit: int | None) -> int:
+    return _UNLIMITED if limit is None else limit

@@ -1,0 +1,1 @@
+"""The routes about models and statistics."""

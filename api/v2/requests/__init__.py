@@ -1,0 +1,1 @@
+"""The routes about requests: submit, check, status, images, cancel."""

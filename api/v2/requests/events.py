@@ -1,0 +1,102 @@
+"""The events of a request as a stream, for those who keep a connection open."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.context import Context, Provided
+from api.http.openapi import refuses
+from api.tracking.stream import Place, Stream, StreamResponse
+from api.v2.requests.routes import image_of
+from api.v2.requests.specification import uuid_from
+from api.v2.requests.status import check_body
+from domain.return_codes import Refused
+
+router = APIRouter(tags=["generate"])
+
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["queued", "started", "progress", "image", "ended"]},
+        "id": {"type": "string", "description": "What to resume with; not there for gauges."},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
+_POSITION = re.compile("[0-9]{1,18}")
+_NO_POSITION = "Last-Event-ID is not the id of an event of this server."
+
+
+@router.get(
+    "/generate/events/{request_id}",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {"text/event-stream": {"schema": _EVENT}},
+            "description": "The events, as they happen.",
+        },
+        204: {"description": "The request has ended, and the client knows."},
+        **refuses(400, 404),
+    },
+)
+async def events(
+    hoard: Provided,
+    request: Request,
+    request_id: str,
+    last_event_id: Annotated[
+        str, Header(description="The id of the last event that was seen; those after it come.")
+    ] = "",
+    last_event_id_asked: Annotated[
+        str, Query(alias="last_event_id", description="The same, for clients without headers.")
+    ] = "",
+) -> Response:
+    """Be told what happens to a request until it has ended: Server-Sent Events.
+
+    Whoever was cut off resumes with the header `Last-Event-ID` and gets each event that has an id
+    once, in order. What has no id says how things are at this moment.
+    """
+    known = uuid_from(request_id)
+    if known is None:
+        raise Refused("RequestNotFound")
+    seen = _position(last_event_id or last_event_id_asked)
+    opened = await hoard.hub.open(known)
+    if opened is None:
+        raise Refused("RequestNotFound")
+    if seen > opened.final:
+        opened.watch.close()
+        raise Refused("BadRequest", _NO_POSITION)
+    stream = Stream(
+        opened,
+        hoard.hub,
+        seen=seen,
+        image_of=image_of(hoard, str(request.base_url), known, r2=opened.past.submitted.r2),
+        place_now=partial(_place_now, hoard, known),
+    )
+    if stream.has_ended:
+        stream.watch.close()
+        return Response(status_code=204)
+    return StreamResponse(stream)
+
+
+def _position(text: str) -> int:
+    if not text:
+        return 0
+    if not _POSITION.fullmatch(text):
+        raise Refused("BadRequest", _NO_POSITION)
+    return int(text)
+
+
+def _place_now(hoard: Context, request_id: UUID) -> Place | None:
+    services = hoard.services
+    status = services.status.check(request_id)
+    if status is None or not status.waiting:
+        return None
+    body = check_body(status, services.backlog, hoard.crowd)
+    return {name: body[name] for name in ("queue_position", "wait_time")}

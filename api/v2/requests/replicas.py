@@ -1,0 +1,96 @@
+"""Asking for an image that was made before, in the place of a new one."""
+
+from __future__ import annotations
+
+from pydantic_core import from_json
+
+from api.context import Context
+from api.http.answer import Answer
+from api.http.bodies import read_body
+from api.v2.requests.preparing import (
+    advice_on_workers,
+    body_of_taken,
+    told_of_workers,
+    with_upfront,
+)
+from api.v2.requests.requester import Asker
+from api.v2.requests.schemas import GenerationInputStable, ReplicationInput
+from api.v2.requests.specification import uuid_from
+from api.v2.webhooks.targets import webhook_wished
+from domain.images.source_images import SourceImages
+from domain.requests.commands import ReplicateImage
+from domain.return_codes import Refused
+
+_FIELD = "replicate"
+_OF_NEW_IMAGES = GenerationInputStable.model_fields.keys() - ReplicationInput.model_fields.keys()
+
+
+def read_asked(raw: bytes) -> GenerationInputStable | ReplicationInput:
+    """Read a body that asks for new images, or for one that was made before.
+
+    :raises Refused: as :func:`api.http.bodies.read_body` does, or ``BadRequest`` when it asks for
+        both.
+    """
+    # Nearly all bodies are told apart without being parsed twice.
+    if b'"replicate"' not in raw:
+        return read_body(GenerationInputStable, raw)
+    try:
+        fields = from_json(raw)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict) or fields.get(_FIELD) is None:
+        return read_body(GenerationInputStable, raw)
+    given = read_body(ReplicationInput, raw)
+    foreign = sorted(name for name in _OF_NEW_IMAGES if fields.get(name) is not None)
+    if foreign:
+        raise Refused(
+            "BadRequest",
+            f"{foreign[0]}: leave it out; an image is made again with all that it was made with.",
+            dict.fromkeys(foreign, "does not go with replicate"),
+        )
+    return given
+
+
+def replicated(given: ReplicationInput, asker: Asker, hoard: Context) -> Answer:
+    """Answer a request for an image that was made before.
+
+    :raises Refused: ``ImageNotFound``, ``ImageNotGenerated``, ``ImageForgotten``,
+        ``WebhookInvalid``, or with whatever a request is refused for its kudos.
+    """
+    ledger = hoard.services.ledger
+    image_id = uuid_from(given.replicate)
+    if image_id is None:
+        raise Refused("ImageNotFound")
+    command = ledger.request_again(
+        ReplicateImage(
+            account_id=asker.account.account_id,
+            shared_key_id=asker.account.shared_key_id,
+            image_id=image_id,
+            exact=given.exact,
+            shared=given.shared,
+            r2=given.r2,
+            slow_workers=given.slow_workers,
+            trusted_workers=given.trusted_workers,
+            unsafe_ip=asker.unsafe_ip,
+            client_address=asker.address,
+            client_agent=asker.agent,
+            webhook=webhook_wished(given, asker.account, hoard),
+        )
+    )
+    if command.source is not None:
+        _require_kept(command.source, hoard)
+    if given.dry_run:
+        return Answer({"kudos": ledger.price(command).total})
+    request_id, kudos = ledger.submit_request(with_upfront(command, hoard), asker.attempt)
+    advice = advice_on_workers(command, hoard)
+    told = " ".join(told_of_workers(advice)) or None
+    return Answer(body_of_taken(request_id, kudos, advice, told), status_code=202)
+
+
+def _require_kept(source: SourceImages, hoard: Context) -> None:
+    """Require that the images which it started from are there; they count as used now."""
+    try:
+        for digest in source.digests:
+            hoard.services.blobs.get(digest)
+    except LookupError:
+        raise Refused("ImageForgotten") from None

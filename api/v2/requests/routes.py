@@ -1,0 +1,245 @@
+"""Asking for images and watching them come: async, check and status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+from uuid import UUID
+
+from anyio import to_thread
+from fastapi import APIRouter, Header
+from starlette.requests import Request
+
+from api.context import Context, Provided, address_of
+from api.http.answer import NOT_KEPT, Answer
+from api.http.authentication import ApiKey
+from api.http.bodies import RawBody
+from api.http.idempotency import IdempotencyKey, attempt_from
+from api.http.openapi import refuses, takes
+from api.tracking.long_polling import (
+    WAITING_PARAMETERS,
+    changed_status,
+    etag_of,
+    wait_from,
+)
+from api.v2.requests.images import image_address
+from api.v2.requests.preparing import advice_for, body_of_taken, prepared, told_of
+from api.v2.requests.replicas import read_asked, replicated
+from api.v2.requests.requester import Asker
+from api.v2.requests.schemas import (
+    GenerationInputStable,
+    ReplicationInput,
+    RequestAsync,
+    RequestDryRun,
+    RequestStatusCheck,
+    RequestStatusStable,
+)
+from api.v2.requests.source_images import take_in_sources
+from api.v2.requests.specification import (
+    Knowledge,
+    checked_agent,
+    command_from,
+    uuid_from,
+    wish_from,
+)
+from api.v2.requests.status import as_base64, check_body, status_body
+from api.v2.webhooks.targets import webhook_wished
+from domain.images.settings import ImageSettings
+from domain.requests.commands import SubmitRequest
+from domain.return_codes import Refused
+from projections.status.reader import Generation, RequestStatus
+
+router = APIRouter(tags=["generate"], default_response_class=Answer)
+
+ClientAgent = Annotated[str, Header(description="`name:version:contact` of the client.")]
+
+
+@router.post(
+    "/generate/async",
+    status_code=202,
+    responses={
+        202: {"model": RequestAsync, "description": "The request is in the queue."},
+        200: {"model": RequestDryRun, "description": "With `dry_run`: what it would cost."},
+        **refuses(400, 401, 403, 404, 410, 413, 429, 501),
+    },
+    openapi_extra=takes(GenerationInputStable, ReplicationInput),
+)
+def ask_for_images(
+    hoard: Provided,
+    request: Request,
+    raw: RawBody,
+    apikey: ApiKey,
+    client_agent: ClientAgent = "unknown:0:unknown",
+    idempotency_key: IdempotencyKey = None,
+) -> Answer:
+    """Ask for images. The id in the answer is all that is needed to watch, fetch and cancel.
+
+    A body with `replicate` asks for an image that was made before.
+    """
+    hoard.require_allowed(request)
+    account = hoard.payer(apikey)
+    if hoard.services.modes.now().maintenance:
+        raise Refused("MaintenanceMode")
+    agent = checked_agent(client_agent)
+    given = read_asked(raw)
+    address = address_of(request)
+    attempt = attempt_from(
+        hoard, idempotency_key, raw, what="async", account=account, client_address=address
+    )
+    if attempt is not None and not given.dry_run:
+        # Whatever has changed since, what was taken once is not refused now.
+        earlier = hoard.services.ledger.earlier(attempt)
+        if earlier is not None:
+            return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
+    unsafe_ip = address in hoard.services.unsafe_networks
+    asker = Asker(account, address, agent, unsafe_ip=unsafe_ip, attempt=attempt)
+    if isinstance(given, ReplicationInput):
+        return replicated(given, asker, hoard)
+    return _drawn_anew(given, asker, hoard)
+
+
+@router.get(
+    "/generate/check/{request_id}",
+    responses={200: {"model": RequestStatusCheck}, **refuses(400, 404)},
+    openapi_extra={"parameters": WAITING_PARAMETERS},
+)
+async def check(hoard: Provided, request: Request, request_id: str) -> Answer:
+    """Say how far a request is, without its images: the one to poll.
+
+    With `wait` it answers at once when the request is done, and else when its counts change or the
+    time is over. Its `ETag` stands for the counts; without `If-None-Match` the next change is
+    waited for.
+    """
+    known = _request_id(request_id)
+    if not request.scope["query_string"]:
+        # Most polls: what takes parameters apart would be a tenth of their cost.
+        return await to_thread.run_sync(_check_answer, hoard, known)
+    wait = wait_from(request)
+    if wait is None:
+        return await to_thread.run_sync(_check_answer, hoard, known)
+    seen = request.headers.get("if-none-match")
+    look = partial(to_thread.run_sync, hoard.services.status.check, known)
+    status = await changed_status(hoard.hub, known, seen=seen, wait=wait, check=look)
+    return await to_thread.run_sync(_counts_answer, hoard, status)
+
+
+@router.get(
+    "/generate/status/{request_id}",
+    responses={200: {"model": RequestStatusStable}, **refuses(404)},
+)
+def status(hoard: Provided, request: Request, request_id: str) -> Answer:
+    """Say how far a request is, with the images that are there."""
+    return _status_answer(hoard, request, _request_id(request_id))
+
+
+@router.delete(
+    "/generate/status/{request_id}",
+    responses={200: {"model": RequestStatusStable}, **refuses(404, 423)},
+)
+def cancel(hoard: Provided, request: Request, request_id: str) -> Answer:
+    """Cancel a request; images that are finished stay. Cancelling again changes nothing."""
+    known = _request_id(request_id)
+    hoard.services.ledger.cancel_request(known)
+    return _status_answer(hoard, request, known)
+
+
+def _drawn_anew(given: GenerationInputStable, asker: Asker, hoard: Context) -> Answer:
+    """Answer a request for images that nobody has drawn before."""
+    ledger = hoard.services.ledger
+    wish = wish_from(given, account=asker.account, knowledge=_knowledge(hoard))
+    webhook = webhook_wished(given, asker.account, hoard)
+
+    def build(settings: ImageSettings) -> SubmitRequest:
+        return command_from(
+            replace(wish, settings=settings),
+            account=asker.account,
+            catalogue=hoard.services.catalogue,
+            source=wish.source,
+            client_address=asker.address,
+            client_agent=asker.agent,
+            unsafe_ip=asker.unsafe_ip,
+            webhook=webhook,
+        )
+
+    if given.dry_run:
+        command = build(wish.settings)
+        ledger.check_rights(command)
+        return Answer({"kudos": ledger.price(command).total})
+    asked = prepared(wish, build, hoard)
+    command = asked.command
+    if wish.source is not None:
+        ledger.check_rights(command)
+        command = replace(command, source=take_in_sources(given, hoard))
+    request_id, kudos = ledger.submit_request(command, asker.attempt)
+    advice = advice_for(wish, asked, hoard)
+    told = told_of(wish, asked, advice)
+    return Answer(body_of_taken(request_id, kudos, advice, told), status_code=202)
+
+
+def _knowledge(hoard: Context) -> Knowledge:
+    services = hoard.services
+
+    def offered() -> set[str]:
+        present = services.presence.present()
+        return {model for worker in present for model in worker.capabilities.models}
+
+    return Knowledge(services.directory, services.catalogue, services.unknown_models, offered)
+
+
+def _check_answer(hoard: Context, request_id: UUID) -> Answer:
+    return _counted(hoard, hoard.services.status.check(request_id))
+
+
+def _counts_answer(hoard: Context, status: RequestStatus | None) -> Answer:
+    answer = _counted(hoard, status)
+    if status is not None:
+        answer.headers["etag"] = etag_of(status)
+    return answer
+
+
+def _counted(hoard: Context, status: RequestStatus | None) -> Answer:
+    if status is None:
+        raise Refused("RequestNotFound")
+    return Answer(check_body(status, hoard.services.backlog, hoard.crowd), headers=NOT_KEPT)
+
+
+def _status_answer(hoard: Context, request: Request, request_id: UUID) -> Answer:
+    services = hoard.services
+    status = services.status.status(request_id)
+    if status is None:
+        raise Refused("RequestNotFound")
+    image = image_of(hoard, str(request.base_url), request_id, r2=status.r2)
+    body = status_body(status, services.backlog, hoard.crowd, image)
+    return Answer(body, headers=NOT_KEPT)
+
+
+def image_of(
+    hoard: Context, base_url: str, request_id: UUID, *, r2: bool
+) -> Callable[[Generation], str]:
+    """Return what turns an image of a request into its ``img``.
+
+    :param base_url: what addresses start with, where the installation has no public one.
+    :param r2: whether it is to be an address rather than the image itself in base64, which may
+        block.
+    """
+    services = hoard.services
+    if r2:
+        return lambda made: image_address(hoard, base_url, request_id, made.image_id)
+
+    def encoded(made: Generation) -> str:
+        try:
+            return as_base64(services.blobs.get(made.digest))
+        except LookupError:
+            # The facts about an image outlive it.
+            return ""
+
+    return encoded
+
+
+def _request_id(text: str) -> UUID:
+    request_id = uuid_from(text)
+    if request_id is None:
+        raise Refused("RequestNotFound")
+    return request_id

@@ -1,1 +1,0 @@
-"""The bodies of the v2 API, by what they are for."""

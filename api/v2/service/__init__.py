@@ -1,0 +1,1 @@
+"""The routes about the service: heartbeat, modes, news, time-outs, return codes."""

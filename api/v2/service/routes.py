@@ -1,0 +1,117 @@
+"""The state of the whole: is the server up, how much waits, in which modes it is, what is new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from api.context import Provided
+from api.http.answer import NOT_KEPT, Answer
+from api.http.authentication import ApiKey
+from api.http.bodies import RawBody, read_body
+from api.http.openapi import refuses, takes
+from api.v2.service.schemas import (
+    Heartbeat,
+    HordeModes,
+    HordePerformance,
+    ModifyHordeModes,
+    Newspiece,
+)
+from domain.accounts.directory import AccountEntry
+from domain.return_codes import Refused
+from domain.service.modes import Modes
+
+router = APIRouter(tags=["horde"], default_response_class=Answer)
+
+_NEWS_KEPT = {"cache-control": "public, max-age=60"}
+
+
+@router.get("/status/heartbeat", responses={200: {"model": Heartbeat}})
+async def heartbeat(hoard: Provided) -> Answer:
+    """Say that the server is up."""
+    return Answer({"message": "OK", "version": hoard.services.version}, headers=NOT_KEPT)
+
+
+@router.get("/status/performance", responses={200: {"model": HordePerformance}, **refuses()})
+def performance(hoard: Provided) -> Answer:
+    """Say how much waits, who is there to do it, and what was done within the last minute."""
+    services = hoard.services
+    present = services.presence.present()
+    return Answer(
+        {
+            "queued_requests": services.backlog.waiting_images(),
+            "queued_text_requests": 0,
+            "worker_count": len(present),
+            "text_worker_count": 0,
+            "thread_count": sum(worker.capabilities.threads for worker in present),
+            "text_thread_count": 0,
+            "queued_megapixelsteps": round(services.backlog.waiting_work(), 2),
+            "past_minute_megapixelsteps": round(services.made.totals().minute.megapixelsteps, 2),
+            "queued_forms": 0,
+            "interrogator_count": 0,
+            "interrogator_thread_count": 0,
+            "queued_tokens": 0,
+            "past_minute_tokens": 0,
+        },
+        headers=NOT_KEPT,
+    )
+
+
+@router.get(
+    "/status/modes",
+    responses={200: {"model": HordeModes}, **refuses(401)},
+)
+def modes(hoard: Provided, apikey: ApiKey = None) -> Answer:
+    """Say in which modes the service is; whether in raid mode, to moderators only."""
+    account = hoard.account(apikey) if apikey else None
+    return Answer(_modes_body(hoard.services.modes.now(), account), headers=NOT_KEPT)
+
+
+@router.put(
+    "/status/modes",
+    responses={200: {"model": HordeModes}, **refuses(400, 401, 403, 423)},
+    openapi_extra=takes(ModifyHordeModes),
+)
+def change_modes(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Change modes: maintenance is for admins, the others are for moderators."""
+    account = hoard.account(apikey)
+    if not account.roles.may_moderate:
+        raise Refused("NotModerator")
+    given = read_body(ModifyHordeModes, raw)
+    if given.maintenance_mode is not None and not account.roles.admin:
+        raise Refused("NotAdmin")
+    changed = hoard.services.ledger.change_modes(
+        maintenance=given.maintenance_mode,
+        invite_only=given.invite_only_mode,
+        raid=given.raid_mode,
+        by=account.account_id,
+    )
+    hoard.services.modes.forget()
+    return Answer(_modes_body(changed, account), headers=NOT_KEPT)
+
+
+@router.get("/status/news", responses={200: {"model": list[Newspiece]}, **refuses()})
+def news(hoard: Provided) -> Answer:
+    """Tell what the operators have to tell, the latest first."""
+    return Answer(
+        [
+            {
+                "date_published": piece.published.isoformat(),
+                "newspiece": piece.text,
+                "importance": piece.importance,
+                "tags": piece.tags,
+                "title": piece.title,
+                "more_info_urls": piece.more_info_urls,
+            }
+            for piece in hoard.services.news.latest()
+        ],
+        headers=_NEWS_KEPT,
+    )
+
+
+def _modes_body(modes: Modes, account: AccountEntry | None) -> dict[str, Any]:
+    body = {"maintenance_mode": modes.maintenance, "invite_only_mode": modes.invite_only}
+    if account is not None and account.roles.may_moderate:
+        body["raid_mode"] = modes.raid
+    return body

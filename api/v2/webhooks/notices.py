@@ -1,0 +1,38 @@
+"""What the owner of a webhook endpoint has to know about it: what happened, and what to do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from domain.webhooks.endpoint import DisabledBecause
+from domain.webhooks.retrying import Health
+
+_DISABLED = {
+    DisabledBecause.GONE: (
+        "It answered 410 (gone), so nothing is sent there any more. Enable it again if that was "
+        "a mistake."
+    ),
+    DisabledBecause.DEAD: (
+        "Nothing arrived there for days, so nothing is sent there any more. Test it, and enable "
+        "it again once the test arrives."
+    ),
+}
+
+
+def notice_of(disabled: DisabledBecause | None, health: Health, now: datetime) -> str | None:
+    """Return a few sentences where something is wrong with an endpoint; None where nothing is.
+
+    One that somebody disabled by hand needs none.
+
+    :param disabled: why nothing is sent there; None while something is.
+    :param health: how it has answered lately.
+    """
+    if disabled is not None:
+        return _DISABLED.get(disabled)
+    if health.rests_until is None:
+        return None
+    failed = f"The last {health.failures} tries failed"
+    if (resting_until := health.resting_until(now)) is not None:
+        until = resting_until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return f"{failed}, so nothing is sent there until {until}. A test goes at once."
+    return f"{failed}. One delivery at a time tries whether it answers again."

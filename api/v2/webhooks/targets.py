@@ -1,0 +1,64 @@
+"""Where a request, or an account, wants to be told: read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from api.context import Context
+from api.http.fields import WebhookEvent
+from api.v2.requests.schemas import GenerationInputStable, ReplicationInput
+from domain.accounts.directory import AccountEntry
+from domain.return_codes import Refused
+from domain.service.fetching import FetchFailed, Trouble
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.webhook import USUAL_KINDS, WebhookWish, in_order
+
+_NO_ADDRESS = "there is no webhook that they are for"
+
+
+def webhook_wished(
+    given: GenerationInputStable | ReplicationInput, account: AccountEntry, hoard: Context
+) -> WebhookWish | None:
+    """Return the webhook that a request wants; None where it wants none.
+
+    :raises Refused: ``WebhookInvalid``, or ``BadRequest`` for events without a webhook.
+    """
+    if given.webhook is None:
+        if given.webhook_events is not None:
+            raise Refused(
+                "BadRequest", f"webhook_events: {_NO_ADDRESS}", {"webhook_events": _NO_ADDRESS}
+            )
+        return None
+    return WebhookWish(
+        address=checked_address(given.webhook, hoard, field="webhook"),
+        destination=hoard.services.webhook_keys.destination(account.account_id, given.webhook),
+        kinds=kinds_from(given.webhook_events),
+    )
+
+
+def checked_address(address: str, hoard: Context, *, field: str) -> str:
+    """Return an address that may be called, as far as that can be said without looking it up.
+
+    :param field: where the client wrote it.
+    :raises Refused: ``WebhookInvalid``.
+    """
+    if "#" in address:
+        raise Refused("WebhookInvalid", errors={field: "must have no fragment"})
+    try:
+        hoard.services.require_webhook_address(address)
+    except FetchFailed as failed:
+        raise Refused("WebhookInvalid", errors={field: _said_of(failed.trouble)}) from None
+    return address
+
+
+def _said_of(trouble: Trouble) -> str:
+    if trouble is Trouble.ADDRESS_REFUSED:
+        return "must name a public host, and port 443 or one above 1023"
+    return "must be an https address without a name or a password"
+
+
+def kinds_from(events: Sequence[WebhookEvent] | None) -> tuple[TrackingKind, ...]:
+    """Return what is to be told; None: each image, and the end."""
+    if events is None:
+        return USUAL_KINDS
+    return in_order([TrackingKind(event) for event in events])

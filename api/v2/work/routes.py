@@ -1,0 +1,164 @@
+"""Working: a worker asks for a job, and delivers its images one by one."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from api.context import Context, Provided, address_of
+from api.http.answer import Answer
+from api.http.authentication import ApiKey
+from api.http.bodies import RawBody, read_body
+from api.http.images import image_from_base64
+from api.http.openapi import refuses, takes
+from api.v2.requests.specification import uuid_from
+from api.v2.work.pop import command_from_pop, job_body, no_job_body
+from api.v2.work.schemas import (
+    GenerationMetadataStable,
+    GenerationPayloadStable,
+    GenerationSubmitted,
+    PopInputStable,
+    SubmitInputStable,
+)
+from api.v2.work.uploads import upload_addresses
+from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.directory import AccountEntry
+from domain.images.metadata import GenerationMetadata, MetadataType, MetadataValue
+from domain.jobs.commands import PoppedJob
+from domain.jobs.job import ImageState
+from domain.return_codes import Refused
+from domain.workers.matching import Capabilities
+
+_logger = logging.getLogger(__name__)
+
+router = APIRouter(tags=["work"], default_response_class=Answer)
+
+UPLOADED = "R2"
+"""What a worker submits in the place of an image that it has uploaded; the v2 API's word."""
+
+
+@router.post(
+    "/generate/pop",
+    responses={
+        200: {"model": GenerationPayloadStable, "description": "A job, or why there is none."},
+        **refuses(400, 401, 403, 413, 423),
+    },
+    openapi_extra=takes(PopInputStable),
+)
+def pop(hoard: Provided, request: Request, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Ask for work. A job is a slice of one request, to be made as one batch before its ttl ends.
+
+    The first pop under a name registers the worker under the key's account. The requests of that
+    account, and of those in `priority_usernames`, come first.
+    """
+    hoard.require_allowed(request)
+    account = hoard.account(apikey)
+    if account.account_id == ANONYMOUS_ID:
+        raise Refused("AnonForbiddenWorker")
+    given = read_body(PopInputStable, raw)
+    digest = hoard.services.address_digest(address_of(request))
+    command = command_from_pop(given, account, address=digest, hoard=hoard)
+    found = hoard.services.ledger.pop_job(command)
+    _note_presence(hoard, found.worker_id, command.capabilities, digest)
+    if isinstance(found, PoppedJob):
+        uploads = upload_addresses(hoard, str(request.base_url), found)
+        return Answer(job_body(found, uploads, hoard))
+    return Answer(no_job_body(command, found, hoard))
+
+
+@router.post(
+    "/generate/submit",
+    responses={200: {"model": GenerationSubmitted}, **refuses(400, 401, 403, 404, 413, 423)},
+    openapi_extra=takes(SubmitInputStable),
+)
+def submit(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Deliver one image of a job, or say that it could not be made (state ``faulted``)."""
+    account = hoard.account(apikey)
+    if account.account_id == ANONYMOUS_ID:
+        raise Refused("AnonForbiddenWorker")
+    given = read_body(SubmitInputStable, raw)
+    image_id = uuid_from(given.id)
+    if image_id is None:
+        raise Refused("InvalidJobID", id=given.id)
+    try:
+        return Answer({"reward": _deliver(hoard, account, image_id, given)})
+    except Refused as refusal:
+        if refusal.code.name == "InvalidJobID":
+            # Workers know this refusal by its words, the id that they sent among them.
+            raise Refused("InvalidJobID", id=given.id) from None
+        raise
+
+
+def _note_presence(
+    hoard: Context, worker_id: UUID, capabilities: Capabilities, address: str
+) -> None:
+    try:
+        hoard.services.presence.seen(worker_id, capabilities, address)
+    except Exception:
+        # The job is leased: it must reach its worker, whatever becomes of this hint.
+        _logger.exception("presence was not noted")
+
+
+def _deliver(
+    hoard: Context, account: AccountEntry, image_id: UUID, given: SubmitInputStable
+) -> float:
+    ledger = hoard.services.ledger
+    if given.state == "faulted":
+        ledger.fault_image(image_id, owner_id=account.account_id)
+        return 0.0
+    if given.seed is None:
+        raise Refused("BadRequest", "seed: say which was used", {"seed": "is missing"})
+    if not given.generation:
+        raise Refused("BadRequest", "generation: send the image", {"generation": "is missing"})
+    return ledger.submit_image(
+        image_id,
+        owner_id=account.account_id,
+        digest=partial(_digest_of, hoard, image_id, given.generation),
+        seed=given.seed,
+        state=_state(given),
+        metadata=tuple(
+            GenerationMetadata(word.type, word.value, word.ref) for word in given.gen_metadata
+        ),
+    )
+
+
+def _digest_of(hoard: Context, image_id: UUID, generation: str) -> str:
+    """Return the digest of the image, which lies in the store afterwards.
+
+    :raises Refused: ``ImageValidationFailed``, or ``BadRequest`` when it was never uploaded.
+    """
+    if generation != UPLOADED:
+        return hoard.services.blobs.put(image_from_base64(generation))
+    digest = hoard.services.uploads.digest_of(image_id)
+    if digest is None:
+        raise Refused(
+            "BadRequest",
+            "generation: nothing was uploaded, PUT the image to its address in r2_uploads first",
+            {"generation": "was not uploaded"},
+        )
+    return digest
+
+
+def _state(given: SubmitInputStable) -> ImageState:
+    """Return what the worker says of the image, in whichever of three ways it says so."""
+    said = {_STATE_BY_WORD.get(_word(word), ImageState.OK) for word in given.gen_metadata}
+    said.add(ImageState(given.state))
+    if given.censored:
+        said.add(ImageState.CENSORED)
+    return max(said, key=_GRAVITY.__getitem__)
+
+
+_GRAVITY = {ImageState.OK: 0, ImageState.CENSORED: 1, ImageState.CSAM: 2}
+
+_STATE_BY_WORD = {
+    (MetadataType.CENSORSHIP, MetadataValue.NSFW): ImageState.CENSORED,
+    (MetadataType.CENSORSHIP, MetadataValue.CSAM): ImageState.CSAM,
+}
+
+
+def _word(said: GenerationMetadataStable) -> tuple[MetadataType, MetadataValue]:
+    return said.type, said.value

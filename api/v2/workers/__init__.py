@@ -1,0 +1,1 @@
+"""The routes about workers and messages to them."""

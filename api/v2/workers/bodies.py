@@ -1,0 +1,131 @@
+"""What is told about workers, and about the messages to them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from api.context import Context
+from api.v2.accounts.visibility import Sight
+from domain.accounts.directory import AccountEntry
+from domain.names import handle_of
+from domain.sealing import Forgotten
+from domain.workers.directory import WorkerEntry
+from domain.workers.messages import WorkerMessage
+from projections.workers.view import WorkerRecord
+
+_HOUR = timedelta(hours=1)
+
+
+def worker_body(hoard: Context, worker: WorkerEntry, sight: Sight) -> dict[str, Any]:
+    """Return one worker as v2 tells it, as far as somebody sees it."""
+    services = hoard.services
+    owner = services.directory.account(worker.owner_id)
+    record = services.workers.worker(worker.worker_id)
+    body = _body(worker, owner, record, sight, is_online=worker.worker_id in _online(hoard))
+    if sight >= Sight.OWN:
+        messages = services.messages.for_worker(worker.worker_id)
+        body["messages"] = message_bodies(hoard, messages)
+    if sight >= Sight.MODERATOR and owner is not None:
+        body["contact"] = _contact(hoard, owner)
+    return body
+
+
+def worker_bodies(hoard: Context, sight: Sight) -> list[dict[str, Any]]:
+    """Return the workers that are here, by their names."""
+    services = hoard.services
+    online = _online(hoard)
+    workers = sorted(services.directory.workers(online).values(), key=lambda each: each.name)
+    owners = services.directory.accounts_by_ids({each.owner_id for each in workers})
+    records = services.workers.records(online)
+    return [
+        _body(each, owners.get(each.owner_id), records.get(each.worker_id), sight, is_online=True)
+        for each in workers
+    ]
+
+
+def message_bodies(hoard: Context, messages: Sequence[WorkerMessage]) -> list[dict[str, Any]]:
+    """Return messages as v2 tells them."""
+    now = hoard.services.clock.now()
+    authors = hoard.services.directory.accounts_by_ids({each.author_id for each in messages})
+    return [
+        {
+            "id": each.message_id,
+            **({} if each.worker_id is None else {"worker_id": each.worker_id}),
+            "user_id": authors[each.author_id].handle if each.author_id in authors else "",
+            "message": each.text,
+            "origin": each.origin,
+            "expiry": max(0, math.ceil((each.ends_at - now) / _HOUR)),
+            "expires_at": each.ends_at,
+        }
+        for each in messages
+    ]
+
+
+def _online(hoard: Context) -> set[UUID]:
+    return {worker.worker_id for worker in hoard.services.presence.present()}
+
+
+def _body(
+    worker: WorkerEntry,
+    owner: AccountEntry | None,
+    record: WorkerRecord | None,
+    sight: Sight,
+    *,
+    is_online: bool,
+) -> dict[str, Any]:
+    declared = worker.capabilities
+    body: dict[str, Any] = {
+        "type": "image",
+        "name": worker.name,
+        "id": worker.worker_id,
+        "online": is_online,
+        "requests_fulfilled": record.images if record else 0,
+        "kudos_rewards": round(record.kudos, 2) if record else 0.0,
+        "kudos_details": {"generated": round(record.kudos, 2) if record else 0.0, "uptime": 0},
+        "performance": _performance(record),
+        "threads": declared.threads,
+        "uptime": round(record.seconds) if record else 0,
+        "maintenance_mode": worker.maintenance,
+        "info": worker.info or None,
+        "nsfw": declared.nsfw,
+        "trusted": owner is not None and owner.roles.trusted,
+        "flagged": worker.flagged or (owner is not None and owner.roles.flagged),
+        "uncompleted_jobs": record.uncompleted_jobs if record else 0,
+        "models": declared.models,
+        "forms": [],
+        "team": {"name": None, "id": None},
+        "bridge_agent": declared.bridge_agent,
+        "max_pixels": declared.max_pixels,
+        "megapixelsteps_generated": round(record.megapixelsteps) if record else 0,
+        "img2img": declared.img2img,
+        "painting": declared.painting,
+        "post-processing": declared.post_processing,
+        "lora": declared.lora,
+        "controlnet": declared.controlnet,
+        "sdxl_controlnet": declared.sdxl_controlnet,
+    }
+    if owner is not None and (owner.public_workers or sight >= Sight.OWN):
+        body["owner"] = handle_of(owner.name, owner.number)
+    if sight >= Sight.OWN:
+        body["paused"] = worker.paused
+    if sight >= Sight.MODERATOR:
+        body["suspicious"] = 0
+    return body
+
+
+def _performance(record: WorkerRecord | None) -> str:
+    if record is None or record.speed is None:
+        return "No requests fulfilled yet"
+    return f"{record.speed:.1f} megapixelsteps per second"
+
+
+def _contact(hoard: Context, owner: AccountEntry) -> str | None:
+    sealed = hoard.services.directory.notes_on(owner.account_id).contact
+    try:
+        return hoard.services.sealer.open(sealed) if sealed is not None else None
+    except Forgotten:
+        return None

@@ -1,0 +1,1 @@
+"""Accounts: who may ask for images or run workers, and what they own."""

@@ -1,0 +1,42 @@
+"""The port to balances: exact, locked for whoever spends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from domain.accounts.directory import AccountEntry
+from domain.accounts.kudos import Balance
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """What a locked account may spend, and what it has asked for already."""
+
+    balance: Balance
+    waiting: int
+    """Images of its requests that wait for a worker."""
+
+
+class Funds(Protocol):
+    """Whose kudos are how many, exact: it changes in the same transaction as the events."""
+
+    def lock(self, account_id: UUID) -> AccountEntry | None:
+        """Return an account from which nobody else spends until this thread's transaction ends.
+
+        What arrives meanwhile (rewards, transfers, refunds) needs no lock and only adds to it.
+        """
+
+    def purse(self, account_id: UUID, *, most: int) -> Purse:
+        """Return what an account may spend, once this thread's transaction has locked it.
+
+        :param most: how many of its requests are looked at for what waits.
+        """
+
+    def balance(self, holder_id: UUID) -> Balance:
+        """Return the balance of an account, or what was held and burnt under a shared key."""
+
+    def last_sent(self, sender_id: UUID, receiver_id: UUID) -> datetime | None:
+        """Return when one account last sent kudos to another, None for never."""

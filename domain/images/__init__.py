@@ -1,0 +1,1 @@
+"""Images: how one is made, from what, and what is told of it."""

@@ -1,0 +1,86 @@
+"""Making an image again: what has to be known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from domain.images.metadata import GenerationMetadata, MetadataType
+from domain.images.provenance import Making
+from domain.jobs.job import Job
+from domain.models.loras import Lora, is_civitai_id
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """An image that was made in a batch, and that is to be made again from the history alone."""
+
+    image_id: UUID
+    """The image that was made."""
+    batch_size: int
+    """How many images its batch held, 1 to 20."""
+    place: int
+    """Its place in that batch, from 0; its starting noise is a function of the seed and this."""
+    seed: int
+    """The seed of its job, 0 to 2^32 - 1."""
+    model: str
+    """The model that its job was made with."""
+    exact: bool
+    """Whether the batch is to be run again in its size, so that the same bits come out, instead of
+    this one image alone."""
+    making: Making | None
+    """Under what circumstances it was made; None where its worker did not tell."""
+
+
+def replication_of(
+    image: Job.ImageGenerated, job: Job, *, earlier: Replication | None, exact: bool
+) -> Replication:
+    """Return what is to be made again.
+
+    :param image: what is recorded of the image.
+    :param job: the job that made it.
+    :param earlier: the image that it was a replica of, if it was one.
+    """
+    making = image.making
+    if making is not None:
+        batch_size, place = making.batch_size, making.place
+    elif earlier is not None:
+        batch_size, place = earlier.batch_size, earlier.place
+    else:
+        batch_size, place = len(job.image_ids), image.batch_index
+    return Replication(
+        image_id=image.image_id,
+        batch_size=batch_size,
+        place=place,
+        seed=job.seed,
+        model=job.model,
+        exact=exact,
+        making=making,
+    )
+
+
+def loras_as_made(
+    loras: Sequence[Lora], making: Making | None, words: Sequence[GenerationMetadata]
+) -> tuple[Lora, ...]:
+    """Return a request's LoRAs by the exact versions that were loaded.
+
+    One that could not be had was not loaded, and is left out. Where the record does not tell which
+    is which, they stay as they were asked for.
+
+    :param words: what the worker said of the image.
+    """
+    if making is None:
+        return tuple(loras)
+    failed = {word.ref for word in words if word.type is MetadataType.LORA}
+    loaded = [lora for lora in loras if lora.name not in failed]
+    if len(loaded) != len(making.loras):
+        return tuple(loras)
+    return tuple(
+        (
+            replace(lora, name=file.version_id, is_version=True)
+            if is_civitai_id(file.version_id)
+            else lora
+        )
+        for lora, file in zip(loaded, making.loras, strict=True)
+    )

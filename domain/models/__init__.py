@@ -1,0 +1,1 @@
+"""Models and LoRAs: what is known of them."""

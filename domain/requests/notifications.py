@@ -1,0 +1,51 @@
+"""Tracking: what clients are told while a request is being made, over a stream or by webhook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain.jobs.job import Job
+from domain.requests.request import Request
+from domain.webhooks.kinds import TrackingKind
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """One thing that happened and that clients are told."""
+
+    kind: TrackingKind
+    request_id: UUID
+    about: UUID
+    """The image for an image, the job for a start or progress, the request for all else."""
+    happened_at: datetime
+    step: int | None = None
+    """For progress, how far the job was; None for all else."""
+
+
+def tracking_of(event: Aggregate.Event, request_id: UUID) -> Tracking | None:
+    """Return what clients are told of an event; None for nothing.
+
+    :param request_id: the request that it belongs to.
+    """
+    kind: TrackingKind
+    about, step = request_id, None
+    match event:
+        case Request.Submitted():
+            kind = TrackingKind.QUEUED
+        case Request.JobReturned() if event.lost:
+            kind = TrackingKind.QUEUED
+        case Request.Ended():
+            kind = TrackingKind.ENDED
+        case Job.Batched():
+            kind, about = TrackingKind.STARTED, event.originator_id
+        case Job.Progressed():
+            kind, about, step = TrackingKind.PROGRESS, event.originator_id, event.step
+        case Job.ImageGenerated():
+            kind, about = TrackingKind.IMAGE, event.image_id
+        case _:
+            return None
+    return Tracking(kind, request_id, about, event.timestamp, step)

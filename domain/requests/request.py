@@ -1,0 +1,499 @@
+"""A request: what a front-end asked for, how it was sliced into jobs, and how it ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain.accounts.kudos import Payer, burnt_by, hundredths, kudos_from
+from domain.images.sampling import seed_of_job
+from domain.images.settings import ImageSettings
+from domain.images.source_images import SourceImages
+from domain.jobs.lifetimes import LOSSES_PER_IMAGE
+from domain.jobs.replication import Replication
+from domain.requests.batching import images_for
+from domain.sealing import Sealed
+from domain.webhooks.webhook import Webhook
+from domain.workers.matching import Requirements
+
+
+class RequestState(StrEnum):
+    """Where a request stands; all but the first are final."""
+
+    OPEN = "open"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    FAULTED = "faulted"
+
+
+class Request(Aggregate):
+    """What AI Horde calls a waiting prompt: images wanted, and the jobs that make them.
+
+    Every image is in exactly one place: waiting here, held by an open job, delivered, or (only once
+    the request is over) abandoned. A job that ends without some of its images returns them.
+    """
+
+    TOPIC = "Request"
+
+    class Event(Aggregate.Event):
+        """Something that happened to a request."""
+
+    class Created(Event, Aggregate.Created):
+        """What the library wants a first event to be; never stored by itself."""
+
+        TOPIC = "Request.Created"
+
+    class Submitted(Created):
+        """A front-end asked for images."""
+
+        TOPIC = "Request.Submitted"
+        class_version = 4
+        account_id: UUID
+        shared_key_id: UUID | None
+        """The shared key that was shown instead of the account's own."""
+        images: int
+        settings: ImageSettings
+        requirements: Requirements
+        prompt: Sealed
+        negative_prompt: Sealed | None
+        extra_texts: Sealed | None
+        """A JSON list of the texts that a workflow draws."""
+        source: SourceImages | None
+        """None for text to image."""
+        client_address: Sealed | None
+        client_agent: str
+        proxied_account: Sealed | None
+        """Whom a service account asks for, in its own words."""
+        seed: int | None
+        """None: every job gets a seed of its own, drawn when it is sliced."""
+        seed_variation: int
+        disable_batching: bool
+        shared: bool
+        r2: bool
+        """Whether status answers with addresses (true) or base64."""
+        censor_nsfw: bool
+        """Whether workers should censor what turns out to be adult content."""
+        priority: float
+        """Higher is served first."""
+        kudos: float
+        """What the request burns when all of it is made."""
+        kudos_per_image: float
+        """What each delivered image burns, unrounded."""
+        held: float
+        """What was held of its account's kudos; no more than this is ever burnt. 0 for anonymous,
+        which has none."""
+        expires_at: datetime
+        replicates: Replication | None
+        """The image that is to be made again; None for new ones."""
+        webhook: Webhook | None
+        """Where it wants to be told of; None for nowhere."""
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """Nothing was held before there were balances, and all was text to image."""
+            state |= {
+                "shared_key_id": None,
+                "extra_texts": None,
+                "source": None,
+                "proxied_account": None,
+                "censor_nsfw": False,
+                "kudos_per_image": max(0.0, state["kudos"] - 1) / state["images"],
+                "held": 0.0,
+            }
+
+        @staticmethod
+        def upcast_v2_v3(state: dict[str, Any]) -> None:
+            """No image was made again."""
+            state["replicates"] = None
+
+        @staticmethod
+        def upcast_v3_v4(state: dict[str, Any]) -> None:
+            """Nobody was told by webhook."""
+            state["webhook"] = None
+
+    class Sliced(Event):
+        """A worker got a slice as one job; the figures that led to its size stand here."""
+
+        TOPIC = "Request.Sliced"
+        class_version = 2
+        job_id: UUID
+        job_number: int
+        """0 for the first job of the request."""
+        images: int
+        remaining: int
+        """Images that still wait after this slice."""
+        worker_id: UUID
+        amount: int
+        """What the worker declared as images per batch."""
+        max_pixels: int
+        """What the worker declared as its largest image."""
+        weight: float
+        """How much heavier than plain text to image a pixel was taken to be."""
+        expires_at: datetime
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """Pixels were not weighed at first."""
+            state["weight"] = 1.0
+
+        def apply(self, aggregate: Request) -> None:
+            """Hand the slice's images to the job."""
+            aggregate.remaining -= self.images
+            aggregate.open_jobs[self.job_id] = self.images
+            aggregate.jobs_sliced += 1
+
+    class JobReturned(Event):
+        """A job ended: what it delivered stays, what it lost waits again."""
+
+        TOPIC = "Request.JobReturned"
+        class_version = 2
+        job_id: UUID
+        delivered: int
+        lost: int
+        burnt: float
+        """Kudos that the delivered images burnt of what is held."""
+        payer: Payer | None
+        """Whose kudos these are; None where nothing was held."""
+        expires_at: datetime
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """Nothing was burnt before there were balances."""
+            state |= {"burnt": 0.0, "payer": None}
+
+        def apply(self, aggregate: Request) -> None:
+            """Take the job's images back, each to its place."""
+            del aggregate.open_jobs[self.job_id]
+            aggregate.delivered += self.delivered
+            aggregate.remaining += self.lost
+            aggregate.lost += self.lost
+            aggregate.burnt += hundredths(self.burnt)
+
+    class Ended(Event):
+        """What all endings have in common; never stored by itself."""
+
+        TOPIC = "Request.Ended"
+        class_version = 2
+        burnt: float
+        """Kudos burnt for images that no job had returned yet."""
+        refunded: float
+        """Kudos of what was held that were never burnt."""
+        payer: Payer | None
+        """Whose kudos these are; None where nothing was held."""
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            """Nothing was held before there were balances."""
+            state |= {"burnt": 0.0, "refunded": 0.0, "payer": None}
+
+    class Completed(Ended):
+        """Every image was delivered."""
+
+        TOPIC = "Request.Completed"
+
+        def apply(self, aggregate: Request) -> None:
+            """Close the request."""
+            aggregate.close(RequestState.COMPLETED, abandoned=0)
+
+    class Cancelled(Ended):
+        """The client wanted no more of it."""
+
+        TOPIC = "Request.Cancelled"
+        abandoned: int
+        """Images that were never delivered."""
+
+        def apply(self, aggregate: Request) -> None:
+            """Close the request."""
+            aggregate.close(RequestState.CANCELLED, self.abandoned)
+
+    class Expired(Ended):
+        """Nothing happened to it for too long."""
+
+        TOPIC = "Request.Expired"
+        abandoned: int
+        """Images that were never delivered."""
+
+        def apply(self, aggregate: Request) -> None:
+            """Close the request."""
+            aggregate.close(RequestState.EXPIRED, self.abandoned)
+
+    class Faulted(Ended):
+        """Its images were lost too often to try again."""
+
+        TOPIC = "Request.Faulted"
+        abandoned: int
+        """Images that were never delivered."""
+        lost: int
+        """How many images its jobs lost, all tries together."""
+
+        def apply(self, aggregate: Request) -> None:
+            """Close the request."""
+            aggregate.close(RequestState.FAULTED, self.abandoned)
+
+    def __init__(
+        self,
+        account_id: UUID,
+        shared_key_id: UUID | None,
+        images: int,
+        settings: ImageSettings,
+        requirements: Requirements,
+        prompt: Sealed,
+        negative_prompt: Sealed | None,
+        seed: int | None,
+        seed_variation: int,
+        disable_batching: bool,
+        r2: bool,
+        extra_texts: Sealed | None,
+        source: SourceImages | None,
+        censor_nsfw: bool,
+        kudos_per_image: float,
+        held: float,
+        replicates: Replication | None,
+        webhook: Webhook | None,
+    ) -> None:
+        """Start with every image waiting; called with the facts of :class:`Submitted`."""
+        self.account_id = account_id
+        self.shared_key_id = shared_key_id
+        self.payer = Payer(account_id, shared_key_id) if hundredths(held) else None
+        self.images = images
+        self.settings = settings
+        self.requirements = requirements
+        self.prompt = prompt
+        self.negative_prompt = negative_prompt
+        self.seed = seed
+        self.seed_variation = seed_variation
+        self.disable_batching = disable_batching
+        self.r2 = r2
+        self.extra_texts = extra_texts
+        self.source = source
+        self.censor_nsfw = censor_nsfw
+        self.kudos_per_image = kudos_per_image
+        self.held = held
+        self.replicates = replicates
+        self.webhook = webhook
+        self.burnt = 0
+        """Hundredths of kudos."""
+        self.state = RequestState.OPEN
+        self.remaining = images
+        self.open_jobs: dict[UUID, int] = {}
+        self.jobs_sliced = 0
+        self.delivered = 0
+        self.lost = 0
+
+    @classmethod
+    def submit(
+        cls,
+        request_id: UUID,
+        *,
+        account_id: UUID,
+        shared_key_id: UUID | None,
+        images: int,
+        settings: ImageSettings,
+        requirements: Requirements,
+        prompt: Sealed,
+        negative_prompt: Sealed | None,
+        extra_texts: Sealed | None,
+        source: SourceImages | None,
+        client_address: Sealed | None,
+        client_agent: str,
+        proxied_account: Sealed | None,
+        seed: int | None,
+        seed_variation: int,
+        disable_batching: bool,
+        shared: bool,
+        r2: bool,
+        censor_nsfw: bool,
+        priority: float,
+        kudos: float,
+        kudos_per_image: float,
+        held: float,
+        expires_at: datetime,
+        replicates: Replication | None = None,
+        webhook: Webhook | None = None,
+        timestamp: datetime,
+    ) -> Self:
+        """Return a new request with its first event pending."""
+        return cls._create(
+            cls.Submitted,
+            id=request_id,
+            account_id=account_id,
+            shared_key_id=shared_key_id,
+            images=images,
+            settings=settings,
+            requirements=requirements,
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            extra_texts=extra_texts,
+            source=source,
+            client_address=client_address,
+            client_agent=client_agent,
+            proxied_account=proxied_account,
+            seed=seed,
+            seed_variation=seed_variation,
+            disable_batching=disable_batching,
+            shared=shared,
+            r2=r2,
+            censor_nsfw=censor_nsfw,
+            priority=priority,
+            kudos=kudos,
+            kudos_per_image=kudos_per_image,
+            held=held,
+            expires_at=expires_at,
+            replicates=replicates,
+            webhook=webhook,
+            timestamp=timestamp,
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything may still happen to it."""
+        return self.state is RequestState.OPEN
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a worker could get a slice of it now."""
+        return self.is_open and self.remaining > 0
+
+    def slice(
+        self,
+        job_id: UUID,
+        *,
+        worker_id: UUID,
+        amount: int,
+        max_pixels: int,
+        weight: float,
+        expires_at: datetime,
+        timestamp: datetime,
+    ) -> int:
+        """Give a worker as many images as the batching rule allows it and return their number.
+
+        :param weight: how much heavier than plain text to image a pixel is, 1 or more.
+        :raises ValueError: when nothing waits, or the image is above the worker's maximum.
+        """
+        if not self.is_waiting:
+            raise ValueError("nothing of this request waits")
+        images = images_for(
+            amount=1 if self.disable_batching else amount,
+            max_pixels=max_pixels,
+            width=self.settings.width,
+            height=self.settings.height,
+            remaining=self.remaining,
+            weight=weight,
+        )
+        self.trigger_event(
+            self.Sliced,
+            job_id=job_id,
+            job_number=self.jobs_sliced,
+            images=images,
+            remaining=self.remaining - images,
+            worker_id=worker_id,
+            amount=amount,
+            max_pixels=max_pixels,
+            weight=weight,
+            expires_at=expires_at,
+            timestamp=timestamp,
+        )
+        return images
+
+    def seed_of_job(self, job_number: int, drawn: int) -> int:
+        """Return a job's seed: from the client's seed if there is one, else the ``drawn`` one; of
+        an image that is made again, the one that it was made with, whichever job it is.
+        """
+        if self.replicates is not None:
+            return self.replicates.seed
+        if self.seed is None:
+            return drawn
+        return seed_of_job(self.seed, self.seed_variation, job_number)
+
+    def take_back(
+        self, job_id: UUID, *, delivered: int, lost: int, expires_at: datetime, timestamp: datetime
+    ) -> None:
+        """Take a job's images back, and complete the request if that was the last one.
+
+        A request that is over, or a job that was taken back before, is no error.
+        """
+        if not self.is_open or job_id not in self.open_jobs:
+            return
+        self.trigger_event(
+            self.JobReturned,
+            job_id=job_id,
+            delivered=delivered,
+            lost=lost,
+            burnt=self._still_to_burn(delivered),
+            payer=self.payer,
+            expires_at=expires_at,
+            timestamp=timestamp,
+        )
+        if self.delivered == self.images:
+            self.trigger_event(self.Completed, **self._settled(0), timestamp=timestamp)
+
+    @property
+    def is_beyond_hope(self) -> bool:
+        """Whether its images were lost so often that it should be given up as faulted."""
+        return self.is_open and self.lost > LOSSES_PER_IMAGE * self.images
+
+    def cancel(self, *, delivered_by_open_jobs: int, timestamp: datetime) -> None:
+        """End it because the client wants no more; over already is no error.
+
+        :param delivered_by_open_jobs: images that jobs delivered which are not taken back yet.
+        """
+        if self.is_open:
+            self.trigger_event(
+                self.Cancelled,
+                abandoned=self._undelivered - delivered_by_open_jobs,
+                **self._settled(delivered_by_open_jobs),
+                timestamp=timestamp,
+            )
+
+    def give_up(self, *, delivered_by_open_jobs: int, timestamp: datetime) -> None:
+        """End it as faulted; over already is no error.
+
+        :param delivered_by_open_jobs: images that jobs delivered which are not taken back yet.
+        """
+        if self.is_open:
+            self.trigger_event(
+                self.Faulted,
+                abandoned=self._undelivered - delivered_by_open_jobs,
+                lost=self.lost,
+                **self._settled(delivered_by_open_jobs),
+                timestamp=timestamp,
+            )
+
+    def expire(self, *, timestamp: datetime) -> None:
+        """End it because nothing happened for too long; over, or in a job's hands, is no error."""
+        if self.is_open and not self.open_jobs:
+            self.trigger_event(
+                self.Expired,
+                abandoned=self._undelivered,
+                **self._settled(0),
+                timestamp=timestamp,
+            )
+
+    def close(self, state: RequestState, abandoned: int) -> None:
+        """Evolve into a final state; called by the events that end a request."""
+        self.state = state
+        self.delivered = self.images - abandoned
+        self.remaining = 0
+        self.open_jobs = {}
+
+    @property
+    def _undelivered(self) -> int:
+        return self.images - self.delivered
+
+    def _still_to_burn(self, delivered: int) -> float:
+        """Return the kudos that so many more images burn, in whole hundredths."""
+        in_all = burnt_by(
+            self.delivered + delivered, per_image=self.kudos_per_image, held=self.held
+        )
+        return kudos_from(hundredths(in_all) - self.burnt)
+
+    def _settled(self, delivered_by_open_jobs: int) -> dict[str, float | Payer | None]:
+        """Return what is burnt, what is given back, and to whom, when it ends now."""
+        burnt = self._still_to_burn(delivered_by_open_jobs)
+        refunded = hundredths(self.held) - self.burnt - hundredths(burnt)
+        return {"burnt": burnt, "refunded": kudos_from(refunded), "payer": self.payer}

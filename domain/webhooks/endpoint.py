@@ -1,0 +1,166 @@
+"""A webhook endpoint: an address where an account hears what becomes of all its requests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain.sealing import Sealed
+from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.webhook import in_order
+
+
+class DisabledBecause(StrEnum):
+    """Why nothing is sent to an endpoint any more."""
+
+    GONE = "gone"
+    """It answered that it is there no more (410)."""
+    DEAD = "dead"
+    """Nothing arrived there for days."""
+    BY_HAND = "by_hand"
+    """Its account or an operator wanted it so."""
+
+
+class WebhookEndpoint(Aggregate):
+    """Where an account's deliveries go, and which of them.
+
+    The address is sealed under the account's key: forgetting the account forgets it.
+    """
+
+    TOPIC = "WebhookEndpoint"
+
+    class Event(Aggregate.Event):
+        """Something that happened to an endpoint."""
+
+    class Created(Event, Aggregate.Created):
+        """What the library wants a first event to be; never stored by itself."""
+
+        TOPIC = "WebhookEndpoint.Created"
+
+    class Registered(Created):
+        """An account wants to hear of its requests at an address."""
+
+        TOPIC = "WebhookEndpoint.Registered"
+        account_id: UUID
+        address: Sealed
+        kinds: tuple[TrackingKind, ...]
+        """What is told there."""
+
+    class FilterChanged(Event):
+        """Something else is told there."""
+
+        TOPIC = "WebhookEndpoint.FilterChanged"
+        kinds: tuple[TrackingKind, ...]
+
+        def apply(self, aggregate: WebhookEndpoint) -> None:
+            """Remember what."""
+            aggregate.kinds = self.kinds
+
+    class Disabled(Event):
+        """Nothing is sent there any more, until somebody enables it."""
+
+        TOPIC = "WebhookEndpoint.Disabled"
+        reason: DisabledBecause
+        by: UUID | None
+        """The account that wanted it so; None where the receiver or its silence did."""
+
+        def apply(self, aggregate: WebhookEndpoint) -> None:
+            """Remember why."""
+            aggregate.disabled = self.reason
+
+    class Enabled(Event):
+        """It is used again."""
+
+        TOPIC = "WebhookEndpoint.Enabled"
+        by: UUID
+        """The account that wanted it so."""
+
+        def apply(self, aggregate: WebhookEndpoint) -> None:
+            """Use it."""
+            aggregate.disabled = None
+
+    class Deleted(Event):
+        """It is gone for good."""
+
+        TOPIC = "WebhookEndpoint.Deleted"
+
+        def apply(self, aggregate: WebhookEndpoint) -> None:
+            """Close it."""
+            aggregate.deleted = True
+
+    def __init__(
+        self,
+        account_id: UUID,
+        address: Sealed,
+        kinds: tuple[TrackingKind, ...],
+    ) -> None:
+        """Start enabled; called with the facts of :class:`Registered`."""
+        self.account_id = account_id
+        self.address = address
+        self.kinds = kinds
+        self.disabled: DisabledBecause | None = None
+        self.deleted = False
+
+    @classmethod
+    def register(
+        cls,
+        endpoint_id: UUID,
+        *,
+        account_id: UUID,
+        address: Sealed,
+        kinds: Collection[TrackingKind],
+        timestamp: datetime,
+    ) -> Self:
+        """Return a new endpoint with its first event pending.
+
+        :param kinds: what is told there; tests always are.
+        """
+        return cls._create(
+            cls.Registered,
+            id=endpoint_id,
+            account_id=account_id,
+            address=address,
+            kinds=in_order(kinds),
+            timestamp=timestamp,
+        )
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether what happens is told there."""
+        return not self.deleted and self.disabled is None
+
+    def takes(self, kind: TrackingKind) -> bool:
+        """Return whether what was scheduled for it is still to be sent.
+
+        A test is, also to a disabled endpoint: whoever mended it sees so before enabling it. The
+        filter decides when something is scheduled, not when it is sent.
+        """
+        return not self.deleted if kind is TrackingKind.TEST else self.is_enabled
+
+    def change_filter(self, kinds: Collection[TrackingKind], *, timestamp: datetime) -> None:
+        """Tell something else there; the same as before, or once deleted, is no news."""
+        chosen = in_order(kinds)
+        if not self.deleted and chosen != self.kinds:
+            self.trigger_event(self.FilterChanged, kinds=chosen, timestamp=timestamp)
+
+    def disable(
+        self, reason: DisabledBecause, *, by: UUID | None = None, timestamp: datetime
+    ) -> None:
+        """Send nothing there any more; disabled or deleted already is no error."""
+        if self.is_enabled:
+            self.trigger_event(self.Disabled, reason=reason, by=by, timestamp=timestamp)
+
+    def enable(self, *, by: UUID, timestamp: datetime) -> None:
+        """Use it again; nothing happens where it is in use, or deleted."""
+        if not self.deleted and self.disabled is not None:
+            self.trigger_event(self.Enabled, by=by, timestamp=timestamp)
+
+    def delete(self, *, timestamp: datetime) -> None:
+        """Take it away for good; gone already is no error."""
+        if not self.deleted:
+            self.trigger_event(self.Deleted, timestamp=timestamp)

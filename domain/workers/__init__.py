@@ -1,0 +1,1 @@
+"""Workers: what each declares, and which requests it may have."""

@@ -1,0 +1,1 @@
+"""``hoard generate`` and ``hoard replicate``."""

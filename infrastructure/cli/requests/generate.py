@@ -1,0 +1,192 @@
+"""``hoard generate``: ask a server for images, watch them come, and keep them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from infrastructure.cli.terminal import options
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.output import Output, counted, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from infrastructure.cli.requests.pictures import Picture
+    from infrastructure.cli.requests.v2_client import Accepted, Generation, Status, V2Client
+
+INTERRUPTED = 130
+"""Exit status of a command that Ctrl-C ended."""
+
+CLIENT_AGENT = "hoard-cli:1:unknown"
+
+
+def generate(
+    prompt: Annotated[
+        str, typer.Argument(help="What to draw; after ### what not to draw.", show_default=False)
+    ],
+    images: Annotated[int, typer.Option("--n", "-n", help="How many images, 1 to 20.")] = 1,
+    size: Annotated[str, typer.Option(metavar="WxH", help="Pixels, multiples of 64.")] = "512x512",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to save them in.")] = Path(
+        "images"
+    ),
+    steps: Annotated[
+        int | None, typer.Option(help="Denoising steps, 1 to 500.", show_default=False)
+    ] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="Such as k_euler_a or lcm.", show_default=False)
+    ] = None,
+    cfg: Annotated[
+        float | None, typer.Option(help="Guidance, 0 to 100.", show_default=False)
+    ] = None,
+    seed: Annotated[
+        str | None, typer.Option(help="A number or any text.", show_default=False)
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="A model that may make it; repeat it for more.", show_default=False),
+    ] = None,
+    url: options.Url = None,
+    key: options.Key = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Ask for images and save them with a contact sheet. Ctrl-C cancels what is not finished."""
+    from infrastructure.cli.requests.v2_client import V2Client
+    from infrastructure.keys.api_keys import ANONYMOUS_KEY
+    from infrastructure.settings.settings import load_settings
+
+    width, height = _size(size)
+    payload = payload_for(
+        prompt,
+        model or [],
+        n=images,
+        width=width,
+        height=height,
+        steps=steps,
+        sampler_name=sampler,
+        cfg_scale=cfg,
+        seed=seed,
+    )
+    output = Output(as_json=as_json)
+    with V2Client(
+        url or load_settings().base_url, key or ANONYMOUS_KEY, client_agent=CLIENT_AGENT
+    ) as client:
+        accepted = client.request_images(payload)
+        announce(accepted, images, output)
+        status, interrupted = watched(client, accepted.id, images, output)
+        pictures = keep(client, status.generations, out, accepted.id, prompt, output)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if len(pictures) < images:
+        raise Trouble(
+            f"{len(pictures)} of {images} images were made; the request "
+            + ("was given up as faulted." if status.faulted else "ended before the others."),
+            advice=f"`hoard events --request {accepted.id}` says what happened.",
+        )
+
+
+def keep(
+    client: V2Client,
+    generations: Sequence[Generation],
+    folder: Path,
+    request_id: str,
+    prompt: str,
+    output: Output,
+) -> list[Picture]:
+    """Save images and their contact sheet, writing the path of each."""
+    from infrastructure.cli.requests.pictures import save_contact_sheet, save_pictures
+
+    def write_path(picture: Picture) -> None:
+        output.record(
+            {
+                "type": "image",
+                "path": str(picture.path),
+                "id": picture.generation.id,
+                "seed": picture.generation.seed,
+                "batch_index": picture.generation.batch_index,
+                "worker": picture.generation.worker_name,
+                "model": picture.generation.model,
+            }
+        )
+        output.say(str(picture.path))
+
+    prefix = request_id.partition("-")[0]
+    pictures = save_pictures(client, generations, folder, prefix=prefix, on_saved=write_path)
+    if pictures:
+        sheet = folder / f"{prefix}-contact-sheet.png"
+        save_contact_sheet(pictures, sheet, title=prompt)
+        output.record({"type": "contact_sheet", "path": str(sheet)})
+        output.say(str(sheet), style="bold")
+    return pictures
+
+
+def payload_for(prompt: str, models: Sequence[str], **parameters: Any) -> dict[str, Any]:
+    """Return the body of a request; what is None is left to the server's defaults."""
+    body: dict[str, Any] = {
+        "prompt": prompt,
+        "params": {name: value for name, value in parameters.items() if value is not None},
+        "r2": True,
+    }
+    if models:
+        body["models"] = list(models)
+    return body
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text.strip())
+    if found is None:
+        raise Trouble(
+            f"{printable(text)} is no size.",
+            advice="Give it as WIDTHxHEIGHT, such as 512x512, both multiples of 64.",
+            exit_status=WRONGLY_ASKED,
+        )
+    return int(found[1]), int(found[2])
+
+
+def announce(accepted: Accepted, images: int, output: Output) -> None:
+    """Tell that a request was taken, and what the server warns of."""
+    output.record({"type": "accepted", "id": accepted.id, "kudos": accepted.kudos})
+    output.remark(
+        f"Request {accepted.id}: {counted(images, 'image')}, {accepted.kudos:g} kudos.",
+        style="",
+    )
+    for warning in accepted.warnings or ():
+        output.record({"type": "warning", "code": warning.code, "message": warning.message})
+        output.remark(printable(f"{warning.code}: {warning.message}"), style="yellow")
+
+
+def watched(client: V2Client, request_id: str, images: int, output: Output) -> tuple[Status, bool]:
+    """Show how far a request is until it ends; return how, and whether Ctrl-C was why.
+
+    :raises Trouble: when it could not be cancelled.
+    :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: when the server does not tell.
+    """
+    from infrastructure.cli.requests.progress import progress_on
+    from infrastructure.cli.requests.watching import watch
+
+    try:
+        with progress_on(output, images) as shown:
+            watch(client, request_id, shown)
+        return client.status(request_id), False
+    except KeyboardInterrupt:
+        return _cancelled(client, request_id, images, output), True
+
+
+def _cancelled(client: V2Client, request_id: str, images: int, output: Output) -> Status:
+    from infrastructure.cli.requests.v2_client import ServerUnreachable
+
+    try:
+        status = client.cancel(request_id)
+    except ServerUnreachable as error:
+        raise Trouble(
+            f"The request could not be cancelled and goes on. {error}.",
+            advice=f"Later: curl -X DELETE {client.server}/api/v2/generate/status/{request_id}",
+        ) from None
+    output.record({"type": "cancelled", "id": request_id, "finished": status.finished})
+    output.remark(
+        f"Cancelled: {status.finished} of {images} images were finished before.", style="yellow"
+    )
+    return status

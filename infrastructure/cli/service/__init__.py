@@ -1,0 +1,1 @@
+"""``hoard up`` and ``hoard modes``."""

@@ -1,0 +1,289 @@
+"""``hoard webhooks``: what was told, where, what came of it; and telling it again."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from infrastructure.cli.accounts.naming import account_named, id_from
+from infrastructure.cli.terminal import options
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.moments import moment_from
+from infrastructure.cli.terminal.opening import opened
+from infrastructure.cli.terminal.output import Output
+
+if TYPE_CHECKING:
+    from domain.webhooks.delivery import WebhookDelivery
+    from infrastructure.bootstrap import Hoard
+    from projections.webhooks.deliveries import DeliveryRow
+
+app = typer.Typer(help="Webhooks: what was told, and telling it again.", no_args_is_help=True)
+
+DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery.", show_default=False)]
+Account = Annotated[
+    str | None,
+    typer.Option(
+        "--account",
+        metavar="WHO",
+        help="Only this account's: name#number, number, id or name; or anonymous.",
+        show_default=False,
+    ),
+]
+OfRequest = Annotated[
+    str | None,
+    typer.Option("--request", metavar="ID", help="Only this request's.", show_default=False),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Only what was scheduled since: 2h, 7d, 2026-11-28T12:00.",
+        show_default=False,
+    ),
+]
+
+_PAGE = 500
+_SECONDS_BETWEEN_LOOKS = 0.25
+
+
+class State(StrEnum):
+    """Where a delivery stands; see :class:`domain.webhooks.delivery.DeliveryState`."""
+
+    DUE = "due"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
+
+
+@app.callback()
+def _webhooks() -> None:
+    """Webhooks: what was told, and telling it again."""
+
+
+@app.command("list")
+def list_deliveries(
+    account: Account = None,
+    state: Annotated[
+        State | None, typer.Option("--state", help="Only those that stand there.")
+    ] = None,
+    request: OfRequest = None,
+    since: Since = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Deliveries at most.")] = 50,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List deliveries, those scheduled last first."""
+    from domain.webhooks.delivery import DeliveryState
+    from infrastructure.cli.webhooks.lists import LISTS_LESS, is_list_behind, write_deliveries
+
+    output = Output(as_json=as_json)
+    with opened(data) as hoard:
+        account_id = None if account is None else _account_id(hoard, account)
+        request_id = None if request is None else _request_id(request)
+        moment = None if since is None else moment_from(since, hoard.clock.now())
+        rows: list[DeliveryRow] = []
+        size = min(_PAGE, limit)
+        while len(rows) < limit:
+            page = hoard.webhooks.page(
+                account_id=account_id,
+                state=None if state is None else DeliveryState(state),
+                request_id=request_id,
+                since=moment,
+                page=len(rows) // size + 1,
+                size=size,
+            )
+            rows.extend(page[: limit - len(rows)])
+            if len(page) < size:
+                break
+        is_behind = is_list_behind(hoard)
+    write_deliveries(output, rows)
+    if is_behind:
+        output.remark(LISTS_LESS)
+
+
+@app.command()
+def show(
+    delivery: DeliveryId,
+    address: Annotated[
+        bool, typer.Option("--address", help="Show the whole address, not its host alone.")
+    ] = False,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show a delivery and each of its tries; how an answer began may be somebody's secret."""
+    from infrastructure.cli.webhooks.details import DeliveryDetails
+
+    delivery_id = _delivery_id(delivery)
+    with opened(data) as hoard:
+        details = DeliveryDetails.read(hoard, _found(hoard, delivery_id), whole_address=address)
+    details.write(Output(as_json=as_json))
+
+
+@app.command()
+def endpoints(
+    account: Account = None,
+    addresses: Annotated[
+        bool, typer.Option("--addresses", help="Show whole addresses, not their hosts alone.")
+    ] = False,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the accounts' endpoints: what is told there, and how they answer."""
+    from infrastructure.cli.webhooks.lists import endpoints_of, write_endpoints
+
+    output = Output(as_json=as_json)
+    with opened(data) as hoard:
+        whose = None if account is None else account_named(hoard, account)
+        found = endpoints_of(hoard, whose, whole_addresses=addresses)
+    write_endpoints(output, found)
+
+
+@app.command()
+def resend(
+    delivery: Annotated[
+        str | None, typer.Argument(metavar="ID", help="One delivery.", show_default=False)
+    ] = None,
+    failed_since: Annotated[
+        str | None,
+        typer.Option(
+            "--failed-since",
+            metavar="TIME",
+            help="All that were given up since: 2h, 7d, 2026-11-28T12:00.",
+            show_default=False,
+        ),
+    ] = None,
+    account: Account = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Send one delivery again, or all that were given up since a time, under the same ids."""
+    if (delivery is None) is (failed_since is None) or (delivery and account):
+        raise Trouble(
+            "What is to be sent again?",
+            advice="Name one delivery, or a time with --failed-since and perhaps --account.",
+            exit_status=WRONGLY_ASKED,
+        )
+    from infrastructure.cli.webhooks.resending import resend_all, resend_one
+
+    output = Output(as_json=as_json)
+    with opened(data) as hoard:
+        if delivery is not None:
+            resend_one(hoard, _found(hoard, _delivery_id(delivery)), output)
+        elif failed_since is not None:
+            account_id = None if account is None else _account_id(hoard, account)
+            resend_all(hoard, moment_from(failed_since, hoard.clock.now()), account_id, output)
+
+
+@app.command()
+def tail(
+    after: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="POSITION",
+            help="Begin with what happened after it; with what is to come if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show what happens to deliveries, as it happens; Ctrl-C ends it."""
+    from infrastructure.cli.history.reading import history_after
+    from infrastructure.cli.webhooks.words import DeliveryLines
+
+    output = Output(as_json=as_json)
+    with opened(data) as hoard:
+        position = hoard.log.last_position() if after is None else after
+        output.remark(f"What happens after position {position}; Ctrl-C ends it.")
+        lines = DeliveryLines(hoard, output)
+        while True:
+            for recorded in history_after(hoard.log, position, None):
+                lines.write(recorded)
+                position = recorded.position
+            output.out.file.flush()
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+@app.command("test")
+def send_test(
+    endpoint: Annotated[
+        str, typer.Argument(metavar="ENDPOINT", help="The endpoint.", show_default=False)
+    ],
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, max=300, help="Seconds to wait for what comes of it.")
+    ] = 30.0,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Send a test to an endpoint, be it disabled, and show what comes of it.
+
+    Exit status 1 when it does not arrive.
+    """
+    from infrastructure.cli.webhooks.details import DeliveryDetails
+
+    endpoint_id = id_from(endpoint, what="endpoint", listed_by="hoard webhooks endpoints")
+    output = Output(as_json=as_json)
+    with opened(data) as hoard:
+        delivery_id = _scheduled_test(hoard, endpoint_id)
+        output.remark(f"Test {delivery_id} is due.")
+        until = time.monotonic() + wait
+        while (sent := hoard.ledger.delivery(delivery_id)).is_due and time.monotonic() < until:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        details = DeliveryDetails.read(hoard, sent, whole_address=False)
+    if sent.is_due:
+        raise Trouble(
+            f"Nothing was sent within {wait:g} s.",
+            advice="Does `hoard up` run here, and its program `webhooks` with it? "
+            f"`hoard webhooks show {delivery_id}` tells later what came of it.",
+        )
+    details.write_outcome(output)
+    if not details.is_delivered:
+        raise typer.Exit(1)
+
+
+def _account_id(hoard: Hoard, who: str) -> UUID:
+    from domain.accounts.account import ANONYMOUS_ID
+
+    if who.strip().lower() in {"anonymous", "anonymous#0", "0"}:
+        return ANONYMOUS_ID
+    return account_named(hoard, who).account_id
+
+
+def _scheduled_test(hoard: Hoard, endpoint_id: UUID) -> UUID:
+    from domain.return_codes import Refused
+
+    try:
+        owner = hoard.ledger.endpoint(endpoint_id).account_id
+        return hoard.ledger.test_endpoint(endpoint_id, account_id=owner)
+    except Refused as refused:
+        if refused.code.name != "WebhookNotFound":
+            raise
+        raise Trouble(
+            f"There is no endpoint {endpoint_id}.",
+            advice="`hoard webhooks endpoints` lists those there are.",
+        ) from None
+
+
+def _delivery_id(text: str) -> UUID:
+    return id_from(text, what="delivery", listed_by="hoard webhooks list")
+
+
+def _request_id(text: str) -> UUID:
+    return id_from(text, what="request", listed_by="hoard events")
+
+
+def _found(hoard: Hoard, delivery_id: UUID) -> WebhookDelivery:
+    from domain.return_codes import Refused
+
+    try:
+        return hoard.ledger.delivery(delivery_id)
+    except Refused:
+        raise Trouble(
+            f"There is no delivery {delivery_id}.",
+            advice="`hoard webhooks list` lists those there are.",
+        ) from None

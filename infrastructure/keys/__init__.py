@@ -1,0 +1,1 @@
+"""Keys: the master key, keys of personal data, API keys, signed addresses."""

@@ -1,0 +1,1 @@
+"""The catalogue of models, files of models, and versions of LoRAs."""

@@ -1,0 +1,265 @@
+"""CivitAI's metadata of LoRAs: which exact version a name or an id means, and where its file lies.
+
+Only what this needs of the answers is read (`developer.civitai.com`, site reference, "Models" and
+"Model versions"); the rest may change without harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from domain.models.loras import Lora, ResolvedLora, is_civitai_id
+from workers.models.lora_metadata import MetadataAway, PublishedLora
+
+LARGEST_ANSWER = 8 * 1024 * 1024
+"""Bytes of an answer that are read at most; a search with its pictures' addresses is large."""
+
+_ATTEMPTS = 2
+_LORA_TYPES = frozenset({"lora", "locon", "dora"})
+_FIRST_SERVER_ERROR = 500
+_MOST_TRIGGER_WORDS = 50
+
+
+class CivitaiAway(MetadataAway):
+    """CivitAI could not be asked, or what came back cannot be used; trying later may help."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Hashes(_Part):
+    sha256: str | None = Field(default=None, alias="SHA256")
+
+
+class _File(_Part):
+    name: str = ""
+    primary: bool = False
+    type: str = ""
+    size_kb: float | None = Field(default=None, alias="sizeKB", ge=0, allow_inf_nan=False)
+    hashes: _Hashes = _Hashes()
+    download_url: str | None = Field(default=None, alias="downloadUrl")
+
+
+class _Version(_Part):
+    id: int
+    base_model: str = Field(default="", alias="baseModel")
+    trained_words: tuple[str, ...] = Field(default=(), alias="trainedWords")
+    files: tuple[_File, ...] = ()
+    download_url: str | None = Field(default=None, alias="downloadUrl")
+
+    @property
+    def file(self) -> _File | None:
+        """The file that a worker fetches."""
+        return next((file for file in self.files if file.primary), None) or next(
+            (file for file in self.files if file.type in {"", "Model"}), None
+        )
+
+    @property
+    def sha256(self) -> str | None:
+        """SHA-256 of that file."""
+        digest = self.file.hashes.sha256 if self.file else None
+        return digest.lower() if digest else None
+
+
+class _Model(_Part):
+    id: int
+    name: str
+    type: str = ""
+    nsfw: bool = False
+    versions: tuple[_Version, ...] = Field(default=(), alias="modelVersions")
+
+    @property
+    def is_lora(self) -> bool:
+        """Whether it is a LoRA of some kind, and has a version at all."""
+        return self.type.lower() in _LORA_TYPES and bool(self.versions)
+
+
+class _Found(_Part):
+    items: tuple[_Model, ...] = ()
+
+
+class _ModelOfVersion(_Part):
+    name: str
+    type: str = ""
+    nsfw: bool = False
+
+
+class _VersionAlone(_Version):
+    model_id: int = Field(alias="modelId")
+    model: _ModelOfVersion
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """A version, and the model that it is one of."""
+
+    model_id: int
+    name: str
+    nsfw: bool
+    version: _Version
+
+
+Part = TypeVar("Part", bound=_Part)
+
+
+class Civitai:
+    """Asks CivitAI, or a mirror of it."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float,
+        token: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ):
+        """Ask the API at this address.
+
+        :param url: what all its addresses start with, such as ``https://civitai.com/api/v1``.
+        :param timeout: seconds within which an answer has to begin, and to go on.
+        :param token: an API key, shown to that server alone.
+        """
+        headers = {"user-agent": "Hoard (LoRA versions)", "accept": "application/json"}
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        self._client = httpx.Client(
+            base_url=url, timeout=timeout, transport=transport, headers=headers
+        )
+
+    def __enter__(self) -> Self:
+        """Use it within a block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it at the block's end."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def find(self, lora: Lora) -> ResolvedLora | None:
+        """Return the version that a LoRA means just now; None when there is no such LoRA.
+
+        A name means the model that is called exactly so, whatever the case of its letters.
+
+        :raises CivitaiAway: when nobody can tell.
+        """
+        meant = self._meant(lora)
+        return None if meant is None else _resolved(meant)
+
+    def published(self, lora: Lora) -> PublishedLora | None:
+        """Return the version that a LoRA means just now, and where its file lies.
+
+        None when there is no such LoRA, or no file of it.
+
+        :raises CivitaiAway: when nobody can tell.
+        """
+        meant = self._meant(lora)
+        return None if meant is None else _published(meant)
+
+    def _meant(self, lora: Lora) -> _Meant | None:
+        if lora.is_version:
+            return self._exact_version(lora.name)
+        if is_civitai_id(lora.name):
+            return self._latest_of(lora.name)
+        return self._latest_called(lora.name)
+
+    def _exact_version(self, version_id: str) -> _Meant | None:
+        answer = self._get(f"/model-versions/{version_id}")
+        version = None if answer is None else _read(_VersionAlone, answer)
+        if version is None or version.model.type.lower() not in _LORA_TYPES:
+            return None
+        return _Meant(version.model_id, version.model.name, version.model.nsfw, version)
+
+    def _latest_of(self, model_id: str) -> _Meant | None:
+        answer = self._get(f"/models/{model_id}")
+        return None if answer is None else _latest(_read(_Model, answer))
+
+    def _latest_called(self, name: str) -> _Meant | None:
+        query = {"query": name.strip(), "types": "LORA", "nsfw": "true", "limit": "20"}
+        answer = self._get("/models", query)
+        found = _Found() if answer is None else _read(_Found, answer)
+        wanted = name.strip().casefold()
+        called_so = (model for model in found.items if model.name.strip().casefold() == wanted)
+        return next((_latest(model) for model in called_so if model.is_lora), None)
+
+    def _get(self, path: str, query: Mapping[str, str] | None = None) -> bytes | None:
+        """Return an answer's body, None when there is no such thing.
+
+        :raises CivitaiAway: when there was no answer, or an error, in each of two attempts.
+        """
+        reason = ""
+        for _ in range(_ATTEMPTS):
+            try:
+                with self._client.stream("GET", path, params=query) as answer:
+                    if answer.status_code == httpx.codes.NOT_FOUND:
+                        return None
+                    if answer.is_success:
+                        return _body(answer)
+                    reason = f"status {answer.status_code}"
+                    if answer.status_code < _FIRST_SERVER_ERROR:
+                        break
+            except httpx.HTTPError as error:
+                reason = type(error).__name__
+        raise CivitaiAway(reason)
+
+
+def _body(answer: httpx.Response) -> bytes:
+    body = bytearray()
+    for chunk in answer.iter_bytes():
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise CivitaiAway("the answer is too large")
+    return bytes(body)
+
+
+def _read(kind: type[Part], answer: bytes) -> Part:
+    try:
+        return kind.model_validate_json(answer)
+    except ValidationError:
+        raise CivitaiAway("the answer is not what the reference says") from None
+
+
+def _latest(model: _Model) -> _Meant | None:
+    if not model.is_lora:
+        return None
+    return _Meant(model.id, model.name, model.nsfw, model.versions[0])
+
+
+def _resolved(meant: _Meant) -> ResolvedLora:
+    version = meant.version
+    return ResolvedLora(
+        model_id=str(meant.model_id),
+        version_id=str(version.id),
+        name=meant.name,
+        sha256=version.sha256,
+        base_model=version.base_model,
+        trigger_words=version.trained_words[:_MOST_TRIGGER_WORDS],
+        nsfw=meant.nsfw,
+    )
+
+
+def _published(meant: _Meant) -> PublishedLora | None:
+    version, file = meant.version, meant.version.file
+    # The version's own address is that of its primary file.
+    url = None if file is None else file.download_url or version.download_url
+    if file is None or not url:
+        return None
+    return PublishedLora(
+        model_id=str(meant.model_id),
+        version_id=str(version.id),
+        name=meant.name,
+        url=url,
+        file_name=file.name,
+        size_bytes=None if file.size_kb is None else int(file.size_kb * 1024),
+        sha256=version.sha256,
+        base_model=version.base_model,
+        trigger_words=version.trained_words[:_MOST_TRIGGER_WORDS],
+    )

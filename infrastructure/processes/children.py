@@ -1,0 +1,216 @@
+"""Child processes that are kept running: restarted when they crash, and stopped for sure."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import structlog
+
+from infrastructure.processes import launch
+from infrastructure.processes.log_files import open_log
+from infrastructure.processes.process_files import end_leftover, write_process_file
+
+_log = structlog.get_logger(__name__)
+
+_FIRST_BACK_OFF_SECONDS = 0.1
+_LONGEST_BACK_OFF_SECONDS = 10.0
+_HEALTHY_AFTER_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run."""
+
+    name: str
+    """Unique in its data folder; names its log and its files."""
+    command: tuple[str, ...]
+    """The program's path and its arguments."""
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Variables beside those of this process."""
+    sockets: tuple[int, ...] = ()
+    """Descriptors that it inherits."""
+    patience_seconds: float = 10.0
+    """How long it may take to end after SIGTERM before it is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where children leave their traces."""
+
+    run: Path
+    """``name.pid`` for each child that lives, and ``name.ready`` of those that say so."""
+    logs: Path | None
+    """``name.log`` for each child; None sends their output to standard error."""
+
+
+class Child:
+    """A program that is kept running, as the leader of a process group of its own."""
+
+    def __init__(self, program: Program, folders: Folders) -> None:
+        """Start nothing yet."""
+        self.program = program
+        self.crashes = 0
+        """How often in a row it ended without having been healthy for long."""
+        self._folders = folders
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = 0.0
+        self._start_at = 0.0
+        self._kill_at: float | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it had not ended when last looked at."""
+        return self._process is not None
+
+    @property
+    def says_ready(self) -> bool:
+        """Whether the process that runs now has said that it is ready."""
+        if self._process is None:
+            return False
+        try:
+            return self._ready_file.read_text().strip() == str(self._process.pid)
+        except FileNotFoundError:
+            return False
+
+    def tend(self, now: float) -> None:
+        """Start it if it does not run and its back-off is over."""
+        self._look(now)
+        if self._process is None and now >= self._start_at:
+            try:
+                self._start(now)
+            except OSError as error:
+                _log.error("child not started", child=self.program.name, error=str(error))
+                self._plan_next_start(now)
+
+    def ask_to_stop(self, now: float) -> None:
+        """Send SIGTERM; from now on :meth:`has_stopped` kills it when its patience is over."""
+        self._kill_at = now + self.program.patience_seconds
+        self._look(now)
+        if self._process is not None:
+            self._process.terminate()
+
+    def has_stopped(self, now: float) -> bool:
+        """Whether it has ended; it is killed if it should have by now."""
+        self._look(now)
+        if self._process is not None and self._kill_at is not None and now >= self._kill_at:
+            _log.warning("child killed", child=self.program.name, why="it did not stop in time")
+            self.kill()
+        return self._process is None
+
+    def kill(self) -> None:
+        """End it at once, and all that it started."""
+        if self._process is not None:
+            _kill_group(self._process.pid)
+            self._process.wait()
+            self._forget()
+
+    def _start(self, now: float) -> None:
+        folders = self._folders
+        folders.run.mkdir(parents=True, exist_ok=True)
+        end_leftover(self._process_file)
+        self._ready_file.unlink(missing_ok=True)
+        with contextlib.ExitStack() as stack:
+            output = None
+            if folders.logs is not None:
+                output = stack.enter_context(open_log(folders.logs, self.program.name))
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid())),
+                    *self.program.command,
+                ],
+                env=os.environ | dict(self.program.environment),
+                pass_fds=self.program.sockets,
+                stdin=subprocess.DEVNULL,
+                stdout=output if output is not None else sys.stderr.fileno(),
+                stderr=subprocess.STDOUT,
+                # A Ctrl-C at the terminal is for the supervisor, who stops all in order.
+                start_new_session=True,
+            )
+        self._started_at = now
+        write_process_file(self._process_file, self._process.pid)
+
+    def _look(self, now: float) -> None:
+        """Notice that it ended, take what it left with it, and plan the next start."""
+        process = self._process
+        if process is None or not _has_ended(process.pid):
+            return
+        # Before it is buried: until then nobody else can be given its group's number.
+        _kill_group(process.pid)
+        status = process.wait()
+        self._forget()
+        lived = now - self._started_at
+        if lived >= _HEALTHY_AFTER_SECONDS:
+            self.crashes = 0
+        back_off = self._plan_next_start(now)
+        if self._kill_at is None:
+            _log.warning(
+                "child ended",
+                child=self.program.name,
+                status=_status_in_words(status),
+                lived_seconds=round(lived, 1),
+                restart_in_seconds=back_off,
+            )
+
+    def _plan_next_start(self, now: float) -> float:
+        self.crashes += 1
+        doubled = _FIRST_BACK_OFF_SECONDS * 2.0 ** min(self.crashes - 1, 16)
+        back_off = min(doubled, _LONGEST_BACK_OFF_SECONDS)
+        self._start_at = now + back_off
+        return back_off
+
+    def _forget(self) -> None:
+        self._process = None
+        self._process_file.unlink(missing_ok=True)
+        self._ready_file.unlink(missing_ok=True)
+
+    @property
+    def _process_file(self) -> Path:
+        return self._folders.run / f"{self.program.name}.pid"
+
+    @property
+    def _ready_file(self) -> Path:
+        return ready_file(self._folders.run, self.program.name)
+
+
+def ready_file(run_folder: Path, name: str) -> Path:
+    """Where a child that is ready leaves its process id."""
+    return run_folder / f"{name}.ready"
+
+
+def say_ready(run_folder: Path, name: str) -> None:
+    """Say, in a child, that it is ready; without a supervisor nobody listens."""
+    if run_folder.is_dir():
+        ready_file(run_folder, name).write_text(f"{os.getpid()}\n")
+
+
+def end_leftovers(run_folder: Path) -> int:
+    """Kill what a supervisor that was itself killed left behind; return how many there were.
+
+    :raises TimeoutError: when one of them did not die.
+    """
+    found = sum(end_leftover(path) for path in sorted(run_folder.glob("*.pid")))
+    for path in run_folder.glob("*.ready"):
+        path.unlink(missing_ok=True)
+    return found
+
+
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _kill_group(leader: int) -> None:
+    # Some systems refuse when only the dead are left in the group.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _status_in_words(status: int) -> str:
+    return f"exit {status}" if status >= 0 else signal.Signals(-status).name

@@ -1,0 +1,159 @@
+"""An in-cluster worker: a Celery worker with one pool process, which holds the engine.
+
+``python -m infrastructure.processes.worker`` runs one; so does Celery's own command, with
+``--app infrastructure.processes.worker worker --pool prefork --concurrency 1``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from functools import cache
+from uuid import UUID
+
+import structlog
+from celery import Celery, signals
+
+from domain.jobs.job import Job
+from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.logs.logs import configure_logs
+from infrastructure.processes.engines import Supplies, make_engine
+from infrastructure.processes.programs import CHILD_VARIABLE
+from infrastructure.processes.shutdown_pipe import ShutdownPipe
+from infrastructure.processes.supervised import tell_supervisor
+from infrastructure.settings.settings import Settings, load_settings
+from workers.broker.app import WORK_QUEUE, make_app, register_work
+from workers.broker.wakeups import Bell, BrokerSender
+from workers.engines.protocol import EngineAway
+from workers.inference.attendance import keep_showing
+from workers.inference.safety import load_inspector
+from workers.inference.task import work_until_idle
+from workers.inference.watchdog import Watchdog
+from workers.inference.workplace import InClusterWorker, Workplace
+
+_log = structlog.get_logger(__name__)
+
+_AGENT = "Hoard in-cluster:1:operator"
+_NICENESS = 5
+
+_settings = load_settings()
+_shutdown = ShutdownPipe(_settings.worker_drain_seconds)
+
+
+def make_worker_app(settings: Settings) -> Celery:
+    """Return the Celery app whose task does this worker's jobs."""
+    worker_app = make_app(settings.broker)
+    register_work(worker_app, lambda: work_until_idle(*_position(settings)))
+    return worker_app
+
+
+@cache
+def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
+    """Assemble everything, in the pool process and on first use: nothing of it survives a fork."""
+    hoard = assemble(settings)
+    bell = Bell(BrokerSender(make_app(settings.broker)))
+    worker = InClusterWorker(
+        owner_id=hoard.operator.account_id,
+        name=settings.worker_name,
+        amount=settings.worker_amount,
+        max_pixels=settings.worker_max_pixels,
+        agent=_AGENT,
+    )
+    place = Workplace(
+        ledger=hoard.ledger,
+        engine=make_engine(settings, Supplies(hoard.catalogue, hoard.outbound)),
+        blobs=hoard.blobs,
+        presence=hoard.presence,
+        clock=hoard.clock,
+        ring=bell.ring,
+        is_leased=lambda job_id: _is_leased(hoard, job_id),
+        told=hoard.wakeups.progress,
+        is_slow=lambda name: _is_slow(hoard, name),
+        shutdown=_shutdown,
+        hung_after=Watchdog(hoard.clock).until,
+        inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
+        provenance=settings.worker_provenance,
+    )
+    keep_showing(lambda: _show(hoard, worker, place))
+    return worker, place
+
+
+def _show(hoard: Hoard, worker: InClusterWorker, place: Workplace) -> None:
+    entry = hoard.directory.worker_by_name(worker.name)
+    if entry is None:
+        return
+    try:
+        abilities = place.engine.abilities()
+    except EngineAway:
+        # It can take no job, so it is not there: after five minutes everybody sees that.
+        return
+    amount = place.safe_amount.of(worker.amount)
+    hoard.presence.seen(entry.worker_id, worker.capabilities(abilities, amount))
+
+
+def _is_leased(hoard: Hoard, job_id: UUID) -> bool:
+    job: Job = hoard.ledger.repository.get(job_id)
+    return job.is_leased
+
+
+def _is_slow(hoard: Hoard, name: str) -> bool:
+    entry = hoard.directory.worker_by_name(name)
+    return entry is not None and hoard.workers.is_slow(entry.worker_id)
+
+
+def main() -> None:
+    """Run until SIGTERM: the batch under way is finished, or returned when its time is over.
+
+    A second SIGTERM returns it at once.
+    """
+    node = os.environ.get(CHILD_VARIABLE, f"worker-{os.getpid()}")
+    app.worker_main(
+        [
+            *("--quiet", "worker"),
+            *("--pool", "prefork", "--concurrency", "1"),
+            *("--hostname", f"{node}@{socket.gethostname()}"),
+            *("--queues", WORK_QUEUE),
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ]
+    )
+
+
+@signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
+def _set_logs_up(**_facts: object) -> None:
+    configure_logs(_settings.log_level, json=_settings.log_json, for_good=True)
+    # A line for each bell, even where nothing was found, says nothing.
+    for chatty in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Loading an engine would draw progress bars into the log.
+    os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+@signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
+def _give_way(**_facts: object) -> None:
+    # On a machine without a GPU a batch takes every core; the API should still answer.
+    os.nice(_NICENESS)
+
+
+@signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
+def _say_ready(**_facts: object) -> None:
+    tell_supervisor()
+    # Celery's own second Ctrl-C would kill the batch instead of giving it back.
+    signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
+    # Whatever was rung before this worker listened may be lost.
+    with Bell(BrokerSender(app)) as bell:
+        bell.ring()
+
+
+@signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
+def _pass_on(**_facts: object) -> None:
+    _shutdown.ask()
+
+
+app = make_worker_app(_settings)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What is kept about requests beside the log: idempotent commands, uploads."""

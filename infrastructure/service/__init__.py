@@ -1,0 +1,1 @@
+"""What operators write into files, and time-outs of addresses."""

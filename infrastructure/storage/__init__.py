@@ -1,0 +1,1 @@
+"""Databases, the event store, the blob store, migrations."""

@@ -1,0 +1,110 @@
+"""Streams that were read before: only what was added since is read and decoded again.
+
+An event never changes, so nothing of what is remembered can grow stale; a stream can only be longer
+than remembered, and each load asks the log for that. Jobs and requests are loaded by most commands,
+again and again while their images come in, and decoding a whole stream each time would cost more
+than all else that a command does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import EventStore, Mapper
+
+from infrastructure.storage.database import Database
+from infrastructure.storage.event_store import EventRecorder
+
+_MOST_EVENTS = 50_000
+_READ_HERE = "streams read in this transaction"
+
+Events = tuple[DomainEventProtocol[UUID], ...]
+
+
+class RememberedStreams(EventStore[UUID]):
+    """The events of streams, decoded once in each process; thread-safe.
+
+    What a transaction reads may be its own, or on SQLite of others that share its commit: it is
+    remembered only once that has been committed.
+
+    :param most_events: events kept in memory, of whichever streams were read last.
+    """
+
+    def __init__(
+        self,
+        mapper: Mapper[UUID],
+        recorder: EventRecorder,
+        database: Database,
+        *,
+        most_events: int = _MOST_EVENTS,
+    ) -> None:
+        super().__init__(mapper, recorder)
+        self._database = database
+        self._most_events = most_events
+        self._streams: OrderedDict[UUID, Events] = OrderedDict()
+        self._events = 0
+        self._guard = threading.Lock()
+
+    def get(
+        self,
+        originator_id: UUID,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[DomainEventProtocol[UUID]]:
+        """Return events of one stream, of a whole one without decoding again what is known."""
+        if gt is not None or lte is not None or desc or limit is not None:
+            return super().get(originator_id, gt=gt, lte=lte, desc=desc, limit=limit)
+        known = self._known(originator_id)
+        after = known[-1].originator_version if known else None
+        added = tuple(super().get(originator_id, gt=after))
+        events = known + added
+        if added:
+            self._remember(originator_id, events)
+        return iter(events)
+
+    def _known(self, stream: UUID) -> Events:
+        if self._database.in_transaction:
+            read_here: Events | None = self._read_here().get(stream)
+            if read_here is not None:
+                return read_here
+        with self._guard:
+            known = self._streams.get(stream)
+            if known is None:
+                return ()
+            self._streams.move_to_end(stream)
+            return known
+
+    def _remember(self, stream: UUID, events: Events) -> None:
+        if self._database.in_transaction:
+            self._read_here()[stream] = events
+        else:
+            self._keep({stream: events})
+
+    def _read_here(self) -> dict[UUID, Events]:
+        notes: dict[str, Any] = self._database.transaction_notes
+        if _READ_HERE not in notes:
+            read: dict[UUID, Events] = {}
+            notes[_READ_HERE] = read
+            self._database.after_commit(lambda: self._keep(read))
+        found: dict[UUID, Events] = notes[_READ_HERE]
+        return found
+
+    def _keep(self, read: dict[UUID, Events]) -> None:
+        with self._guard:
+            for stream, events in read.items():
+                # Another thread may have read more of it meanwhile.
+                before = self._streams.pop(stream, ())
+                longest = max(events, before, key=len)
+                self._streams[stream] = longest
+                self._events += len(longest) - len(before)
+            while self._events > self._most_events:
+                _, forgotten = self._streams.popitem(last=False)
+                self._events -= len(forgotten)

@@ -1,0 +1,1 @@
+"""Claiming, signing and posting webhook deliveries."""

@@ -1,0 +1,61 @@
+"""The keys that sign webhooks, made from the master key: nothing of them is stored anywhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from infrastructure.keys.master_key import derived_key
+from infrastructure.webhooks.signing import SECRET_PREFIX, SIGNING_KEY_PREFIX, public_key_of
+
+_SECRETS = b"hoard: webhook secrets, version 1"
+_SIGNING_KEYS = b"hoard: webhook signing keys, version 1"
+_DESTINATIONS = b"hoard: webhook destinations, version 1"
+
+
+class WebhookKeys:
+    """Keys of accounts (HKDF, RFC 5869), and the ids of the addresses that requests name.
+
+    Every process of an installation makes the same ones. Whoever lacks the master key can make
+    none of them, and can tell from no id which address it belongs to.
+    """
+
+    def __init__(self, master_key: bytes) -> None:
+        """Make keys from a master key."""
+        self._master_key = master_key
+
+    def secret(self, account_id: UUID, number: int) -> str:
+        """Return an account's secret (``whsec_…``), of which it may have had several.
+
+        :param number: 1 for the first one.
+        """
+        return SECRET_PREFIX + _encoded(self._made(_SECRETS, account_id.bytes, number))
+
+    def signing_key(self, account_id: UUID) -> str:
+        """Return the private ed25519 key (``whsk_…``) for an account; it leaves no process."""
+        return SIGNING_KEY_PREFIX + _encoded(self._made(_SIGNING_KEYS, account_id.bytes, 0))
+
+    def public_key(self, account_id: UUID) -> str:
+        """Return the public key (``whpk_…``) that belongs to :meth:`signing_key`."""
+        return public_key_of(self.signing_key(account_id))
+
+    def destination(self, account_id: UUID, address: str) -> UUID:
+        """Return the destination of an account's webhook (:mod:`domain.webhooks.webhook`).
+
+        :param address: readable as an address; its query and fragment do not matter.
+        """
+        parts = urlsplit(address)
+        place = f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".encode()
+        key = self._made(_DESTINATIONS, account_id.bytes, 0)
+        digest = hmac.new(key, place, hashlib.sha256).digest()
+        return UUID(bytes=digest[:16], version=4)
+
+    def _made(self, purpose: bytes, subject: bytes, number: int) -> bytes:
+        return derived_key(self._master_key, purpose + subject + number.to_bytes(8, "big"))
+
+
+def _encoded(key: bytes) -> str:
+    return base64.b64encode(key).decode("ascii")

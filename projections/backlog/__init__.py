@@ -1,0 +1,1 @@
+"""The view of what waits, kept as counters."""

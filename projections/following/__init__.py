@@ -1,0 +1,1 @@
+"""Following the log: followers, their positions, wake-ups, and rebuilding."""

@@ -1,0 +1,1 @@
+"""Open jobs, as several views keep them."""

@@ -1,0 +1,1 @@
+"""The toolkit of all views: statements, bulk writes, encodings, cached answers."""

@@ -1,0 +1,1 @@
+"""What clients are told of one event of a request, and the history that it takes."""

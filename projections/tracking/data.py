@@ -1,0 +1,77 @@
+"""What clients are told of one event of a request: the same by webhook and in a stream.
+
+All of it follows from the history up to that event, so whoever is told twice is told the same; the
+address of an image alone is signed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from domain.accounts.kudos import hundredths, kudos_from
+from domain.jobs.job import Job
+from domain.requests.request import Request, RequestState
+from projections.status.fold import ENDINGS, Generation, generation_of
+from projections.status.generation import generation_details
+from projections.tracking.history import RequestHistory
+from projections.view import Recorded
+
+
+def tracking_data(
+    record: Recorded, history: RequestHistory, image_of: Callable[[Generation], str]
+) -> dict[str, Any]:
+    """Return what a client is told of an event (:mod:`domain.requests.notifications`).
+
+    :param history: its request, with all events up to this one.
+    :param image_of: returns the ``img`` of an image: its address, or base64.
+    """
+    event = record.event
+    request: dict[str, Any] = {"request": history.request_id}
+    match event:
+        case Request.Submitted():
+            return request | {"images": event.images, "kudos": event.kudos}
+        case Request.JobReturned():
+            return request | {"images": history.submitted.images, "lost": event.lost}
+        case Request.Ended():
+            return request | _ending(event, history)
+        case Job.Batched():
+            return request | _job(event)
+        case Job.Progressed():
+            return progress_data(history.batched[event.originator_id], event.step, event.steps)
+        case Job.ImageGenerated():
+            made = generation_of(event, history.batched[event.originator_id], record.position)
+            details = generation_details(made, img=image_of(made), images=history.submitted.images)
+            return details | request | {"kudos": event.kudos}
+    raise ValueError(f"nobody is told of {type(event).__qualname__}")
+
+
+def progress_data(job: Job.Batched, step: int, steps: int) -> dict[str, Any]:
+    """Return what is told of how far a job is, recorded or not.
+
+    :param step: denoising steps that are done.
+    :param steps: how many there are in all.
+    """
+    return {"request": job.request_id} | _job(job) | {"step": step, "steps": steps}
+
+
+def _job(job: Job.Batched) -> dict[str, Any]:
+    return {
+        "job": job.originator_id,
+        "images": len(job.image_ids),
+        "worker_id": job.worker_id,
+        "worker_name": job.worker_name,
+        "model": job.model,
+    }
+
+
+def _ending(event: Request.Ended, history: RequestHistory) -> dict[str, Any]:
+    images = history.submitted.images
+    state = ENDINGS[type(event)]
+    return {
+        "state": state.value,
+        "images": images,
+        "finished": images - getattr(event, "abandoned", 0),
+        "faulted": state is RequestState.FAULTED,
+        "kudos": kudos_from(hundredths(history.burnt)),
+    }

@@ -1,0 +1,1 @@
+"""The view of workers, and which of them are present."""

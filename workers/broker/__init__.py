@@ -1,0 +1,1 @@
+"""Celery: the app, its wake-ups, and acknowledging when the broker fails."""

@@ -1,0 +1,103 @@
+"""The Celery app: two queues, each with a bell, and a broker that may fail at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from celery import Celery
+
+from domain.jobs.lifetimes import LEASES_IN_A_ROW
+
+WORK_TASK = "hoard.work"
+"""The message "there is work". It names no job; the ledger is asked for that."""
+
+WORK_QUEUE = "hoard.work"
+
+WEBHOOK_TASK = "hoard.deliver"
+"""The message "there is something to tell". It names no delivery either."""
+
+WEBHOOK_QUEUE = "hoard.webhooks"
+
+LONGEST_TURN_SECONDS = 600
+"""A task that has worked for this long starts no further batch, but rings for another task."""
+
+LONGEST_BATCH_SECONDS = LEASES_IN_A_ROW * 61 * 3600
+"""More than a batch may take at all: 500 steps at 3072x3072 by a transformer with a ControlNet are
+leased for sixty hours, so many times in a row. No batch comes near it: its own limits are those of
+its lease (:mod:`workers.inference.watchdog`), which nobody knows yet when a task starts."""
+
+_GRACE_SECONDS = 60
+_UNACKED_CHECK_SECONDS = 10
+
+
+def make_app(broker_url: str) -> Celery:
+    """Return the app for a broker, ``redis://``, ``redis+socket://`` or ``amqp://``.
+
+    Nothing is connected yet. Results are neither stored nor waited for: what a task achieves is in
+    the ledger. A message is acknowledged after its task, so the broker hands it on if the worker
+    dies; should the broker fail at that, too, the sweep rings again.
+    """
+    # Not the current app of the process: several of them live side by side in tests.
+    app = Celery("hoard", set_as_current=False)
+    hard_limit = LONGEST_TURN_SECONDS + LONGEST_BATCH_SECONDS
+    app.conf.update(
+        broker_url=broker_url,
+        result_backend=None,
+        task_ignore_result=True,
+        task_default_queue=WORK_QUEUE,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_soft_time_limit=hard_limit - _GRACE_SECONDS,
+        task_time_limit=hard_limit,
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # A busy machine may need long to start a pool process; the default of 4 s kills it.
+        worker_proc_alive_timeout=60,
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        event_serializer="json",
+        enable_utc=True,
+        timezone="UTC",
+        broker_connection_retry=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=4,
+        broker_transport_options=_transport_options(broker_url, hard_limit),
+    )
+    return app
+
+
+def register_work(app: Celery, work: Callable[[], int]) -> None:
+    """Register what a process does when the bell rings: work until idle, return the jobs run."""
+
+    @app.task(name=WORK_TASK, Request="workers.broker.acknowledging:WorkRequest")  # type: ignore[untyped-decorator]
+    def answer_bell() -> int:
+        return work()
+
+
+def register_deliver(app: Celery, wake: Callable[[], None]) -> None:
+    """Register what a sender of webhooks does when its bell rings: wake up, which takes no time."""
+
+    @app.task(name=WEBHOOK_TASK, Request="workers.broker.acknowledging:WorkRequest")  # type: ignore[untyped-decorator]
+    def answer_bell() -> None:
+        wake()
+
+
+def _transport_options(broker_url: str, hard_limit: int) -> dict[str, object]:
+    if not broker_url.startswith(("redis", "sentinel")):
+        return {}
+    return {
+        # A message that is not acknowledged by then is handed to somebody else, so it has to be
+        # longer than any task. Recovery does not wait for that: the sweep rings long before.
+        "visibility_timeout": hard_limit + _GRACE_SECONDS,
+        # Looked for every ten seconds instead of every hundred.
+        "unacked_restore_interval": _UNACKED_CHECK_SECONDS,
+        "unacked_restore_throttle": 1,
+        "socket_connect_timeout": 4,
+        "socket_keepalive": not broker_url.startswith("redis+socket"),
+    }

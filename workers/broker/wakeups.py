@@ -1,0 +1,154 @@
+"""The bell: an event that makes work wakes a worker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
+
+import structlog
+from celery import Celery
+from kombu.connection import Connection
+
+from domain.requests.request import Request
+from projections.view import Recorded
+from workers.broker.app import WORK_QUEUE, WORK_TASK
+
+_log = structlog.get_logger(__name__)
+
+_SECONDS_TO_ANSWER = 2.0
+
+
+def makes_work(records: Sequence[Recorded]) -> bool:
+    """Whether any of these events put images into the queue."""
+    return any(
+        isinstance(event, Request.Submitted)
+        or (isinstance(event, Request.JobReturned) and event.lost > 0)
+        for event in (record.event for record in records)
+    )
+
+
+class Sender(Protocol):
+    """What carries one message to the workers."""
+
+    def send(self) -> None:
+        """Put the message where a worker finds it; any exception means that nobody will."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+class BrokerSender:
+    """Sends the message through Celery's broker, over a connection of its own."""
+
+    def __init__(self, app: Celery, *, queue: str = WORK_QUEUE, task: str = WORK_TASK) -> None:
+        """Use the app's broker; nothing is connected until the first message."""
+        self._app = app
+        self._queue = queue
+        self._task = task
+        self._connection: Connection | None = None
+
+    def send(self) -> None:
+        """Leave a message in the queue, unless one lies there unread.
+
+        One is enough: whoever takes it asks the ledger after this call. A worker that finds work
+        rings for the next one, a sender of webhooks takes all that there is. So the queue stays
+        short while all are busy.
+        """
+        connection = self._connection or self._connect()
+        try:
+            channel: Any = connection.default_channel
+            waiting = channel.queue_declare(queue=self._queue, durable=True, auto_delete=False)
+            if not waiting.message_count:
+                self._app.send_task(
+                    self._task, queue=self._queue, connection=connection, retry=False
+                )
+        except BaseException:
+            self.close()
+            raise
+        self._connection = connection
+
+    def close(self) -> None:
+        """Disconnect; the next message connects again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()  # type: ignore[no-untyped-call]
+
+    def _connect(self) -> Connection:
+        options = dict(self._app.conf.broker_transport_options)
+        # One attempt: who rings can ring again, and must not wait.
+        options |= {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+        if options.get("visibility_timeout"):
+            options["socket_timeout"] = _SECONDS_TO_ANSWER
+            options["socket_connect_timeout"] = _SECONDS_TO_ANSWER
+        connection: Connection = self._app.connection_for_write(
+            connect_timeout=_SECONDS_TO_ANSWER, transport_options=options
+        )
+        return connection
+
+
+class Bell:
+    """Wakes a worker. Ringing returns at once and never fails; what is lost is rung again later.
+
+    The message is sent by a thread of the bell's own, which starts with the first ring; all that
+    rings while one message is on its way becomes one further message.
+    """
+
+    def __init__(self, sender: Sender) -> None:
+        """Ring through ``sender``, which from now on belongs to the bell's thread."""
+        self._sender = sender
+        self._changed = threading.Condition()
+        self._rung = False
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._is_heard = True
+
+    def ring(self) -> None:
+        """Let a worker know that there may be work."""
+        with self._changed:
+            if self._closed:
+                return
+            self._rung = True
+            self._changed.notify()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._send_all, name="bell", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Send what was rung, and stop."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(4 * _SECONDS_TO_ANSWER)
+
+    def __enter__(self) -> Self:
+        """Be closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close."""
+        self.close()
+
+    def _send_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._rung or self._closed)
+                if not self._rung:
+                    break
+                # Before sending: what rings from here on may come too late for this message.
+                self._rung = False
+            self._send()
+        self._sender.close()
+
+    def _send(self) -> None:
+        try:
+            self._sender.send()
+        except Exception as error:
+            if self._is_heard:
+                _log.warning("bell not heard", error=type(error).__name__)
+            self._is_heard = False
+        else:
+            if not self._is_heard:
+                _log.info("bell heard again")
+            self._is_heard = True

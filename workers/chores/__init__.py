@@ -1,0 +1,1 @@
+"""Chores: what time alone brings about."""

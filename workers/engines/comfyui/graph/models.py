@@ -1,0 +1,83 @@
+"""Loading a model: from one checkpoint, or from a denoiser, text encoders and a VAE apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from domain.models.catalogue import Baseline
+from workers.engines.comfyui.graph.nodes import Graph, Output, outputs
+from workers.engines.comfyui.installed import Installed
+from workers.models.checkpoint_file import CheckpointFile, CheckpointKind
+
+FAMILIES = frozenset(
+    {Baseline.SD_1, Baseline.SD_2, Baseline.SD_2_512, Baseline.SDXL, Baseline.FLUX}
+)
+"""The families of models that graphs are built for."""
+
+_FLUX_FILES = (
+    ("DualCLIPLoader", "clip_name1", "t5xxl"),
+    ("DualCLIPLoader", "clip_name2", "clip_l"),
+    ("VAELoader", "vae_name", "ae"),
+)
+"""Loader, input, and how the names of fitting files begin, for a flux model's denoiser alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The parts of a loaded model."""
+
+    model: Output
+    """The denoiser."""
+    clip: Output
+    """The text encoders."""
+    vae: Output
+
+
+def can_load(file: CheckpointFile, installed: Installed) -> bool:
+    """Whether a graph can load the file, with the files that lie beside it."""
+    if file.baseline not in FAMILIES:
+        return False
+    if file.kind is CheckpointKind.CHECKPOINT:
+        return file.name in installed.choices("CheckpointLoaderSimple", "ckpt_name")
+    return (
+        file.baseline is Baseline.FLUX
+        and file.name in installed.choices("UNETLoader", "unet_name")
+        and _flux_files(file, installed) is not None
+    )
+
+
+def load_model(graph: Graph, file: CheckpointFile, installed: Installed) -> Loaded:
+    """Add the loaders.
+
+    :raises ValueError: when what belongs to a denoiser is missing (see :func:`can_load`).
+    """
+    if file.kind is CheckpointKind.CHECKPOINT:
+        first = graph.add("CheckpointLoaderSimple", ckpt_name=file.name)
+        return Loaded(*outputs(first, 3))
+    names = _flux_files(file, installed)
+    if names is None:
+        raise ValueError("the model's text encoders or its VAE are missing")
+    t5, clip_l, vae = names
+    return Loaded(
+        model=graph.add("UNETLoader", unet_name=file.name, weight_dtype="default"),
+        clip=graph.add("DualCLIPLoader", clip_name1=t5, clip_name2=clip_l, type="flux"),
+        vae=graph.add("VAELoader", vae_name=vae),
+    )
+
+
+def _flux_files(file: CheckpointFile, installed: Installed) -> tuple[str, str, str] | None:
+    """Return the files of the two text encoders and the VAE; the catalogue's before any other."""
+    parts = [part.name for part in file.parts]
+    found = []
+    for loader, name, beginning in _FLUX_FILES:
+        listed = installed.choices(loader, name)
+        fitting = [choice for choice in listed if _bare(choice).startswith(beginning)]
+        chosen = next((choice for choice in fitting if choice in parts), None)
+        if chosen is None and not fitting:
+            return None
+        found.append(chosen or fitting[0])
+    return found[0], found[1], found[2]
+
+
+def _bare(name: str) -> str:
+    return name.replace("\\", "/").rpartition("/")[2].lower()

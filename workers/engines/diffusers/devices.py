@@ -1,0 +1,79 @@
+"""What the engine runs on, and in which precision."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+from workers.engines.diffusers.folders import PipelineFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device of torch."""
+
+    name: str
+    """As torch calls it: ``cpu``, ``cuda`` (ROCm too), ``cuda:1``, ``mps``."""
+    text: str
+    """As histories call it, such as ``cuda NVIDIA H100`` or ``cpu x86_64 AVX2, 8 threads``: all
+    that the rounding of kernels depends on."""
+
+    @property
+    def kind(self) -> str:
+        """Its name without a number."""
+        return self.name.partition(":")[0]
+
+
+def find_device(wanted: str | None = None) -> Device:
+    """The device to use: the one that is wanted, else a GPU if there is one, else the CPU."""
+    import torch
+
+    name = wanted or _best_device(torch)
+    return Device(name, _text_of(torch, name))
+
+
+def precision_on(device: Device, folder: PipelineFolder) -> Any:
+    """The torch type that a pipeline's weights are loaded as.
+
+    CPUs compute with 32 bits fastest. On GPUs half the bits are twice the speed and half the
+    memory; models whose values leave the range of ``float16`` need ``bfloat16`` for that, which
+    keeps the range, so that no part of them has to be run in 32 bits.
+    """
+    import torch
+
+    if device.kind == "cpu":
+        return torch.float32
+    if folder.has_wide_range and _knows_bfloat16(torch, device):
+        return torch.bfloat16
+    return torch.float16
+
+
+def make_repeatable() -> None:
+    """Let torch choose the same kernels each time, as far as it can."""
+    import torch
+
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def _best_device(torch: Any) -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    if torch.backends.mps.is_available():
+        return "mps"
+    return "cpu"
+
+
+def _text_of(torch: Any, name: str) -> str:
+    if name.startswith("cuda"):
+        return f"{'rocm' if torch.version.hip else 'cuda'} {torch.cuda.get_device_name(name)}"
+    machine = platform.machine()
+    if name != "cpu":
+        return f"{name} {machine}"
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return f"cpu {machine} {instructions}, threads {torch.get_num_threads()}"
+
+
+def _knows_bfloat16(torch: Any, device: Device) -> bool:
+    return bool(torch.cuda.is_bf16_supported()) if device.kind == "cuda" else device.kind == "mps"

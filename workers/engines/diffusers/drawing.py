@@ -1,0 +1,111 @@
+"""Drawing a batch with a warm pipeline: all its images together, once through the model a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from workers.engines.diffusers.folders import Painting, arguments_of
+from workers.engines.diffusers.noise import generators_of
+from workers.engines.diffusers.painting import KeptPart, put_on
+from workers.engines.diffusers.passes import Pass
+from workers.engines.diffusers.progress import StepCounter
+from workers.engines.diffusers.sources import Canvas
+from workers.engines.diffusers.warm import WarmPipeline
+from workers.engines.protocol import Batch
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def draw(
+    warm: WarmPipeline,
+    batch: Batch,
+    passes: Sequence[Pass],
+    canvas: Canvas | None,
+    counter: StepCounter,
+) -> list[Image]:
+    """Return a picture for each of :attr:`Batch.places_run`, in that order.
+
+    Every image draws all its noise, that of stochastic samplers and of a second pass too, from a
+    generator of its own. So beside the rounding of kernels nothing about an image depends on the
+    rest of its batch.
+    """
+    import torch
+
+    generators = generators_of(batch.seed, batch.places_run)
+    with torch.inference_mode(), warm.named_as_pipelines_expect():
+        warm.save_memory(batch.settings.pixels)
+        pictures: list[Image] = []
+        for nth in passes:
+            start = _enlarged(pictures, nth) if pictures else canvas
+            pictures = _run(warm, batch, nth, start, generators, counter)
+    if canvas is None:
+        return pictures
+    return [put_on(canvas, picture) for picture in pictures]
+
+
+def _run(
+    warm: WarmPipeline,
+    batch: Batch,
+    nth: Pass,
+    start: Canvas | list[Image] | None,
+    generators: list[Any],
+    counter: StepCounter,
+) -> list[Image]:
+    settings = batch.settings
+    warm.use_sampler(settings.sampler, karras=settings.karras, steps=nth.scheduled)
+    pipeline, more = _way_to_draw(warm, nth, start, generators, counter)
+    arguments: dict[str, Any] = {
+        "prompt": batch.prompt,
+        "negative_prompt": batch.negative_prompt,
+        "num_images_per_prompt": len(generators),
+        "width": nth.width,
+        "height": nth.height,
+        "num_inference_steps": nth.scheduled,
+        "strength": nth.strength,
+        "guidance_scale": max(1.0, settings.cfg_scale),
+        "clip_skip": warm.layers_to_skip(settings.clip_skip),
+        "generator": generators,
+        "output_type": "pil",
+        **more,
+    }
+    taken = arguments_of(type(pipeline))
+    result = pipeline(**{name: value for name, value in arguments.items() if name in taken})
+    images: list[Image] = result.images
+    return images
+
+
+def _way_to_draw(
+    warm: WarmPipeline,
+    nth: Pass,
+    start: Canvas | list[Image] | None,
+    generators: list[Any],
+    counter: StepCounter,
+) -> tuple[Any, dict[str, Any]]:
+    """The pipeline for a pass, and what it takes beyond the usual."""
+    plain = {"callback_on_step_end": counter.callback(nth.steps)}
+    if start is None:
+        return warm.text, plain
+    if isinstance(start, list):
+        return warm.images, {"image": start, **plain}
+    # Once for each image, since some pipelines would else draw from the first generator alone.
+    images = [start.image] * len(generators)
+    if start.mask is None:
+        return warm.images, {"image": images, **plain}
+    if warm.folder.painting is Painting.BY_ITS_OWN_PIPELINE:
+        masks = [start.mask] * len(generators)
+        return warm.paint, {"image": images, "mask_image": masks, **plain}
+    kept = KeptPart(warm, start, generators)
+    return warm.images, {
+        "image": images,
+        "callback_on_step_end": counter.callback(nth.steps, kept.put_back),
+        "callback_on_step_end_tensor_inputs": ["latents"],
+    }
+
+
+def _enlarged(pictures: list[Image], nth: Pass) -> list[Image]:
+    from PIL import Image
+
+    size = (nth.width, nth.height)
+    return [picture.resize(size, Image.Resampling.LANCZOS) for picture in pictures]

@@ -1,0 +1,1 @@
+"""Inference: from a job to a submitted batch."""

@@ -1,0 +1,115 @@
+"""The lease watch: progress is told and buys more time, and a batch that nobody wants ends."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from domain.jobs.commands import PoppedJob
+from domain.jobs.job import PROGRESS_TOLD_EVERY
+from domain.return_codes import Refused
+from domain.workers.matching import Capabilities
+from workers.engines.protocol import Progress
+from workers.inference.workplace import Workplace
+
+_log = structlog.get_logger(__name__)
+
+_CHECK_EVERY = timedelta(seconds=2)
+_RENEWED_WITH_LESS_LEFT_THAN = 0.5
+
+
+class LeaseLost(Exception):
+    """The job is no longer this worker's: its lease ended, or its request is over."""
+
+
+class WorkerStopping(Exception):
+    """This process has to end now, whatever it is doing."""
+
+
+class LeaseWatch:
+    """Called after each step: tells of it, and renews the lease or stops a batch nobody would take.
+
+    Each step is told to whoever looks on; every ten seconds one is recorded. What goes wrong with
+    either is no reason to stop.
+    """
+
+    def __init__(
+        self, job: PoppedJob, *, owner_id: UUID, capabilities: Capabilities, place: Workplace
+    ) -> None:
+        """Watch a job of this owner's worker, which declared these capabilities."""
+        self._job = job
+        self._owner_id = owner_id
+        self._capabilities = capabilities
+        self._place = place
+        self._checked_at = self._recorded_at = place.clock.now()
+        self._renewed_below = _RENEWED_WITH_LESS_LEFT_THAN * timedelta(seconds=job.lease_seconds)
+        self._is_renewable = True
+        self.lease_ends_at: datetime = job.lease_ends_at
+        """When it ends, as far as this worker knows."""
+
+    def __call__(self, progress: Progress) -> None:
+        """Note that a step was made; step 0 is a sign of life before the first one.
+
+        :raises WorkerStopping: when the process has to end now.
+        :raises LeaseLost: when the lease or the request is over.
+        """
+        if self._place.shutdown.is_due():
+            raise WorkerStopping
+        if self.is_over():
+            raise LeaseLost
+        if progress.step > 0:
+            self._tell(progress)
+        now = self._place.clock.now()
+        if now - self._checked_at < _CHECK_EVERY:
+            return
+        self._checked_at = now
+        self._place.show(self._job.worker_id, self._capabilities)
+        if not self._still_ours():
+            raise LeaseLost
+        if self._is_renewable and self.lease_ends_at - now < self._renewed_below:
+            self._renew()
+
+    def is_over(self) -> bool:
+        """Whether the time of the lease is up."""
+        return self._place.clock.now() >= self.lease_ends_at
+
+    def _tell(self, progress: Progress) -> None:
+        job_id, step, steps = self._job.job_id, progress.step, progress.steps
+        self._place.told(job_id, step, steps)
+        if self._place.clock.now() - self._recorded_at < PROGRESS_TOLD_EVERY:
+            return
+        try:
+            self._place.ledger.record_progress(
+                job_id, owner_id=self._owner_id, step=step, steps=steps
+            )
+        except Refused as refusal:
+            _log.warning("progress not recorded", job=str(job_id), rc=refusal.code.name)
+        except Exception as error:
+            _log.warning("progress not recorded", job=str(job_id), error=type(error).__name__)
+        # The ledger counts the ten seconds from when it recorded, which is not after this.
+        self._recorded_at = self._place.clock.now()
+
+    def _still_ours(self) -> bool:
+        try:
+            return self._place.is_leased(self._job.job_id)
+        except Exception as error:
+            # A database that does not answer for a moment is no reason to drop a batch.
+            _log.warning("lease not checked", error=type(error).__name__)
+            return True
+
+    def _renew(self) -> None:
+        log = _log.bind(job=str(self._job.job_id))
+        try:
+            ends_at = self._place.ledger.renew_lease(self._job.job_id, owner_id=self._owner_id)
+        except Refused as refusal:
+            log.warning("lease not renewed", rc=refusal.code.name)
+            self._is_renewable = refusal.code.name == "Locked"
+        except Exception as error:
+            log.warning("lease not renewed", error=type(error).__name__)
+        else:
+            # A lease that ends no later than before is as long as it gets.
+            self._is_renewable = ends_at > self.lease_ends_at
+            self.lease_ends_at = ends_at
+            log.info("lease renewed", ends_at=ends_at.isoformat())

@@ -1,0 +1,222 @@
+"""One try of a webhook: what is told is looked up, signed, posted, and what came of it recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from domain.ports import Clock
+from domain.sealing import Forgotten, Sealed, Sealer
+from domain.service.fetching import FetchFailed, Trouble
+from domain.webhooks.delivery import WebhookDelivery
+from domain.webhooks.endpoint import DisabledBecause, WebhookEndpoint
+from domain.webhooks.retrying import Decision, GivenUpBecause, Health, Outcome, Problem
+from projections.tracking.history import RequestHistory
+from workers.webhooks.payload import NothingToTell, Payloads
+
+_log = structlog.get_logger(__name__)
+
+_PROBLEMS = {
+    Trouble.ADDRESS_INVALID: Problem.FORBIDDEN,
+    Trouble.ADDRESS_REFUSED: Problem.FORBIDDEN,
+    Trouble.NOT_RESOLVED: Problem.NOT_RESOLVED,
+    Trouble.NOT_TRUSTED: Problem.TLS,
+    Trouble.UNREACHABLE: Problem.NOT_CONNECTED,
+    Trouble.TOO_SLOW: Problem.TIMED_OUT,
+}
+_MOST_REMEMBERED = 10_000
+
+
+class Ledger(Protocol):
+    """The ledger as a sender sees it."""
+
+    def delivery(self, delivery_id: UUID) -> WebhookDelivery:
+        """Return a delivery."""
+
+    def endpoint(self, endpoint_id: UUID) -> WebhookEndpoint:
+        """Return an endpoint, be it disabled or deleted."""
+
+    def record_attempt(
+        self, delivery_id: UUID, outcome: Outcome, *, seconds: float, answer: str = ""
+    ) -> Decision | None:
+        """Note what came of a try that has just ended."""
+
+    def give_delivery_up(self, delivery_id: UUID, reason: GivenUpBecause) -> None:
+        """Try a delivery no more."""
+
+    def disable_endpoint(self, endpoint_id: UUID, reason: DisabledBecause) -> None:
+        """Send nothing to an endpoint any more."""
+
+
+class Answer(Protocol):
+    """What a receiver said."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def cut(self) -> str:
+        """The beginning of the body."""
+
+    @property
+    def retry_after(self) -> timedelta | None:
+        """How long it asked to wait."""
+
+
+class Posts(Protocol):
+    """What brings a body to an address, under the guard of all strangers' addresses."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -> Answer:
+        """Bring it and return the answer.
+
+        :param seconds: for all of it.
+        :raises FetchFailed: saying why there is no answer.
+        """
+
+
+class Healths(Protocol):
+    """The view of deliveries as a sender sees it."""
+
+    def health(self, destination: UUID) -> Health:
+        """Return how an address has answered lately."""
+
+
+Signed = Callable[[UUID, UUID, datetime, bytes], dict[str, str]]
+"""Returns the headers that sign a body for an account: of the account, the id of the delivery, the
+moment and the body."""
+
+
+class NotTried(Exception):
+    """Too much is being sent at this moment; the delivery is as due as it was."""
+
+
+class _Pointless(Exception):
+    def __init__(self, reason: GivenUpBecause) -> None:
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    address: str
+    body: bytes
+
+
+class WebhookSender:
+    """Sends deliveries, one at a time in each thread that asks for it."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        history_of: Callable[[UUID], RequestHistory | None],
+        healths: Healths,
+        sealer: Sealer,
+        payloads: Payloads,
+        signed: Signed,
+        posts: Posts,
+        clock: Clock,
+        seconds: float,
+    ) -> None:
+        """Send what the ledger holds.
+
+        :param history_of: returns the history of a request.
+        :param seconds: how long a try may take in all.
+        """
+        self._ledger = ledger
+        self._history_of = history_of
+        self._healths = healths
+        self._sealer = sealer
+        self._payloads = payloads
+        self._signed = signed
+        self._posts = posts
+        self._clock = clock
+        self._seconds = seconds
+        self._resting: set[UUID] = set()
+
+    def send(self, delivery_id: UUID) -> None:
+        """Try a delivery that is due, or give it up where that makes no sense any more.
+
+        :raises NotTried: when there is no room for one more.
+        :raises NothingToTell: when the log lacks what it is to tell.
+        :raises Refused: when what came of it could not be recorded; it is sent again.
+        """
+        delivery = self._ledger.delivery(delivery_id)
+        if not delivery.is_due:
+            return
+        try:
+            letter = self._letter(delivery)
+        except _Pointless as pointless:
+            self._ledger.give_delivery_up(delivery.id, pointless.reason)
+            return
+        began = time.monotonic()
+        outcome, answer = self._outcome(delivery, letter)
+        took = time.monotonic() - began
+        self._ledger.record_attempt(delivery.id, outcome, seconds=took, answer=answer)
+        self._follow_up(delivery, outcome)
+
+    def _letter(self, delivery: WebhookDelivery) -> _Letter:
+        if self._clock.now() >= delivery.give_up_at:
+            raise _Pointless(GivenUpBecause.LATE)
+        history = None
+        if delivery.request_id is not None:
+            history = self._history_of(delivery.request_id)
+            if history is None:
+                raise NothingToTell
+        try:
+            address = self._sealer.open(self._sealed_address(delivery, history))
+        except Forgotten:
+            raise _Pointless(GivenUpBecause.FORGOTTEN) from None
+        return _Letter(address, self._payloads.body(delivery, history))
+
+    def _sealed_address(self, delivery: WebhookDelivery, history: RequestHistory | None) -> Sealed:
+        if delivery.endpoint_id is not None:
+            endpoint = self._ledger.endpoint(delivery.endpoint_id)
+            if not endpoint.takes(delivery.kind):
+                raise _Pointless(GivenUpBecause.DISABLED)
+            return endpoint.address
+        if history is None or history.submitted.webhook is None:
+            raise NothingToTell
+        return history.submitted.webhook.address
+
+    def _outcome(self, delivery: WebhookDelivery, letter: _Letter) -> tuple[Outcome, str]:
+        headers = self._signed(delivery.account_id, delivery.id, self._clock.now(), letter.body)
+        headers["content-type"] = "application/json"
+        try:
+            answer = self._posts.post(letter.address, letter.body, headers, seconds=self._seconds)
+        except FetchFailed as failed:
+            if failed.trouble is Trouble.BUSY:
+                raise NotTried from None
+            return Outcome(problem=_PROBLEMS.get(failed.trouble, Problem.BROKEN_OFF)), ""
+        return Outcome(status=answer.status, retry_after=answer.retry_after), answer.cut
+
+    def _follow_up(self, delivery: WebhookDelivery, outcome: Outcome) -> None:
+        """Do what follows for the address, beyond this delivery."""
+        if outcome.is_success:
+            self._resting.discard(delivery.destination)
+            return
+        if outcome.is_gone and delivery.endpoint_id is not None:
+            self._ledger.disable_endpoint(delivery.endpoint_id, DisabledBecause.GONE)
+            _log.warning("webhook endpoint is gone", endpoint=str(delivery.endpoint_id))
+            return
+        health = self._healths.health(delivery.destination)
+        if health.is_dead and delivery.endpoint_id is not None:
+            self._ledger.disable_endpoint(delivery.endpoint_id, DisabledBecause.DEAD)
+            _log.warning("webhook endpoint is dead", endpoint=str(delivery.endpoint_id))
+        elif (until := health.rests_until) is not None:
+            self._note_rest(delivery.destination, until)
+
+    def _note_rest(self, destination: UUID, until: datetime) -> None:
+        """Say once that an address rests, and not again until something arrived there."""
+        if destination in self._resting:
+            return
+        if len(self._resting) >= _MOST_REMEMBERED:
+            self._resting.clear()
+        self._resting.add(destination)
+        _log.warning("webhook address rests", destination=str(destination), until=until.isoformat())
