@@ -12,7 +12,7 @@ from api.http.authentication import Accounts
 from api.registration.registrations import Registrations
 from api.services import Services
 from api.tracking.hub import Hub
-from api.v2.workers.present import Crowd
+from api.v2.workers.present import AvailableWorkers
 from domain.accounts.directory import AccountEntry
 from domain.return_codes import Refused
 
@@ -29,7 +29,7 @@ class Context:
     services: Services
     accounts: Accounts
     registrations: Registrations
-    crowd: Crowd
+    available_workers: AvailableWorkers
     hub: Hub
 
     @classmethod
@@ -43,7 +43,9 @@ class Context:
                 anonymous_key=services.anonymous_key,
             ),
             registrations=Registrations(services),
-            crowd=Crowd(services.presence, services.workers, services.directory),
+            available_workers=AvailableWorkers(
+                services.presence, services.workers, services.directory
+            ),
             hub=Hub(services.log, services.wakeups, services.pace),
         )
 

@@ -11,12 +11,12 @@ from uuid import UUID
 from api.tracking.pace import Pace
 from domain.accounts.allowances import Allowances
 from domain.accounts.funds import Funds
-from domain.content_filter import Decency
+from domain.content_filter import ContentFilter
 from domain.images.addresses import Signer
 from domain.ledger import Ledger
 from domain.models.catalogue import Models, UnknownModels
 from domain.models.loras import LoraVersions
-from domain.ports import Chance, Clock
+from domain.ports import Clock, RandomSource
 from domain.sealing import Sealer
 from domain.service.fetching import Fetcher
 from domain.service.news import News
@@ -28,7 +28,7 @@ from projections.directory.reader import AccountDirectory
 from projections.following.wakeups import Wakeups
 from projections.models.reader import ModelsReader
 from projections.service.modes import ModesReader
-from projections.statistics.recent import MadeLately
+from projections.statistics.recent import RecentStatistics
 from projections.status.reader import StatusReader
 from projections.view import Log
 from projections.webhooks.deliveries import WebhooksReader
@@ -78,7 +78,7 @@ class WebhookKeys(Protocol):
 
     def destination(self, account_id: UUID, address: str) -> UUID:
         """Return the destination of an account's webhook: see
-        :class:`domain.webhooks.webhook.WebhookWish`."""
+        :class:`domain.webhooks.webhook.WebhookTarget`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class Services:
     funds: Funds
     presence: Presence
     models: ModelsReader
-    made: MadeLately
+    made: RecentStatistics
     deliveries: Deliveries
     webhooks: WebhooksReader
     webhook_keys: WebhookKeys
@@ -113,13 +113,13 @@ class Services:
     keyed_digest: KeyedDigest
     fetcher: Fetcher
     """Fetches what lies at the addresses that strangers give."""
-    decency: Decency
+    content_filter: ContentFilter
     allowances: Allowances
     messages: WorkerMessages
     timeouts: Timeouts
     sealer: Sealer
     clock: Clock
-    chance: Chance
+    random_source: RandomSource
     address_digest: Callable[[str], str]
     """Turns a network address into what it is known again by, and cannot be read from."""
     new_key: Callable[[], str]

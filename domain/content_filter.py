@@ -1,4 +1,4 @@
-"""Decency: words that operators do not want in names and texts that everybody reads."""
+"""ContentFilter: words that operators do not want in names and texts that everybody reads."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ALIKE = str.maketrans(
 _PUNCTUATION = re.compile(r"[!|+@$]")
 
 
-class Decency(Protocol):
+class ContentFilter(Protocol):
     """The port to the operators' list of words."""
 
-    def is_indecent(self, text: str) -> bool:
+    def is_blocked(self, text: str) -> bool:
         """Whether the text holds a word of the list."""
 
 
@@ -36,7 +36,7 @@ class ForbiddenWords:
             folded for word in words for token in _tokens(word) for folded in _readings(token)
         )
 
-    def is_indecent(self, text: str) -> bool:
+    def is_blocked(self, text: str) -> bool:
         """Whether the text holds a word of the list."""
         return any(
             reading in self._words for token in _tokens(text) for reading in _readings(token)

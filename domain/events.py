@@ -69,7 +69,7 @@ _PUBLISHED: tuple[type[Aggregate.Event], ...] = (
     WebhookDelivery.Scheduled,
     WebhookDelivery.Attempted,
     WebhookDelivery.Delivered,
-    WebhookDelivery.GivenUp,
+    WebhookDelivery.Abandoned,
     WebhookDelivery.Resent,
 )
 

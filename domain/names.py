@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from domain.content_filter import Decency
+from domain.content_filter import ContentFilter
 from domain.return_codes import Refused
 
 LONGEST_USER_NAME = 30
@@ -39,7 +39,7 @@ def named_and_numbered(handle: str) -> tuple[str, int] | None:
     return (name, known) if name and known is not None else None
 
 
-def user_name_from(text: str, decency: Decency) -> str:
+def user_name_from(text: str, content_filter: ContentFilter) -> str:
     """Return the name of an account, 1 to 30 characters, without the spaces around it.
 
     :raises Refused: ``TooLongUserName``, ``ProfaneUserName`` or ``BadRequest``.
@@ -54,11 +54,11 @@ def user_name_from(text: str, decency: Decency) -> str:
             f"username: {NUMBER_SIGN} stands between a name and its number, not in a name",
             {"username": f"holds {NUMBER_SIGN}"},
         )
-    _require_decent(name, decency, "ProfaneUserName")
+    _require_unblocked(name, content_filter, "ProfaneUserName")
     return name
 
 
-def worker_name_from(text: str, decency: Decency) -> str:
+def worker_name_from(text: str, content_filter: ContentFilter) -> str:
     """Return the name of a worker, 1 to 100 characters, without the spaces around it.
 
     :raises Refused: ``TooLongWorkerName``, ``ProfaneWorkerName`` or ``BadRequest``.
@@ -67,27 +67,27 @@ def worker_name_from(text: str, decency: Decency) -> str:
     if len(name) > LONGEST_WORKER_NAME:
         raise Refused("TooLongWorkerName")
     _require_printable("name", name)
-    _require_decent(name, decency, "ProfaneWorkerName")
+    _require_unblocked(name, content_filter, "ProfaneWorkerName")
     return name
 
 
-def contact_from(text: str, decency: Decency) -> str:
+def contact_from(text: str, content_filter: ContentFilter) -> str:
     """Return how to reach somebody, at most 500 characters; empty for nothing.
 
     :raises Refused: ``ProfaneUserContact`` or ``BadRequest``.
     """
     contact = _at_most(LONGEST_CONTACT, "contact", text.strip())
-    _require_decent(contact, decency, "ProfaneUserContact")
+    _require_unblocked(contact, content_filter, "ProfaneUserContact")
     return contact
 
 
-def worker_info_from(text: str, decency: Decency) -> str:
+def worker_info_from(text: str, content_filter: ContentFilter) -> str:
     """Return what is said about a worker, at most 1,000 characters; empty for nothing.
 
     :raises Refused: ``ProfaneWorkerInfo`` or ``BadRequest``.
     """
     info = _at_most(LONGEST_WORKER_INFO, "info", text.strip())
-    _require_decent(info, decency, "ProfaneWorkerInfo")
+    _require_unblocked(info, content_filter, "ProfaneWorkerInfo")
     return info
 
 
@@ -110,6 +110,6 @@ def _require_printable(field: str, name: str) -> None:
         )
 
 
-def _require_decent(text: str, decency: Decency, code: str) -> None:
-    if decency.is_indecent(text):
+def _require_unblocked(text: str, content_filter: ContentFilter, code: str) -> None:
+    if content_filter.is_blocked(text):
         raise Refused(code)

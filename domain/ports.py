@@ -15,7 +15,7 @@ class Clock(Protocol):
         """Return the present time, with its time zone."""
 
 
-class Chance(Protocol):
+class RandomSource(Protocol):
     """Where randomness comes from."""
 
     def new_id(self) -> UUID:

@@ -97,7 +97,7 @@ class ReturnCode:
         return not (self.reserved or self.base)
 
 
-def catalogue_from(text: str) -> Mapping[str, ReturnCode]:
+def return_codes_from(text: str) -> Mapping[str, ReturnCode]:
     """Read a catalogue, keeping its order.
 
     :raises ValueError: when it is not valid, saying where.
@@ -111,7 +111,7 @@ def catalogue_from(text: str) -> Mapping[str, ReturnCode]:
     return MappingProxyType(entries)
 
 
-CATALOGUE: Mapping[str, ReturnCode] = catalogue_from(
+RETURN_CODES: Mapping[str, ReturnCode] = return_codes_from(
     files("domain").joinpath("return_codes.toml").read_text(encoding="utf-8")
 )
 """Every return code by name, the reserved ones among them."""
@@ -136,7 +136,7 @@ class Refused(Exception):
             all of them the message that names none is used.
         :raises KeyError: when the catalogue lacks the code, or only keeps its name.
         """
-        code = CATALOGUE[name]
+        code = RETURN_CODES[name]
         if not code.may_be_raised:
             raise KeyError(f"{name} is a name that is only kept: nothing may raise it")
         self.code = code

@@ -10,7 +10,7 @@ from domain.accounts.directory import AccountEntry
 from domain.accounts.roles import Roles
 from domain.jobs.lifetimes import Lifetimes
 from domain.ledger import Ledger
-from domain.ports import Chance, Clock
+from domain.ports import Clock, RandomSource
 from infrastructure.keys.address_digests import AddressDigests
 from infrastructure.keys.api_keys import digest_of, new_api_key
 from infrastructure.keys.master_key import parse_master_key, read_or_make_master_key
@@ -20,10 +20,10 @@ from infrastructure.models.catalogue import ModelCatalogue
 from infrastructure.models.civitai import Civitai
 from infrastructure.models.lora_versions import AsGiven, CachedLoraVersions
 from infrastructure.outbound.outbound import Outbound
-from infrastructure.requests.idempotency import KeyedDigests, RepeatedCommands
+from infrastructure.requests.idempotency import IdempotencyTable, KeyedDigests
 from infrastructure.requests.uploads import Uploads
-from infrastructure.service.forbidden_words import OperatorsWords
-from infrastructure.service.news import OperatorsNews
+from infrastructure.service.forbidden_words import WordListFilter
+from infrastructure.service.news import NewsFile
 from infrastructure.service.timeouts import AddressTimeouts
 from infrastructure.settings.settings import Settings
 from infrastructure.storage.blobs import FolderBlobs
@@ -32,8 +32,8 @@ from infrastructure.storage.event_log import EventLog, announcing, applied_inlin
 from infrastructure.storage.event_mapper import EventMapper
 from infrastructure.storage.event_store import EventRecorder
 from infrastructure.storage.migrate import migrate_ledger, migrate_views
-from infrastructure.storage.stream_cache import RememberedStreams
-from infrastructure.system import SystemChance, SystemClock
+from infrastructure.storage.stream_cache import StreamCache
+from infrastructure.system import SystemClock, SystemRandomSource
 from infrastructure.wakeups.redis_channels import SCHEMES, RedisChannels
 from infrastructure.wakeups.wakeups import ProcessWakeups
 from infrastructure.webhooks.claims import DeliveryClaims
@@ -67,7 +67,7 @@ class Hoard:
 
     settings: Settings
     clock: Clock
-    chance: Chance
+    random_source: RandomSource
     ledger: Ledger
     log: EventLog
     ledger_database: Database
@@ -86,7 +86,7 @@ class Hoard:
     catalogue: ModelCatalogue
     loras: AsGiven | CachedLoraVersions
     modes: ModesReader
-    news: OperatorsNews
+    news: NewsFile
     statistics: StatisticsReader
     webhooks: WebhooksReader
     inline_views: tuple[View, ...]
@@ -94,11 +94,11 @@ class Hoard:
     blobs: FolderBlobs
     uploads: Uploads
     keys: PersonalKeys
-    decency: OperatorsWords
+    content_filter: WordListFilter
     messages: MessageTable
     timeouts: AddressTimeouts
     address_digest: AddressDigests
-    repeats: RepeatedCommands
+    repeats: IdempotencyTable
     keyed_digest: KeyedDigests
     signer: AddressSigner
     webhook_keys: WebhookKeys
@@ -132,7 +132,7 @@ def assemble(
     settings: Settings,
     *,
     clock: Clock | None = None,
-    chance: Chance | None = None,
+    random_source: RandomSource | None = None,
     migrate: bool = True,
 ) -> Hoard:
     """Build Hoard as the settings say.
@@ -142,7 +142,7 @@ def assemble(
     :param migrate: whether to bring the databases' tables up to date first.
     """
     clock = clock or SystemClock()
-    chance = chance or SystemChance()
+    random_source = random_source or SystemRandomSource()
     if settings.ledger_database.startswith("sqlite:///"):
         settings.data.mkdir(parents=True, exist_ok=True)
     ledger_database = Database(settings.ledger_database)
@@ -166,9 +166,9 @@ def assemble(
     keys = PersonalKeys(ledger_database, master_key)
     address_digest = AddressDigests(master_key)
     catalogue = ModelCatalogue.in_folder(settings.data)
-    repeats = RepeatedCommands(ledger_database)
+    repeats = IdempotencyTable(ledger_database)
     ledger = Ledger(
-        events=RememberedStreams(mapper, recorder, ledger_database),
+        events=StreamCache(mapper, recorder, ledger_database),
         transactions=ledger_database,
         queue=queue,
         directory=directory,
@@ -176,7 +176,7 @@ def assemble(
         models=catalogue,
         sealer=keys,
         clock=clock,
-        chance=chance,
+        random_source=random_source,
         lifetimes=_lifetimes(settings),
         allowances=allowances_of(settings),
         repeats=repeats,
@@ -185,7 +185,7 @@ def assemble(
     return Hoard(
         settings=settings,
         clock=clock,
-        chance=chance,
+        random_source=random_source,
         ledger=ledger,
         log=log,
         ledger_database=ledger_database,
@@ -204,7 +204,7 @@ def assemble(
         catalogue=catalogue,
         loras=_lora_versions(settings, view_database, clock),
         modes=ModesReader(ledger_database),
-        news=OperatorsNews(settings.data),
+        news=NewsFile(settings.data),
         statistics=StatisticsReader(view_database),
         webhooks=WebhooksReader(view_database),
         inline_views=inline_views,
@@ -212,7 +212,7 @@ def assemble(
         blobs=FolderBlobs(settings.blob_folder),
         uploads=Uploads(ledger_database),
         keys=keys,
-        decency=OperatorsWords(settings.data),
+        content_filter=WordListFilter(settings.data),
         messages=MessageTable(ledger_database, clock),
         timeouts=AddressTimeouts(ledger_database, address_digest, clock),
         address_digest=address_digest,

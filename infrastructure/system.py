@@ -17,7 +17,7 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-class SystemChance:
+class SystemRandomSource:
     """The machine's randomness."""
 
     def new_id(self) -> UUID:

@@ -26,7 +26,7 @@ INLINE_VIEWS = frozenset({"queue", "directory", "kudos", "modes", "deliveries"})
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedEvent:
     """An event and its place in the log's total order."""
 
     position: int
@@ -44,7 +44,7 @@ class View(Protocol):
     def tables(self) -> Sequence[Table]:
         """Its tables, and nobody else's."""
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Change the tables as these events say, in log order, on this connection's transaction.
 
         Nothing but the records and the view's own tables may decide what is written: the same log
@@ -82,17 +82,17 @@ class SettlingView(View, Protocol):
 class Log(Protocol):
     """The port through which views read the log."""
 
-    def after(self, position: int, limit: int) -> Sequence[Recorded]:
+    def after(self, position: int, limit: int) -> Sequence[RecordedEvent]:
         """Return up to ``limit`` final events above ``position``, in log order.
 
         Final means that no event will ever appear below: a follower that goes on from the last
         position it was given skips nothing.
         """
 
-    def committed_after(self, position: int, limit: int) -> Sequence[Recorded]:
+    def committed_after(self, position: int, limit: int) -> Sequence[RecordedEvent]:
         """Return up to ``limit`` committed events above ``position``, final or not."""
 
-    def tails(self, versions: Mapping[UUID, int]) -> Sequence[Recorded]:
+    def tails(self, versions: Mapping[UUID, int]) -> Sequence[RecordedEvent]:
         """Return the events of these streams above these versions, in log order."""
 
     def last_position(self) -> int:

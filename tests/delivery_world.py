@@ -9,11 +9,11 @@ from uuid import UUID, uuid5
 from sqlalchemy import select
 
 from domain.accounts.roles import Roles
-from domain.ledger.webhook_deliveries import Telling
-from domain.requests.notifications import Tracking
-from domain.webhooks.endpoint import DisabledBecause
-from domain.webhooks.kinds import TrackingKind
-from domain.webhooks.retrying import GivenUpBecause, Outcome, Problem
+from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.requests.notifications import Notification
+from domain.webhooks.endpoint import DisableReason
+from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.retrying import AbandonReason, Outcome, Problem
 from infrastructure.bootstrap import Hoard
 from infrastructure.webhooks.claims import Claimed
 from projections.following.rebuild import verify
@@ -46,35 +46,35 @@ class DeliveryWorld:
         self.account_id = hoard.ledger.open_account("integrator", "e" * 64, Roles())
         self._told = 0
 
-    def endpoint(self, *kinds: TrackingKind) -> UUID:
+    def endpoint(self, *kinds: NotificationKind) -> UUID:
         """Register an endpoint."""
         return self.hoard.ledger.register_endpoint(
             self.account_id,
             address="https://receiver.example/hook",
-            kinds=kinds or (TrackingKind.IMAGE, TrackingKind.ENDED),
+            kinds=kinds or (NotificationKind.IMAGE, NotificationKind.ENDED),
         )
 
-    def telling(
+    def planned_delivery(
         self, request_id: UUID, *, to: UUID | None = None, endpoint: UUID | None = None
-    ) -> Telling:
+    ) -> PlannedDelivery:
         """Return something new to tell of a request, at an address or at an endpoint."""
         destination = to or endpoint
         assert destination is not None
         self._told += 1
         image_id = uuid5(_IDS, f"image {self._told}")
-        tracking = Tracking(TrackingKind.IMAGE, request_id, image_id, self.clock.now())
-        return Telling(tracking, self.account_id, endpoint, destination)
+        tracking = Notification(NotificationKind.IMAGE, request_id, image_id, self.clock.now())
+        return PlannedDelivery(tracking, self.account_id, endpoint, destination)
 
-    def schedule(self, *tellings: Telling) -> list[UUID]:
+    def schedule(self, *planned_deliveries: PlannedDelivery) -> list[UUID]:
         """Have things told, in one save; return the deliveries' ids."""
-        self.hoard.ledger.schedule_deliveries(tellings)
-        return [telling.delivery_id for telling in tellings]
+        self.hoard.ledger.schedule_deliveries(planned_deliveries)
+        return [planned_delivery.delivery_id for planned_delivery in planned_deliveries]
 
     def due(
         self, request_id: UUID, *, to: UUID | None = None, endpoint: UUID | None = None
     ) -> UUID:
         """Schedule one delivery."""
-        return self.schedule(self.telling(request_id, to=to, endpoint=endpoint))[0]
+        return self.schedule(self.planned_delivery(request_id, to=to, endpoint=endpoint))[0]
 
     def claim(self, places: int = 100, unproven: int = 100) -> Sequence[Claimed]:
         """Claim what can be had."""
@@ -102,8 +102,8 @@ class DeliveryWorld:
         """Let every kind of thing happen that changes the view of deliveries."""
         ledger = self.hoard.ledger
         first, second, third = (self.endpoint() for _ in range(3))
-        ledger.change_endpoint(second, account_id=self.account_id, kinds=[TrackingKind.STARTED])
-        ledger.disable_endpoint(second, DisabledBecause.DEAD)
+        ledger.change_endpoint(second, account_id=self.account_id, kinds=[NotificationKind.STARTED])
+        ledger.disable_endpoint(second, DisableReason.DEAD)
         ledger.delete_endpoint(third, account_id=self.account_id)
         for place in range(12):
             self.due(numbered(place % 3), to=address(place % 2))
@@ -116,7 +116,7 @@ class DeliveryWorld:
         ledger.test_endpoint(first, account_id=self.account_id)
         given_up = self.due(numbered(9), to=address(1))
         self.due(numbered(9), to=address(1))
-        ledger.give_delivery_up(given_up, GivenUpBecause.FAILED)
+        ledger.give_delivery_up(given_up, AbandonReason.FAILED)
         ledger.resend_delivery(given_up, by=None)
 
     def due_order(self, destination: UUID, request_id: UUID) -> list[tuple[UUID, bool]]:

@@ -20,7 +20,7 @@ from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import assemble
 from infrastructure.settings.settings import Settings
 from projections.status.reader import RequestStatus
-from tests.world import HandClock, SeededChance
+from tests.world import HandClock, SeededRandomSource
 
 LARGE = Capabilities(("A", "B"), 20, 2048 * 2048, True, 1, False, "test:1:large")
 
@@ -33,7 +33,7 @@ class ViewWorld:
         self.hoard = assemble(
             Settings(data=folder, ledger_url=ledger_url, **settings),
             clock=self.clock,
-            chance=SeededChance(),
+            random_source=SeededRandomSource(),
         )
         self.owner_id = self.hoard.ledger.open_account("owner", "0" * 64, Roles(trusted=True))
 

@@ -16,12 +16,12 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
-from domain.ledger.webhook_deliveries import Telling
+from domain.ledger.webhook_deliveries import PlannedDelivery
 from domain.requests.commands import SubmitRequest
-from domain.requests.notifications import tracking_of
+from domain.requests.notifications import notification_of
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.kinds import WEBHOOK_KINDS, TrackingKind
-from domain.webhooks.webhook import USUAL_KINDS, WebhookWish
+from domain.webhooks.kinds import WEBHOOK_KINDS, NotificationKind
+from domain.webhooks.webhook import USUAL_KINDS, WebhookTarget
 from domain.workers.matching import Requirements
 from infrastructure.processes.webhooks import sender_of
 from infrastructure.webhooks.posts import WebhookPosts
@@ -59,7 +59,7 @@ class WebhookWorld(ViewWorld):
         images: int = 1,
         *,
         address: str | None = None,
-        kinds: tuple[TrackingKind, ...] = USUAL_KINDS,
+        kinds: tuple[NotificationKind, ...] = USUAL_KINDS,
         account_id: UUID | None = None,
     ) -> UUID:
         """Ask for images, to be told of at an address of the request's own."""
@@ -67,7 +67,7 @@ class WebhookWorld(ViewWorld):
         wish = None
         if address is not None:
             destination = self.hoard.webhook_keys.destination(account_id, address)
-            wish = WebhookWish(address, destination, kinds)
+            wish = WebhookTarget(address, destination, kinds)
         request_id, _ = self.hoard.ledger.submit_request(
             SubmitRequest(
                 account_id=account_id,
@@ -87,11 +87,13 @@ class WebhookWorld(ViewWorld):
         self.deliver(self.pop())
         return request_id
 
-    def endpoint(self, address: str, kinds: Sequence[TrackingKind] = WEBHOOK_KINDS) -> UUID:
+    def endpoint(self, address: str, kinds: Sequence[NotificationKind] = WEBHOOK_KINDS) -> UUID:
         """Register an endpoint of the integrator's."""
         return self.hoard.ledger.register_endpoint(self.integrator, address=address, kinds=kinds)
 
-    def tellings(self, request_id: UUID, endpoint_id: UUID | None = None) -> list[Telling]:
+    def planned_deliveries(
+        self, request_id: UUID, endpoint_id: UUID | None = None
+    ) -> list[PlannedDelivery]:
         """Return all that is to be told of what happened to a request so far, at its own address
         or at an endpoint, in order."""
         history = RequestHistory.read(self.hoard.log, request_id)
@@ -103,16 +105,16 @@ class WebhookWorld(ViewWorld):
         else:
             destination, kinds = endpoint_id, self.hoard.ledger.endpoint(endpoint_id).kinds
         return [
-            Telling(tracking, history.submitted.account_id, endpoint_id, destination)
+            PlannedDelivery(tracking, history.submitted.account_id, endpoint_id, destination)
             for record in history.records
-            if (tracking := tracking_of(record.event, request_id)) and tracking.kind in kinds
+            if (tracking := notification_of(record.event, request_id)) and tracking.kind in kinds
         ]
 
     def schedule(self, request_id: UUID, endpoint_id: UUID | None = None) -> list[UUID]:
         """Have all that told; return the deliveries' ids."""
-        tellings = self.tellings(request_id, endpoint_id)
-        self.hoard.ledger.schedule_deliveries(tellings)
-        return [telling.delivery_id for telling in tellings]
+        planned_deliveries = self.planned_deliveries(request_id, endpoint_id)
+        self.hoard.ledger.schedule_deliveries(planned_deliveries)
+        return [planned_delivery.delivery_id for planned_delivery in planned_deliveries]
 
     def delivery(self, delivery_id: UUID) -> WebhookDelivery:
         """Return a delivery as it stands."""
@@ -121,7 +123,7 @@ class WebhookWorld(ViewWorld):
     def why_given_up(self, delivery_id: UUID) -> str | None:
         """Return why a delivery was given up, if it was."""
         for event in reversed(self.history(delivery_id)):
-            if isinstance(event, WebhookDelivery.GivenUp):
+            if isinstance(event, WebhookDelivery.Abandoned):
                 return event.reason.value
         return None
 

@@ -22,7 +22,7 @@ class HandClock:
         self.time += by
 
 
-class SeededChance:
+class SeededRandomSource:
     """Randomness that is the same in every run."""
 
     def __init__(self, seed: int = 0) -> None:

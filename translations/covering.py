@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.return_codes import CATALOGUE
+from domain.return_codes import RETURN_CODES
 from translations.reading import Translation
 from translations.writing import english_of
 
@@ -27,7 +27,7 @@ class Coverage:
 
 def coverage_of(translation: Translation) -> Coverage:
     """Compare a translation with the catalogue."""
-    met = {name: code for name, code in CATALOGUE.items() if code.may_be_raised}
+    met = {name: code for name, code in RETURN_CODES.items() if code.may_be_raised}
     there = [name for name in met if name in translation.entries]
     return Coverage(
         translated=len(there),

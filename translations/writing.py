@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from domain.return_codes import CATALOGUE, ReturnCode
+from domain.return_codes import RETURN_CODES, ReturnCode
 from translations.reading import Translated, Translation
 
 _BETWEEN = " | "
@@ -24,7 +24,7 @@ def written(translation: Translation) -> str:
     head = f"language = {_quoted(translation.language)}\n"
     return head + "".join(
         "\n" + "".join(f"{line}\n" for line in _lines(code, translation.entries.get(code.name)))
-        for code in CATALOGUE.values()
+        for code in RETURN_CODES.values()
         if code.may_be_raised
     )
 

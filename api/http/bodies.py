@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, from_json
 from starlette.requests import Request
 
-from domain.return_codes import CATALOGUE, Refused
+from domain.return_codes import RETURN_CODES, Refused
 
 _ESCAPED_NUL = b"\\u0000"
 _MOST_ERRORS = 20
@@ -87,7 +87,9 @@ def _refusal(model: type[Body], error: ValidationError) -> Refused:
 def _code(model: type[Body], detail: ErrorDetails) -> str:
     kind = detail["type"]
     return (
-        kind if kind in CATALOGUE else model.return_codes.get((_name(detail), kind), "BadRequest")
+        kind
+        if kind in RETURN_CODES
+        else model.return_codes.get((_name(detail), kind), "BadRequest")
     )
 
 

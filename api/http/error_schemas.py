@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from domain.return_codes import CATALOGUE
+from domain.return_codes import RETURN_CODES
 
 
 class RequestError(BaseModel):
@@ -14,7 +14,7 @@ class RequestError(BaseModel):
 
     message: Annotated[str, Field(description="For people.")]
     rc: Annotated[
-        str, Field(description="For programs.", json_schema_extra={"enum": sorted(CATALOGUE)})
+        str, Field(description="For programs.", json_schema_extra={"enum": sorted(RETURN_CODES)})
     ]
 
 

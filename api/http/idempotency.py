@@ -10,12 +10,12 @@ from fastapi import Header
 from api.context import Context
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.directory import AccountEntry
-from domain.ledger.idempotency import HEADER, Attempt
+from domain.ledger.idempotency import HEADER, IdempotencyKey
 from domain.return_codes import Refused
 
 MOST_CHARACTERS = 255
 
-IdempotencyKey = Annotated[
+IdempotencyKeyHeader = Annotated[
     str | None,
     Header(
         alias=HEADER,
@@ -34,7 +34,7 @@ def attempt_from(
     what: str,
     account: AccountEntry,
     client_address: str,
-) -> Attempt | None:
+) -> IdempotencyKey | None:
     """Return what tells this POST when it is sent again; None without a key.
 
     A key counts for one account; for anonymous, which many share, for one address. Bodies that
@@ -55,7 +55,7 @@ def attempt_from(
     digest = hoard.services.keyed_digest
     who = account.account_id.bytes + (account.shared_key_id.bytes if account.shared_key_id else b"")
     where = client_address if account.account_id == ANONYMOUS_ID else ""
-    return Attempt(
+    return IdempotencyKey(
         key=digest(b"key", what.encode(), who, where.encode(), key.encode()),
         content=digest(b"content", _canonical(raw)),
     )

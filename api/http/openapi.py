@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.http.bodies import Body
 from api.http.error_schemas import RequestError, RequestValidationError
-from domain.return_codes import CATALOGUE
+from domain.return_codes import RETURN_CODES
 
 _COMPONENT = "#/components/schemas/{model}"
 
@@ -35,7 +35,7 @@ _TOO_LARGE = {
 """What every address that takes a body may answer, before anybody looks at the body."""
 
 
-def takes(*models: type[Body], required: bool = True) -> dict[str, Any]:
+def request_body(*models: type[Body], required: bool = True) -> dict[str, Any]:
     """Return what a route adds to its description to say which JSON body, or which, it takes.
 
     :param required: whether there has to be one.
@@ -46,7 +46,7 @@ def takes(*models: type[Body], required: bool = True) -> dict[str, Any]:
     return {"requestBody": {"required": required, "content": content}}
 
 
-def refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the error answers of a route, 500 among them."""
     return {
         status: {
@@ -105,7 +105,7 @@ def _say_json(schema: dict[str, Any]) -> None:
 def _introduction() -> str:
     lines = "\n".join(
         f"| `{code.name}` | {code.status} | {code.message} |"
-        for code in CATALOGUE.values()
+        for code in RETURN_CODES.values()
         if code.may_be_raised
     )
     return (

@@ -13,7 +13,7 @@ import translations
 from api.http.errors import RETURN_CODES_PATH
 from api.http.languages import ENGLISH, language_for
 from api.pages.rendering import page
-from domain.return_codes import CATALOGUE, ReturnCode
+from domain.return_codes import RETURN_CODES, ReturnCode
 
 router = APIRouter(include_in_schema=False)
 
@@ -49,7 +49,7 @@ async def return_codes(
     language = language_for(lang or accept_language)
     words = q.casefold().split()
     groups: dict[str, list[_Shown]] = {}
-    for code in sorted(CATALOGUE.values(), key=_place):
+    for code in sorted(RETURN_CODES.values(), key=_place):
         shown = _shown(code, language)
         if shown.has(words):
             groups.setdefault(_heading(code), []).append(shown)

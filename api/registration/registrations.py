@@ -54,8 +54,8 @@ class Registrations:
         """
         services = self._services
         services.timeouts.require_allowed(address)
-        name = user_name_from(name, services.decency)
-        contact = contact_from(contact, services.decency)
+        name = user_name_from(name, services.content_filter)
+        contact = contact_from(contact, services.content_filter)
         self._count(address)
         key = services.new_key()
         account_id = services.ledger.open_account(

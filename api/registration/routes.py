@@ -9,7 +9,7 @@ from api.context import Provided, address_of
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.openapi import refuses, takes
+from api.http.openapi import error_responses, request_body
 from api.registration.registrations import Registered
 from api.registration.schemas import AccountWithKey, RegisterInput
 from domain.accounts.rights import require_registered
@@ -20,8 +20,8 @@ router = APIRouter(tags=["accounts"], default_response_class=Answer)
 @router.post(
     "/accounts",
     status_code=201,
-    responses={201: {"model": AccountWithKey}, **refuses(400, 403, 413, 423)},
-    openapi_extra=takes(RegisterInput),
+    responses={201: {"model": AccountWithKey}, **error_responses(400, 403, 413, 423)},
+    openapi_extra=request_body(RegisterInput),
 )
 def register(hoard: Provided, request: Request, raw: RawBody) -> Answer:
     """Open an account. Its key is in the answer, and nowhere else."""
@@ -34,7 +34,7 @@ def register(hoard: Provided, request: Request, raw: RawBody) -> Answer:
 
 @router.post(
     "/accounts/key",
-    responses={200: {"model": AccountWithKey}, **refuses(401, 403, 423)},
+    responses={200: {"model": AccountWithKey}, **error_responses(401, 403, 423)},
 )
 def another_key(hoard: Provided, apikey: ApiKey) -> Answer:
     """Give your account another key. The old one opens nothing from now on."""

@@ -26,7 +26,7 @@ from domain.jobs.job import Job
 from domain.requests.request import Request
 from projections.following.wakeups import Wakeups
 from projections.tracking.history import RequestHistory
-from projections.view import Log, Recorded
+from projections.view import Log, RecordedEvent
 
 _PORTION = 500
 _READERS = 4
@@ -74,7 +74,7 @@ class Hub:
         """Everything final up to here was handed out; None while nobody watches."""
         self._beginning = 0
         """Watches whose past is being read just now."""
-        self._recent: list[Recorded] = []
+        self._recent: list[RecordedEvent] = []
         """What was handed out meanwhile, for those."""
         self._waking = asyncio.Lock()
         self._resuming = asyncio.Semaphore(_READERS)
@@ -243,7 +243,7 @@ class Hub:
                 async with asyncio.timeout(next(pauses, self.pace.look)):
                     await self._woken.wait()
 
-    async def _look(self) -> Sequence[Recorded]:
+    async def _look(self) -> Sequence[RecordedEvent]:
         """Hand out the next events and return them; with the log out of reach there are none."""
         assert self._position is not None
         try:
@@ -260,7 +260,7 @@ class Hub:
             self._position = records[-1].position
         return records
 
-    def _hand_out(self, record: Recorded) -> None:
+    def _hand_out(self, record: RecordedEvent) -> None:
         event = record.event
         if isinstance(event, Job.Batched) and event.request_id in self._requests:
             self._know_job(event.originator_id, event.request_id)

@@ -14,13 +14,13 @@ from starlette.types import Receive, Scope, Send
 
 from api.tracking.hub import Hub, Opened
 from api.tracking.watch import News, Watch
-from domain.requests.notifications import tracking_of
+from domain.requests.notifications import notification_of
 from domain.requests.request import Request
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.kinds import NotificationKind
 from projections.status.fold import Generation
-from projections.tracking.data import progress_data, tracking_data
+from projections.tracking.data import notification_data, progress_data
 from projections.tracking.history import RequestHistory
-from projections.view import Recorded
+from projections.view import RecordedEvent
 
 Place = dict[str, Any]
 """Where a request that waits stands in the queue now."""
@@ -104,7 +104,7 @@ class Stream:
             if not news.records and not news.steps and not self.watch.is_over:
                 yield _SIGN_OF_LIFE
 
-    async def _told(self, record: Recorded) -> ServerSentEvent | None:
+    async def _told(self, record: RecordedEvent) -> ServerSentEvent | None:
         """Count a recorded event; return what is told of it, if the client has not seen it."""
         event = record.event
         self._history.add(record)
@@ -116,13 +116,13 @@ class Stream:
             case Request.JobReturned():
                 self._waiting += event.lost
                 self._look_at = 0.0
-        told = tracking_of(event, self._request_id)
+        told = notification_of(event, self._request_id)
         if told is None or record.position <= self._seen:
             return None
-        if told.kind is TrackingKind.PROGRESS and told.step is not None:
+        if told.kind is NotificationKind.PROGRESS and told.step is not None:
             self._steps[told.about] = max(told.step, self._steps.get(told.about, 0))
-        tell = partial(tracking_data, record, self._history, self._image_of)
-        if told.kind is TrackingKind.IMAGE and not self._history.submitted.r2:
+        tell = partial(notification_data, record, self._history, self._image_of)
+        if told.kind is NotificationKind.IMAGE and not self._history.submitted.r2:
             data = await self._hub.read(tell)
         else:
             data = tell()
@@ -135,7 +135,7 @@ class Stream:
             job = self._history.batched.get(job_id)
             if job is not None and step > self._steps.get(job_id, 0):
                 self._steps[job_id] = step
-                yield _event(TrackingKind.PROGRESS, progress_data(job, step, steps))
+                yield _event(NotificationKind.PROGRESS, progress_data(job, step, steps))
 
     async def _moved(self) -> ServerSentEvent | None:
         """Return the place in the queue, if it is another one than before."""
@@ -144,7 +144,7 @@ class Stream:
         if now is None or now == before:
             return None
         data = {"request": self._request_id, "images": self._history.submitted.images}
-        return _event(TrackingKind.QUEUED, data | now)
+        return _event(NotificationKind.QUEUED, data | now)
 
     async def _look(self) -> Place | None:
         self._look_at = time.monotonic() + self._hub.pace.keep_alive
@@ -168,7 +168,7 @@ class StreamResponse(EventSourceResponse):
             self._watch.close()
 
 
-def _event(kind: TrackingKind, data: object, position: int | None = None) -> ServerSentEvent:
+def _event(kind: NotificationKind, data: object, position: int | None = None) -> ServerSentEvent:
     return ServerSentEvent(
         orjson.dumps(data).decode(),
         event=kind.value,

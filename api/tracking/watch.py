@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from projections.view import Recorded
+from projections.view import RecordedEvent
 
 
 @dataclass(frozen=True, slots=True)
 class News:
     """What came in since the last look."""
 
-    records: Sequence[Recorded] = ()
+    records: Sequence[RecordedEvent] = ()
     """Final events of the request and of its jobs, in log order."""
     steps: Mapping[UUID, tuple[int, int]] = field(default_factory=dict)
     """How far its jobs are now: the step and how many there are, by job."""
@@ -38,11 +38,11 @@ class Watch:
         self._most = most
         self._on_close = on_close
         self._above: int | None = None
-        self._records: list[Recorded] = []
+        self._records: list[RecordedEvent] = []
         self._steps: dict[UUID, tuple[int, int]] = {}
         self._news = asyncio.Event()
 
-    def begin(self, above: int, missed: Sequence[Recorded]) -> None:
+    def begin(self, above: int, missed: Sequence[RecordedEvent]) -> None:
         """Collect from now on what lies above this position.
 
         :param missed: events of the request that came in while that position was looked up.
@@ -51,7 +51,7 @@ class Watch:
         for record in missed:
             self.put(record)
 
-    def put(self, record: Recorded) -> None:
+    def put(self, record: RecordedEvent) -> None:
         """Take an event, if it is news and there is room."""
         if self.is_over or self._above is None or record.position <= self._above:
             return

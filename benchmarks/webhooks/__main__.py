@@ -21,7 +21,7 @@ from benchmarks.databases import ledger_url
 from benchmarks.http_client import Connection
 from benchmarks.payers import open_payers
 from benchmarks.running import free_port, running_hoard
-from benchmarks.webhooks.arrivals import Arrivals, Making, Receiver, running_receiver
+from benchmarks.webhooks.arrivals import Arrivals, Provenance, Receiver, running_receiver
 from domain.accounts.roles import Roles
 from infrastructure.bootstrap import assemble
 from infrastructure.keys.api_keys import digest_of, new_api_key
@@ -114,7 +114,7 @@ async def _run(
     hanging: int,
 ) -> tuple[Arrivals, int]:
     connection = await Connection.open(address)
-    making = Making(connection, key, worker_key)
+    making = Provenance(connection, key, worker_key)
     await making.measured(_FIRST_IMAGES, receiver)
     for number in range(hanging):
         place = f"/{number}" if beside is Beside.MANY_ADDRESSES else ""

@@ -88,7 +88,7 @@ class Arrivals:
     seconds: list[float] = field(default_factory=list)
 
 
-class Making:
+class Provenance:
     """Somebody who asks for images and makes them at once."""
 
     def __init__(self, connection: Connection, key: str, worker_key: str) -> None:

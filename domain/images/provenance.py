@@ -16,7 +16,7 @@ class LoraIdentity:
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class Provenance:
     """The circumstances under which a worker made one image."""
 
     engine: str
@@ -34,7 +34,7 @@ class Making:
     """SHA-256 of its pixels as they came out of the engine, before any file was made of them."""
     loras: tuple[LoraIdentity, ...] = ()
 
-    def is_alike(self, other: Making) -> bool:
+    def is_alike(self, other: Provenance) -> bool:
         """Whether a batch of one size gives the same bits under both."""
         return (self.engine, self.device, self.model_sha256, self.loras) == (
             other.engine,

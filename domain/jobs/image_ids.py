@@ -34,7 +34,7 @@ def job_of(image_id: UUID) -> UUID:
     return UUID(int=image_id.int & ~_LAST_BYTE)
 
 
-def place_of(image_id: UUID) -> int:
+def batch_index_of(image_id: UUID) -> int:
     """Return an image's batch index; an id that no batch can hold gives one beyond every batch."""
     place = (image_id.int & _LAST_BYTE) - 1
     return place if 0 <= place < MOST_IMAGES else MOST_IMAGES

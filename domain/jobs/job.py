@@ -11,8 +11,8 @@ from eventsourcing.domain import Aggregate
 
 from domain.accounts.account import ANONYMOUS_ID
 from domain.images.metadata import GenerationMetadata
-from domain.images.provenance import Making
-from domain.jobs.image_ids import image_ids_of, place_of
+from domain.images.provenance import Provenance
+from domain.jobs.image_ids import batch_index_of, image_ids_of
 from domain.return_codes import Refused
 
 PROGRESS_TOLD_EVERY = timedelta(seconds=10)
@@ -95,7 +95,7 @@ class Job(Aggregate):
         """The account that earns it; None where nobody had a balance yet."""
         metadata: tuple[GenerationMetadata, ...]
         """What the worker said about it."""
-        making: Making | None
+        making: Provenance | None
         """Under what circumstances it was made; None where the worker did not tell."""
 
         @staticmethod
@@ -272,7 +272,7 @@ class Job(Aggregate):
         seed: int,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
-        making: Making | None = None,
+        making: Provenance | None = None,
         timestamp: datetime,
     ) -> float:
         """Take one finished image and return the kudos that it earns.
@@ -360,7 +360,7 @@ class Job(Aggregate):
         self._open_place(image_id)
 
     def _open_place(self, image_id: UUID) -> int:
-        place = place_of(image_id)
+        place = batch_index_of(image_id)
         if place >= len(self.image_ids):
             raise Refused("InvalidJobID")
         if place in self.delivered or place in self.faulted:

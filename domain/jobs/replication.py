@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain.images.metadata import GenerationMetadata, MetadataType
-from domain.images.provenance import Making
+from domain.images.provenance import Provenance
 from domain.jobs.job import Job
 from domain.models.loras import Lora, is_civitai_id
 
@@ -29,7 +29,7 @@ class Replication:
     exact: bool
     """Whether the batch is to be run again in its size, so that the same bits come out, instead of
     this one image alone."""
-    making: Making | None
+    making: Provenance | None
     """Under what circumstances it was made; None where its worker did not tell."""
 
 
@@ -61,7 +61,7 @@ def replication_of(
 
 
 def loras_as_made(
-    loras: Sequence[Lora], making: Making | None, words: Sequence[GenerationMetadata]
+    loras: Sequence[Lora], making: Provenance | None, words: Sequence[GenerationMetadata]
 ) -> tuple[Lora, ...]:
     """Return a request's LoRAs by the exact versions that were loaded.
 

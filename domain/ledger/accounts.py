@@ -29,7 +29,7 @@ class AccountCommands(LedgerBase):
 
         def open_account() -> UUID:
             # Two who take one number at once meet in a unique index, and the later one tries again.
-            account_id = self._chance.new_id()
+            account_id = self._random_source.new_id()
             with self._transactions.transaction():
                 account = Account.open(
                     account_id,

@@ -11,7 +11,7 @@ from domain.accounts.kudos import hundredths
 from domain.images.workflows import runs_one_by_one
 from domain.ledger.ending import EndingCommands
 from domain.ledger.holding import HoldingCommands
-from domain.ledger.idempotency import Attempt, Done
+from domain.ledger.idempotency import CommandResult, IdempotencyKey
 from domain.ledger.repeating import RepeatingCommands
 from domain.models.catalogue import heaviest
 from domain.requests.commands import SubmitRequest
@@ -26,7 +26,7 @@ class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
     """What front-ends do."""
 
     def submit_request(
-        self, command: SubmitRequest, attempt: Attempt | None = None
+        self, command: SubmitRequest, attempt: IdempotencyKey | None = None
     ) -> tuple[UUID, float]:
         """Put a request in the queue; return its id and the kudos that it burns.
 
@@ -37,10 +37,10 @@ class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
         done = self._once(attempt, lambda: self._submit_request(command))
         return done.subject, done.kudos
 
-    def _submit_request(self, command: SubmitRequest) -> Done:
+    def _submit_request(self, command: SubmitRequest) -> CommandResult:
         self.check_rights(command)
         now = self._clock.now()
-        request_id = self._chance.new_id()
+        request_id = self._random_source.new_id()
         anonymous = command.account_id == ANONYMOUS_ID
         subject = request_id if anonymous else command.account_id
         price = self.price(command)
@@ -87,7 +87,7 @@ class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
                 timestamp=now,
             )
             self.save(request)
-        return Done(request_id, price.total)
+        return CommandResult(request_id, price.total)
 
     def check_rights(self, command: SubmitRequest) -> None:
         """Check that the account may ask for this.

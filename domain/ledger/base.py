@@ -16,12 +16,12 @@ from domain.accounts.funds import Funds
 from domain.jobs.job import Job
 from domain.jobs.lifetimes import Lifetimes
 from domain.jobs.queue import WaitingQueue
-from domain.ledger.idempotency import Repeats
+from domain.ledger.idempotency import IdempotencyStore
 from domain.ledger.loaded_models import LoadedModels
-from domain.ledger.passed_over import PassedOver
+from domain.ledger.passed_over import SkippedRequests
 from domain.ledger.ports import Directory
 from domain.models.catalogue import Models
-from domain.ports import Chance, Clock, Transactions
+from domain.ports import Clock, RandomSource, Transactions
 from domain.requests.request import Request
 from domain.return_codes import Refused
 from domain.sealing import Sealer
@@ -49,10 +49,10 @@ class LedgerBase(Application[UUID]):
         models: Models,
         sealer: Sealer,
         clock: Clock,
-        chance: Chance,
+        random_source: RandomSource,
         lifetimes: Lifetimes,
         allowances: Allowances,
-        repeats: Repeats,
+        repeats: IdempotencyStore,
     ) -> None:
         """Build the ledger on its ports."""
         self._given_events = events
@@ -63,11 +63,11 @@ class LedgerBase(Application[UUID]):
         self._models = models
         self._sealer = sealer
         self._clock = clock
-        self._chance = chance
+        self._random_source = random_source
         self._lifetimes = lifetimes
         self._allowances = allowances
         self._repeats = repeats
-        self._passed_over = PassedOver()
+        self._passed_over = SkippedRequests()
         self._loaded_models = LoadedModels()
         super().__init__(env={})
 

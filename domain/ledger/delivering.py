@@ -7,7 +7,7 @@ from functools import cache
 from uuid import UUID
 
 from domain.images.metadata import GenerationMetadata
-from domain.images.provenance import Making
+from domain.images.provenance import Provenance
 from domain.jobs.image_ids import job_of
 from domain.jobs.job import ImageState, Job
 from domain.ledger.ending import EndingCommands
@@ -37,7 +37,7 @@ class DeliveringCommands(EndingCommands):
         seed: int,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
-        making: Making | None = None,
+        making: Provenance | None = None,
     ) -> float:
         """Take one finished image from the account that runs its worker; return the reward.
 

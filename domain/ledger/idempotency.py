@@ -15,7 +15,7 @@ REMEMBERED = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class IdempotencyKey:
     """What a command that is sent again has in common with itself.
 
     Both are digests that nobody can make or guess without this installation's master key: a
@@ -29,7 +29,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CommandResult:
     """What came of a command."""
 
     subject: UUID
@@ -37,16 +37,18 @@ class Done:
     kudos: float
 
 
-class Repeats(Protocol):
+class IdempotencyStore(Protocol):
     """The port to what was done lately."""
 
-    def earlier(self, attempt: Attempt, now: datetime) -> Done | None:
+    def earlier(self, attempt: IdempotencyKey, now: datetime) -> CommandResult | None:
         """Return what came of the same command when it was sent before, if it was.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """
 
-    def remember(self, attempt: Attempt, done: Done, *, now: datetime, until: datetime) -> bool:
+    def remember(
+        self, attempt: IdempotencyKey, done: CommandResult, *, now: datetime, until: datetime
+    ) -> bool:
         """Note what came of a command, within the transaction that does it.
 
         False when the same key was noted already, also by a transaction that this one had to wait

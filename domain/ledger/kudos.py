@@ -9,7 +9,7 @@ from domain.accounts.account import ANONYMOUS_ID, Account
 from domain.accounts.allowances import earns_trust
 from domain.accounts.directory import AccountEntry
 from domain.accounts.kudos import Balance, hundredths, kudos_from
-from domain.ledger.idempotency import Attempt, Done
+from domain.ledger.idempotency import CommandResult, IdempotencyKey
 from domain.ledger.repeating import RepeatingCommands
 from domain.return_codes import Refused
 
@@ -27,7 +27,7 @@ class KudosCommands(RepeatingCommands):
         receiver_id: UUID,
         kudos: float,
         *,
-        attempt: Attempt | None = None,
+        attempt: IdempotencyKey | None = None,
     ) -> float:
         """Send kudos of one account to another and return how many, in whole hundredths.
 
@@ -69,9 +69,9 @@ class KudosCommands(RepeatingCommands):
                 sender.send_kudos(kudos_from(amount), to=receiver_id, timestamp=now)
                 self.save(sender)
 
-        def transferred() -> Done:
+        def transferred() -> CommandResult:
             transfer()
-            return Done(receiver_id, kudos_from(amount))
+            return CommandResult(receiver_id, kudos_from(amount))
 
         if attempt is not None:
             return self._once(attempt, transferred).kudos

@@ -152,7 +152,7 @@ class LeasingCommands(SigningInCommands, EndingCommands):
         loaded = search.loaded.name if search.loaded else None
         model = model_for(worker.capabilities, request.requirements.models, loaded)
         family = baseline_of(model, self._models)
-        job_id = job_id_from(self._chance.new_id())
+        job_id = job_id_from(self._random_source.new_id())
         job_number = request.jobs_sliced
         images = request.slice(
             job_id,
@@ -177,7 +177,7 @@ class LeasingCommands(SigningInCommands, EndingCommands):
             worker_name=entry.name,
             owner_id=entry.owner_id,
             model=model,
-            seed=request.seed_of_job(job_number, self._chance.new_seed()),
+            seed=request.seed_of_job(job_number, self._random_source.new_seed()),
             lease_ends_at=now + lease,
             kudos_per_image=round(image_kudos(request.settings), 2),
             pixelsteps=request.settings.pixelsteps,

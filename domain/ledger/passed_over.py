@@ -13,7 +13,7 @@ _REQUESTS = 200
 Words = tuple[str, ...]
 
 
-class PassedOver:
+class SkippedRequests:
     """Remembers, for each worker and its present blacklist, the last 200 requests.
 
     No decision rests on it: what is forgotten is opened, and passed over, once more.

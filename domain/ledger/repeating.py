@@ -7,20 +7,22 @@ from collections.abc import Callable
 from eventsourcing.persistence import IntegrityError
 
 from domain.ledger.base import LedgerBase
-from domain.ledger.idempotency import REMEMBERED, Attempt, Done
+from domain.ledger.idempotency import REMEMBERED, CommandResult, IdempotencyKey
 
 
 class RepeatingCommands(LedgerBase):
     """What all commands have in common that a client may send again."""
 
-    def earlier(self, attempt: Attempt) -> Done | None:
+    def earlier(self, attempt: IdempotencyKey) -> CommandResult | None:
         """Return what came of a command when it was sent before; None when it is new.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """
         return self._repeats.earlier(attempt, self._clock.now())
 
-    def _once(self, attempt: Attempt | None, command: Callable[[], Done]) -> Done:
+    def _once(
+        self, attempt: IdempotencyKey | None, command: Callable[[], CommandResult]
+    ) -> CommandResult:
         """Do a command unless it was done before; of several at once, one does it.
 
         What came of it is noted in the transaction of its events. A command that is refused leaves
@@ -33,7 +35,7 @@ class RepeatingCommands(LedgerBase):
         if attempt is None:
             return command()
 
-        def once() -> Done:
+        def once() -> CommandResult:
             earlier = self.earlier(attempt)
             if earlier is not None:
                 return earlier

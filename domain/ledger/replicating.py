@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from domain.jobs.image_ids import job_of, place_of
+from domain.jobs.image_ids import batch_index_of, job_of
 from domain.jobs.job import ImageState, Job
 from domain.jobs.replication import loras_as_made, replication_of
 from domain.ledger.base import LedgerBase
@@ -30,7 +30,7 @@ class ReplicatingCommands(LedgerBase):
             was censored; ``ImageForgotten``, when its prompt cannot be read any more.
         """
         job, request = self._made_for(command)
-        image = job.generated.get(place_of(command.image_id))
+        image = job.generated.get(batch_index_of(command.image_id))
         if image is None or image.state is not ImageState.OK:
             raise Refused("ImageNotGenerated")
         settings = replace(
@@ -78,7 +78,7 @@ class ReplicatingCommands(LedgerBase):
         own = request.account_id == command.account_id and (
             command.shared_key_id in (None, request.shared_key_id)
         )
-        if not own or place_of(command.image_id) >= len(job.image_ids):
+        if not own or batch_index_of(command.image_id) >= len(job.image_ids):
             raise Refused("ImageNotFound")
         return job, request
 

@@ -40,7 +40,7 @@ class SigningInCommands(LedgerBase):
     def _register(self, command: PopJob) -> WorkerEntry:
         self._require_room_for_worker(command)
         worker = Worker.register(
-            self._chance.new_id(),
+            self._random_source.new_id(),
             name=command.worker_name,
             owner_id=command.owner_id,
             kind=command.kind,

@@ -10,21 +10,21 @@ from eventsourcing.application import AggregateNotFoundError
 
 from domain.accounts.account import ANONYMOUS_ID
 from domain.ledger.webhook_endpoints import WebhookEndpointCommands
-from domain.requests.notifications import Tracking
+from domain.requests.notifications import Notification
 from domain.return_codes import Refused
 from domain.sealing import Sealed
 from domain.webhooks.delivery import WebhookDelivery, delivery_id_of
-from domain.webhooks.kinds import TrackingKind
-from domain.webhooks.retrying import Decision, GivenUpBecause, Outcome
+from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.retrying import AbandonReason, Decision, Outcome
 
-_CHANCES = 2**32
+_SEEDS = 2**32
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class PlannedDelivery:
     """Something that happened, and where it is to be told."""
 
-    tracking: Tracking
+    tracking: Notification
     account_id: UUID
     """Whose request it is."""
     endpoint_id: UUID | None
@@ -44,27 +44,31 @@ class Telling:
 class WebhookDeliveryCommands(WebhookEndpointCommands):
     """What becomes of deliveries."""
 
-    def schedule_deliveries(self, tellings: Sequence[Telling]) -> int:
+    def schedule_deliveries(self, planned_deliveries: Sequence[PlannedDelivery]) -> int:
         """Have things told, each once; return how many were not scheduled before.
 
         Joins the transaction that is open, so that whoever follows the log moves with it.
         """
         now = self._clock.now()
-        new = [telling for telling in tellings if not self._is_scheduled(telling.delivery_id)]
+        new = [
+            planned_delivery
+            for planned_delivery in planned_deliveries
+            if not self._is_scheduled(planned_delivery.delivery_id)
+        ]
         self.save(
             *(
                 WebhookDelivery.schedule(
-                    account_id=telling.account_id,
-                    kind=telling.tracking.kind,
-                    about=telling.tracking.about,
-                    request_id=telling.tracking.request_id,
-                    step=telling.tracking.step,
-                    endpoint_id=telling.endpoint_id,
-                    destination=telling.destination,
-                    happened_at=telling.tracking.happened_at,
+                    account_id=planned_delivery.account_id,
+                    kind=planned_delivery.tracking.kind,
+                    about=planned_delivery.tracking.about,
+                    request_id=planned_delivery.tracking.request_id,
+                    step=planned_delivery.tracking.step,
+                    endpoint_id=planned_delivery.endpoint_id,
+                    destination=planned_delivery.destination,
+                    happened_at=planned_delivery.tracking.happened_at,
                     timestamp=now,
                 )
-                for telling in new
+                for planned_delivery in new
             )
         )
         return len(new)
@@ -78,8 +82,8 @@ class WebhookDeliveryCommands(WebhookEndpointCommands):
         now = self._clock.now()
         delivery = WebhookDelivery.schedule(
             account_id=account_id,
-            kind=TrackingKind.TEST,
-            about=self._chance.new_id(),
+            kind=NotificationKind.TEST,
+            about=self._random_source.new_id(),
             request_id=None,
             endpoint_id=endpoint.id,
             destination=endpoint.id,
@@ -107,7 +111,7 @@ class WebhookDeliveryCommands(WebhookEndpointCommands):
         :param answer: the beginning of the answer's body.
         :raises Refused: ``DeliveryNotFound`` or ``Locked``.
         """
-        chance = self._chance.new_seed() / _CHANCES
+        jitter = self._random_source.new_seed() / _SEEDS
 
         def record() -> Decision | None:
             delivery = self.delivery(delivery_id)
@@ -116,7 +120,7 @@ class WebhookDeliveryCommands(WebhookEndpointCommands):
                     outcome,
                     seconds=seconds,
                     answer=self._sealed_answer(delivery, answer),
-                    chance=chance,
+                    jitter=jitter,
                     timestamp=self._clock.now(),
                 )
                 self.save(delivery)
@@ -124,7 +128,7 @@ class WebhookDeliveryCommands(WebhookEndpointCommands):
 
         return self._retried(record)
 
-    def give_delivery_up(self, delivery_id: UUID, reason: GivenUpBecause) -> None:
+    def give_delivery_up(self, delivery_id: UUID, reason: AbandonReason) -> None:
         """Try a delivery no more; over already is no error.
 
         :raises Refused: ``DeliveryNotFound`` or ``Locked``.

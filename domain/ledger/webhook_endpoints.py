@@ -11,8 +11,8 @@ from eventsourcing.application import AggregateNotFoundError
 from domain.accounts.account import ANONYMOUS_ID
 from domain.ledger.base import LedgerBase
 from domain.return_codes import Refused
-from domain.webhooks.endpoint import DisabledBecause, WebhookEndpoint
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.endpoint import DisableReason, WebhookEndpoint
+from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.secret import FIRST_NUMBER, OVERLAP, WebhookSecret, webhook_secret_id_of
 
 MOST_ENDPOINTS = 20
@@ -23,7 +23,7 @@ class WebhookEndpointCommands(LedgerBase):
     """What accounts do with their endpoints. How many they have is looked at before."""
 
     def register_endpoint(
-        self, account_id: UUID, *, address: str, kinds: Collection[TrackingKind]
+        self, account_id: UUID, *, address: str, kinds: Collection[NotificationKind]
     ) -> UUID:
         """Tell an account at an address what becomes of its requests from now on; return the
         endpoint's id.
@@ -36,7 +36,7 @@ class WebhookEndpointCommands(LedgerBase):
             raise Refused("AnonForbidden")
         with self._transactions.transaction():
             endpoint = WebhookEndpoint.register(
-                self._chance.new_id(),
+                self._random_source.new_id(),
                 account_id=account_id,
                 address=self._sealer.seal(account_id, address),
                 kinds=kinds,
@@ -50,7 +50,7 @@ class WebhookEndpointCommands(LedgerBase):
         endpoint_id: UUID,
         *,
         account_id: UUID,
-        kinds: Collection[TrackingKind] | None = None,
+        kinds: Collection[NotificationKind] | None = None,
         enabled: bool | None = None,
     ) -> None:
         """Change what is named, all of it or nothing.
@@ -68,7 +68,7 @@ class WebhookEndpointCommands(LedgerBase):
             if enabled is True:
                 endpoint.enable(by=account_id, timestamp=now)
             elif enabled is False:
-                endpoint.disable(DisabledBecause.BY_HAND, by=account_id, timestamp=now)
+                endpoint.disable(DisableReason.BY_HAND, by=account_id, timestamp=now)
             self.save(endpoint)
 
         self._retried(change)
@@ -86,7 +86,7 @@ class WebhookEndpointCommands(LedgerBase):
 
         self._retried(delete)
 
-    def disable_endpoint(self, endpoint_id: UUID, reason: DisabledBecause) -> None:
+    def disable_endpoint(self, endpoint_id: UUID, reason: DisableReason) -> None:
         """Send nothing to an endpoint any more because of how it answers, or does not.
 
         :raises Refused: ``WebhookNotFound`` or ``Locked``.

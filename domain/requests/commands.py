@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.images.settings import ImageSettings
 from domain.images.source_images import SourceImages
 from domain.jobs.replication import Replication
-from domain.webhooks.webhook import WebhookWish
+from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
 
 
@@ -48,7 +48,7 @@ class SubmitRequest:
     client_agent: str = "unknown:0:unknown"
     replicates: Replication | None = None
     """The image that is to be made again; its request has one image, and the recorded settings."""
-    webhook: WebhookWish | None = None
+    webhook: WebhookTarget | None = None
     """Where it wants to be told of."""
 
 
@@ -70,5 +70,5 @@ class ReplicateImage:
     """The shared key of ``account_id`` that was shown instead of its own key."""
     client_address: str = ""
     client_agent: str = "unknown:0:unknown"
-    webhook: WebhookWish | None = None
+    webhook: WebhookTarget | None = None
     """Where its request wants to be told of."""

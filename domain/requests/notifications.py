@@ -10,14 +10,14 @@ from eventsourcing.domain import Aggregate
 
 from domain.jobs.job import Job
 from domain.requests.request import Request
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.kinds import NotificationKind
 
 
 @dataclass(frozen=True, slots=True)
-class Tracking:
+class Notification:
     """One thing that happened and that clients are told."""
 
-    kind: TrackingKind
+    kind: NotificationKind
     request_id: UUID
     about: UUID
     """The image for an image, the job for a start or progress, the request for all else."""
@@ -26,26 +26,26 @@ class Tracking:
     """For progress, how far the job was; None for all else."""
 
 
-def tracking_of(event: Aggregate.Event, request_id: UUID) -> Tracking | None:
+def notification_of(event: Aggregate.Event, request_id: UUID) -> Notification | None:
     """Return what clients are told of an event; None for nothing.
 
     :param request_id: the request that it belongs to.
     """
-    kind: TrackingKind
+    kind: NotificationKind
     about, step = request_id, None
     match event:
         case Request.Submitted():
-            kind = TrackingKind.QUEUED
+            kind = NotificationKind.QUEUED
         case Request.JobReturned() if event.lost:
-            kind = TrackingKind.QUEUED
+            kind = NotificationKind.QUEUED
         case Request.Ended():
-            kind = TrackingKind.ENDED
+            kind = NotificationKind.ENDED
         case Job.Batched():
-            kind, about = TrackingKind.STARTED, event.originator_id
+            kind, about = NotificationKind.STARTED, event.originator_id
         case Job.Progressed():
-            kind, about, step = TrackingKind.PROGRESS, event.originator_id, event.step
+            kind, about, step = NotificationKind.PROGRESS, event.originator_id, event.step
         case Job.ImageGenerated():
-            kind, about = TrackingKind.IMAGE, event.image_id
+            kind, about = NotificationKind.IMAGE, event.image_id
         case _:
             return None
-    return Tracking(kind, request_id, about, event.timestamp, step)
+    return Notification(kind, request_id, about, event.timestamp, step)

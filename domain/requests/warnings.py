@@ -16,7 +16,7 @@ from domain.images.settings import (
 from domain.models.catalogue import ModelEntry, OptimalSettings
 
 
-class Warned(StrEnum):
+class WarningCode(StrEnum):
     """What a request is warned of; the names are the v2 API's."""
 
     NO_AVAILABLE_WORKER = "NoAvailableWorker"
@@ -31,15 +31,15 @@ class Warned(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class RequestWarning:
     """One piece of advice."""
 
-    code: Warned
+    code: WarningCode
     message: str
     """What a person is told, in English."""
 
 
-def advice_on(settings: ImageSettings, models: Iterable[ModelEntry]) -> tuple[Advice, ...]:
+def advice_on(settings: ImageSettings, models: Iterable[ModelEntry]) -> tuple[RequestWarning, ...]:
     """Return what would make the images better or cheaper, each code once.
 
     An LCM is judged by what LCMs need, whatever its model is usually made with.
@@ -52,67 +52,79 @@ def advice_on(settings: ImageSettings, models: Iterable[ModelEntry]) -> tuple[Ad
         found += _on_clip_skip(settings, model)
         if not lcm:
             found += _on_model(settings, model)
-    first: dict[Warned, Advice] = {}
+    first: dict[WarningCode, RequestWarning] = {}
     for advice in found:
         first.setdefault(advice.code, advice)
     return tuple(first.values())
 
 
-def _on_lcm(settings: ImageSettings) -> Iterable[Advice]:
+def _on_lcm(settings: ImageSettings) -> Iterable[RequestWarning]:
     if settings.counted_steps > MOST_LCM_STEPS:
-        yield Advice(
-            Warned.STEPS_TOO_MANY,
+        yield RequestWarning(
+            WarningCode.STEPS_TOO_MANY,
             f"With LCM more than {MOST_LCM_STEPS} steps gain nothing: 4 to 8 are enough, and cost"
             " a fraction.",
         )
     if settings.cfg_scale > HIGHEST_LCM_CFG_SCALE:
-        yield Advice(
-            Warned.CFG_SCALE_TOO_LARGE,
+        yield RequestWarning(
+            WarningCode.CFG_SCALE_TOO_LARGE,
             f"With LCM keep cfg_scale within 1 to {HIGHEST_LCM_CFG_SCALE:g}.",
         )
     if settings.sampler != LCM_SAMPLER:
-        yield Advice(Warned.SAMPLER_MISMATCH, "An LCM LoRA draws best with the sampler lcm.")
+        yield RequestWarning(
+            WarningCode.SAMPLER_MISMATCH, "An LCM LoRA draws best with the sampler lcm."
+        )
 
 
-def _on_clip_skip(settings: ImageSettings, model: ModelEntry) -> Iterable[Advice]:
+def _on_clip_skip(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWarning]:
     best = model.optimal.clip_skip
     if best is not None and best != settings.clip_skip:
-        yield Advice(Warned.CLIP_SKIP_MISMATCH, f"{model.name} draws best with clip_skip {best}.")
+        yield RequestWarning(
+            WarningCode.CLIP_SKIP_MISMATCH, f"{model.name} draws best with clip_skip {best}."
+        )
 
 
-def _on_model(settings: ImageSettings, model: ModelEntry) -> Iterable[Advice]:
+def _on_model(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWarning]:
     best = model.optimal
     if best.steps_min is not None and settings.steps < best.steps_min:
-        yield Advice(Warned.STEPS_TOO_FEW, f"{model.name} needs at least {best.steps_min} steps.")
+        yield RequestWarning(
+            WarningCode.STEPS_TOO_FEW, f"{model.name} needs at least {best.steps_min} steps."
+        )
     if best.steps_max is not None and settings.steps > best.steps_max:
-        yield Advice(
-            Warned.STEPS_TOO_MANY,
+        yield RequestWarning(
+            WarningCode.STEPS_TOO_MANY,
             f"{model.name} gains nothing from more than {best.steps_max} steps.",
         )
     yield from _on_cfg_scale(settings.cfg_scale, model.name, best)
     if best.samplers and settings.sampler not in best.samplers:
-        yield Advice(
-            Warned.SAMPLER_MISMATCH,
+        yield RequestWarning(
+            WarningCode.SAMPLER_MISMATCH,
             f"{model.name} draws best with {_listed(best.samplers)} as the sampler.",
         )
     scheduler = "karras" if settings.karras else "simple"
     if best.schedulers and scheduler not in best.schedulers:
-        yield Advice(
-            Warned.SCHEDULER_MISMATCH,
+        yield RequestWarning(
+            WarningCode.SCHEDULER_MISMATCH,
             f"{model.name} draws best with karras {str(not settings.karras).lower()}.",
         )
 
 
-def _on_cfg_scale(cfg_scale: float, name: str, best: OptimalSettings) -> Iterable[Advice]:
+def _on_cfg_scale(cfg_scale: float, name: str, best: OptimalSettings) -> Iterable[RequestWarning]:
     least, most = best.cfg_min, best.cfg_max
     if least is not None and least == most:
         if cfg_scale != least:
-            yield Advice(Warned.CFG_SCALE_MISMATCH, f"{name} draws best with cfg_scale {least:g}.")
+            yield RequestWarning(
+                WarningCode.CFG_SCALE_MISMATCH, f"{name} draws best with cfg_scale {least:g}."
+            )
         return
     if least is not None and cfg_scale < least:
-        yield Advice(Warned.CFG_SCALE_TOO_SMALL, f"{name} needs a cfg_scale of at least {least:g}.")
+        yield RequestWarning(
+            WarningCode.CFG_SCALE_TOO_SMALL, f"{name} needs a cfg_scale of at least {least:g}."
+        )
     if most is not None and cfg_scale > most:
-        yield Advice(Warned.CFG_SCALE_TOO_LARGE, f"Keep cfg_scale within {most:g} for {name}.")
+        yield RequestWarning(
+            WarningCode.CFG_SCALE_TOO_LARGE, f"Keep cfg_scale within {most:g} for {name}."
+        )
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 
-class Trouble(StrEnum):
+class FetchProblem(StrEnum):
     """Why nothing was fetched."""
 
     ADDRESS_INVALID = "address invalid"
@@ -33,7 +33,7 @@ class Trouble(StrEnum):
 class FetchFailed(Exception):
     """Nothing was fetched; the message never repeats the address, which is somebody's."""
 
-    def __init__(self, trouble: Trouble) -> None:
+    def __init__(self, trouble: FetchProblem) -> None:
         """Say why."""
         self.trouble = trouble
         super().__init__(trouble.value)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Newspiece:
+class NewsItem:
     """One piece of news."""
 
     published: date
@@ -25,5 +25,5 @@ class Newspiece:
 class News(Protocol):
     """Tells the news, as a port."""
 
-    def latest(self) -> Sequence[Newspiece]:
+    def latest(self) -> Sequence[NewsItem]:
         """Return all news, the latest first."""

@@ -10,13 +10,13 @@ from uuid import UUID, uuid5
 from eventsourcing.domain import Aggregate
 
 from domain.sealing import Sealed
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.retrying import (
     ONCE,
     PER_ACCOUNT,
     PER_REQUEST,
+    AbandonReason,
     Decision,
-    GivenUpBecause,
     Outcome,
     Policy,
     Problem,
@@ -28,7 +28,7 @@ _DELIVERIES = UUID("8c6f2b1e-6d0a-4f53-9b7e-1f4f0f6f5a07")
 
 def delivery_id_of(
     request_id: UUID | None,
-    kind: TrackingKind,
+    kind: NotificationKind,
     about: UUID,
     *,
     endpoint_id: UUID | None,
@@ -48,12 +48,12 @@ def delivery_id_of(
     return uuid5(_DELIVERIES, "/".join(str(part) for part in parts))
 
 
-def policy_for(kind: TrackingKind, endpoint_id: UUID | None) -> Policy:
+def policy_for(kind: NotificationKind, endpoint_id: UUID | None) -> Policy:
     """Return how often a delivery is tried.
 
     :param endpoint_id: None for the address that the request itself named.
     """
-    if kind is TrackingKind.TEST:
+    if kind is NotificationKind.TEST:
         return ONCE
     return PER_REQUEST if endpoint_id is None else PER_ACCOUNT
 
@@ -64,7 +64,7 @@ class DeliveryState(StrEnum):
     DUE = "due"
     """It is to be tried, now or later."""
     DELIVERED = "delivered"
-    GIVEN_UP = "given_up"
+    ABANDONED = "given_up"
 
 
 class WebhookDelivery(Aggregate):
@@ -89,7 +89,7 @@ class WebhookDelivery(Aggregate):
         TOPIC = "WebhookDelivery.Scheduled"
         account_id: UUID
         """The account whose request it is, or whose endpoint is tested."""
-        kind: TrackingKind
+        kind: NotificationKind
         about: UUID
         """The image for an image, the job for a start or progress, the request for an end; for a
         test an id of its own."""
@@ -144,17 +144,17 @@ class WebhookDelivery(Aggregate):
             """Close it."""
             aggregate.close(DeliveryState.DELIVERED)
 
-    class GivenUp(Event):
+    class Abandoned(Event):
         """It is not tried any more, unless somebody wants it sent again."""
 
         TOPIC = "WebhookDelivery.GivenUp"
         attempts: int
         """How many there were in all."""
-        reason: GivenUpBecause
+        reason: AbandonReason
 
         def apply(self, aggregate: WebhookDelivery) -> None:
             """Close it."""
-            aggregate.close(DeliveryState.GIVEN_UP)
+            aggregate.close(DeliveryState.ABANDONED)
 
     class Resent(Event):
         """Somebody wants it sent again, under the same id; it is due at once."""
@@ -179,7 +179,7 @@ class WebhookDelivery(Aggregate):
     def __init__(
         self,
         account_id: UUID,
-        kind: TrackingKind,
+        kind: NotificationKind,
         about: UUID,
         request_id: UUID | None,
         step: int | None,
@@ -211,7 +211,7 @@ class WebhookDelivery(Aggregate):
         cls,
         *,
         account_id: UUID,
-        kind: TrackingKind,
+        kind: NotificationKind,
         about: UUID,
         request_id: UUID | None,
         step: int | None = None,
@@ -252,7 +252,7 @@ class WebhookDelivery(Aggregate):
         *,
         seconds: float,
         answer: Sealed | None = None,
-        chance: float,
+        jitter: float,
         timestamp: datetime,
     ) -> Decision | None:
         """Note what came of a try, and return what follows from it.
@@ -273,7 +273,7 @@ class WebhookDelivery(Aggregate):
             outcome,
             tries=self.tries + 1,
             give_up_at=self.give_up_at,
-            chance=chance,
+            jitter=jitter,
             now=timestamp,
         )
         asked = outcome.retry_after
@@ -294,17 +294,17 @@ class WebhookDelivery(Aggregate):
             self.give_up(decision.given_up, timestamp=timestamp)
         return decision
 
-    def give_up(self, reason: GivenUpBecause, *, timestamp: datetime) -> None:
+    def give_up(self, reason: AbandonReason, *, timestamp: datetime) -> None:
         """Try it no more; over already is no error."""
         if self.is_due:
             self.trigger_event(
-                self.GivenUp, attempts=self.attempts, reason=reason, timestamp=timestamp
+                self.Abandoned, attempts=self.attempts, reason=reason, timestamp=timestamp
             )
 
     def give_up_when_late(self, *, timestamp: datetime) -> None:
         """Give it up if its time is over; over already, or not yet, is no error."""
         if timestamp >= self.give_up_at:
-            self.give_up(GivenUpBecause.LATE, timestamp=timestamp)
+            self.give_up(AbandonReason.LATE, timestamp=timestamp)
 
     def resend(self, *, by: UUID | None, timestamp: datetime) -> None:
         """Send it again, with all its tries and time anew; one that is due anyway is no news."""

@@ -11,11 +11,11 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 
 from domain.sealing import Sealed
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.webhook import in_order
 
 
-class DisabledBecause(StrEnum):
+class DisableReason(StrEnum):
     """Why nothing is sent to an endpoint any more."""
 
     GONE = "gone"
@@ -48,14 +48,14 @@ class WebhookEndpoint(Aggregate):
         TOPIC = "WebhookEndpoint.Registered"
         account_id: UUID
         address: Sealed
-        kinds: tuple[TrackingKind, ...]
+        kinds: tuple[NotificationKind, ...]
         """What is told there."""
 
     class FilterChanged(Event):
         """Something else is told there."""
 
         TOPIC = "WebhookEndpoint.FilterChanged"
-        kinds: tuple[TrackingKind, ...]
+        kinds: tuple[NotificationKind, ...]
 
         def apply(self, aggregate: WebhookEndpoint) -> None:
             """Remember what."""
@@ -65,7 +65,7 @@ class WebhookEndpoint(Aggregate):
         """Nothing is sent there any more, until somebody enables it."""
 
         TOPIC = "WebhookEndpoint.Disabled"
-        reason: DisabledBecause
+        reason: DisableReason
         by: UUID | None
         """The account that wanted it so; None where the receiver or its silence did."""
 
@@ -97,13 +97,13 @@ class WebhookEndpoint(Aggregate):
         self,
         account_id: UUID,
         address: Sealed,
-        kinds: tuple[TrackingKind, ...],
+        kinds: tuple[NotificationKind, ...],
     ) -> None:
         """Start enabled; called with the facts of :class:`Registered`."""
         self.account_id = account_id
         self.address = address
         self.kinds = kinds
-        self.disabled: DisabledBecause | None = None
+        self.disabled: DisableReason | None = None
         self.deleted = False
 
     @classmethod
@@ -113,7 +113,7 @@ class WebhookEndpoint(Aggregate):
         *,
         account_id: UUID,
         address: Sealed,
-        kinds: Collection[TrackingKind],
+        kinds: Collection[NotificationKind],
         timestamp: datetime,
     ) -> Self:
         """Return a new endpoint with its first event pending.
@@ -134,22 +134,22 @@ class WebhookEndpoint(Aggregate):
         """Whether what happens is told there."""
         return not self.deleted and self.disabled is None
 
-    def takes(self, kind: TrackingKind) -> bool:
+    def takes(self, kind: NotificationKind) -> bool:
         """Return whether what was scheduled for it is still to be sent.
 
         A test is, also to a disabled endpoint: whoever mended it sees so before enabling it. The
         filter decides when something is scheduled, not when it is sent.
         """
-        return not self.deleted if kind is TrackingKind.TEST else self.is_enabled
+        return not self.deleted if kind is NotificationKind.TEST else self.is_enabled
 
-    def change_filter(self, kinds: Collection[TrackingKind], *, timestamp: datetime) -> None:
+    def change_filter(self, kinds: Collection[NotificationKind], *, timestamp: datetime) -> None:
         """Tell something else there; the same as before, or once deleted, is no news."""
         chosen = in_order(kinds)
         if not self.deleted and chosen != self.kinds:
             self.trigger_event(self.FilterChanged, kinds=chosen, timestamp=timestamp)
 
     def disable(
-        self, reason: DisabledBecause, *, by: UUID | None = None, timestamp: datetime
+        self, reason: DisableReason, *, by: UUID | None = None, timestamp: datetime
     ) -> None:
         """Send nothing there any more; disabled or deleted already is no error."""
         if self.is_enabled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class TrackingKind(StrEnum):
+class NotificationKind(StrEnum):
     """What is told."""
 
     QUEUED = "queued"
@@ -23,9 +23,9 @@ class TrackingKind(StrEnum):
 
 
 WEBHOOK_KINDS = (
-    TrackingKind.STARTED,
-    TrackingKind.IMAGE,
-    TrackingKind.PROGRESS,
-    TrackingKind.ENDED,
+    NotificationKind.STARTED,
+    NotificationKind.IMAGE,
+    NotificationKind.PROGRESS,
+    NotificationKind.ENDED,
 )
 """What a webhook may be asked to tell."""

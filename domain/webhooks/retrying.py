@@ -57,7 +57,7 @@ class Problem(StrEnum):
     """It failed in some other way."""
 
 
-class GivenUpBecause(StrEnum):
+class AbandonReason(StrEnum):
     """Why a delivery is not tried any more."""
 
     FAILED = "failed"
@@ -154,11 +154,11 @@ class Decision:
 
     delivered: bool = False
     again_at: datetime | None = None
-    given_up: GivenUpBecause | None = None
+    given_up: AbandonReason | None = None
 
 
 def wait_after(
-    policy: Policy, failures: int, chance: float, asked: timedelta | None = None
+    policy: Policy, failures: int, jitter: float, asked: timedelta | None = None
 ) -> timedelta:
     """Return how long to wait after a failure.
 
@@ -169,7 +169,7 @@ def wait_after(
     wait = _grown(policy.first_wait, policy.factor, failures - 1, policy.longest_wait)
     if asked is not None:
         wait = max(wait, min(asked, policy.longest_wait))
-    return wait * (1 + _JITTER * chance)
+    return wait * (1 + _JITTER * jitter)
 
 
 def decide(
@@ -178,7 +178,7 @@ def decide(
     *,
     tries: int,
     give_up_at: datetime,
-    chance: float,
+    jitter: float,
     now: datetime,
 ) -> Decision:
     """Return what follows from a try that has just ended.
@@ -190,12 +190,12 @@ def decide(
     if outcome.is_success:
         return Decision(delivered=True)
     if outcome.is_gone:
-        return Decision(given_up=GivenUpBecause.GONE)
+        return Decision(given_up=AbandonReason.GONE)
     if tries >= policy.tries:
-        return Decision(given_up=GivenUpBecause.FAILED)
-    again_at = now + wait_after(policy, tries, chance, outcome.retry_after)
+        return Decision(given_up=AbandonReason.FAILED)
+    again_at = now + wait_after(policy, tries, jitter, outcome.retry_after)
     if again_at >= give_up_at:
-        return Decision(given_up=GivenUpBecause.LATE)
+        return Decision(given_up=AbandonReason.LATE)
     return Decision(again_at=again_at)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.sealing import Sealed
-from domain.webhooks.kinds import WEBHOOK_KINDS, TrackingKind
+from domain.webhooks.kinds import WEBHOOK_KINDS, NotificationKind
 
-USUAL_KINDS = (TrackingKind.IMAGE, TrackingKind.ENDED)
+USUAL_KINDS = (NotificationKind.IMAGE, NotificationKind.ENDED)
 """What is told where a request does not say what it wants to hear: each image, and the end."""
 
 
@@ -19,12 +19,12 @@ class Webhook:
 
     address: Sealed
     destination: UUID
-    """Known again by all that goes to the same place: see :class:`WebhookWish`."""
-    kinds: tuple[TrackingKind, ...]
+    """Known again by all that goes to the same place: see :class:`WebhookTarget`."""
+    kinds: tuple[NotificationKind, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookWish:
+class WebhookTarget:
     """The same as a client wrote it."""
 
     address: str
@@ -32,10 +32,10 @@ class WebhookWish:
     """An id that this installation makes, with a key of its own, from the account and the address
     without its query. Deliveries of one destination share their places and their troubles, those
     of strangers who use the same host do not."""
-    kinds: tuple[TrackingKind, ...] = USUAL_KINDS
+    kinds: tuple[NotificationKind, ...] = USUAL_KINDS
 
 
-def in_order(kinds: Collection[TrackingKind]) -> tuple[TrackingKind, ...]:
+def in_order(kinds: Collection[NotificationKind]) -> tuple[NotificationKind, ...]:
     """Return each kind that webhooks tell once and in one order: the same filter always reads the
     same."""
     return tuple(kind for kind in WEBHOOK_KINDS if kind in kinds)

@@ -20,7 +20,7 @@ from infrastructure.cli.projections import commands as projections
 from infrastructure.cli.requests import generate, replicate
 from infrastructure.cli.return_codes import commands as return_codes
 from infrastructure.cli.service import modes, up
-from infrastructure.cli.terminal.errors import trouble_from
+from infrastructure.cli.terminal.errors import cli_error_from
 from infrastructure.cli.terminal.output import Output
 from infrastructure.cli.webhooks import commands as webhooks
 from infrastructure.cli.workers import commands as worker
@@ -81,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exception as error:
-        trouble = trouble_from(error)
+        trouble = cli_error_from(error)
         if trouble is None:
             raise
         output = Output()

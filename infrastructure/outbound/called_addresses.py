@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from urllib.parse import quote, urljoin, urlsplit
 
-from domain.service.fetching import FetchFailed, Trouble
+from domain.service.fetching import FetchFailed, FetchProblem
 from infrastructure.outbound.public_addresses import (
     Address,
     Network,
@@ -47,7 +47,7 @@ def called_address(url: str) -> CalledAddress:
     :raises FetchFailed: when it cannot be read, or holds a user's name or password.
     """
     if len(url) > _MOST_CHARACTERS or _UNFIT.search(url):
-        raise FetchFailed(Trouble.ADDRESS_INVALID)
+        raise FetchFailed(FetchProblem.ADDRESS_INVALID)
     try:
         parts = urlsplit(url)
         scheme, host = parts.scheme.lower(), parts.hostname or ""
@@ -60,7 +60,7 @@ def called_address(url: str) -> CalledAddress:
         path = quote(parts.path or "/", safe=_KEPT_IN_TARGETS)
         query = f"?{quote(parts.query, safe=_KEPT_IN_TARGETS)}" if parts.query else ""
     except (ValueError, KeyError):
-        raise FetchFailed(Trouble.ADDRESS_INVALID) from None
+        raise FetchFailed(FetchProblem.ADDRESS_INVALID) from None
     return CalledAddress(scheme, host, port, path + query)
 
 
@@ -72,7 +72,7 @@ def joined(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError:
-        raise FetchFailed(Trouble.ADDRESS_INVALID) from None
+        raise FetchFailed(FetchProblem.ADDRESS_INVALID) from None
 
 
 class CallRule:
@@ -94,12 +94,12 @@ class CallRule:
         if is_within(address, self.permitted):
             return
         if called.scheme != "https" and not self._plain_http:
-            raise FetchFailed(Trouble.ADDRESS_INVALID)
+            raise FetchFailed(FetchProblem.ADDRESS_INVALID)
         # Ports below belong to other protocols, whose servers our request must not confuse.
         if called.port != USUAL_PORTS[called.scheme] and called.port < _FIRST_UNRESERVED_PORT:
-            raise FetchFailed(Trouble.ADDRESS_REFUSED)
+            raise FetchFailed(FetchProblem.ADDRESS_REFUSED)
         if not is_public(address):
-            raise FetchFailed(Trouble.ADDRESS_REFUSED)
+            raise FetchFailed(FetchProblem.ADDRESS_REFUSED)
 
     def require_readable(self, url: str) -> None:
         """Look at an address that will be called later, without asking for its host's addresses.
@@ -112,7 +112,7 @@ class CallRule:
         address = _literal(called.host)
         if address is None:
             if called.scheme != "https" and not (self._plain_http or self.permitted):
-                raise FetchFailed(Trouble.ADDRESS_INVALID)
+                raise FetchFailed(FetchProblem.ADDRESS_INVALID)
             return
         self.require(called, address)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
-from domain.service.fetching import FetchFailed, Trouble
+from domain.service.fetching import FetchFailed, FetchProblem
 from infrastructure.outbound.exchanges import Streamed
 from infrastructure.outbound.outbound import Outbound
 from workers.models.downloads import DownloadFailed, DownloadLimits, Opened
@@ -21,11 +21,11 @@ _MAY_PASS: Final = frozenset({408, 425, 429})
 _FIRST_SERVER_ERROR: Final = 500
 _PASSING_TROUBLES: Final = frozenset(
     {
-        Trouble.NOT_RESOLVED,
-        Trouble.NOT_TRUSTED,
-        Trouble.UNREACHABLE,
-        Trouble.TOO_SLOW,
-        Trouble.BUSY,
+        FetchProblem.NOT_RESOLVED,
+        FetchProblem.NOT_TRUSTED,
+        FetchProblem.UNREACHABLE,
+        FetchProblem.TOO_SLOW,
+        FetchProblem.BUSY,
     }
 )
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")

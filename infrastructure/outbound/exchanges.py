@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpcore
 
-from domain.service.fetching import FetchFailed, Trouble
+from domain.service.fetching import FetchFailed, FetchProblem
 from infrastructure.outbound.called_addresses import CalledAddress
 from infrastructure.outbound.checked_connections import CheckedBackend
 
@@ -81,10 +81,12 @@ def _named_troubles() -> Iterator[None]:
     try:
         yield
     except httpcore.TimeoutException:
-        raise FetchFailed(Trouble.TOO_SLOW) from None
+        raise FetchFailed(FetchProblem.TOO_SLOW) from None
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         is_tls = any(isinstance(reason, ssl.SSLError) for reason in error.args)
-        raise FetchFailed(Trouble.NOT_TRUSTED if is_tls else Trouble.UNREACHABLE) from None
+        raise FetchFailed(
+            FetchProblem.NOT_TRUSTED if is_tls else FetchProblem.UNREACHABLE
+        ) from None
 
 
 def _chunks(response: httpcore.Response) -> Iterator[bytes]:

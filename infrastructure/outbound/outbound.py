@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 import httpx
 
-from domain.service.fetching import Fetched, FetchFailed, FetchLimits, Trouble
+from domain.service.fetching import Fetched, FetchFailed, FetchLimits, FetchProblem
 from infrastructure.outbound.called_addresses import CalledAddress, CallRule, called_address, joined
 from infrastructure.outbound.checked_connections import CheckedBackend
 from infrastructure.outbound.egress_proxy import EgressBackend
@@ -150,7 +150,7 @@ class Outbound:
     @contextmanager
     def _place(self) -> Iterator[None]:
         if not self._free.acquire(blocking=False):
-            raise FetchFailed(Trouble.BUSY)
+            raise FetchFailed(FetchProblem.BUSY)
         try:
             yield
         finally:
@@ -199,9 +199,9 @@ class Outbound:
                     return
                 location = answer.headers.get("location")
             if not location:
-                raise FetchFailed(Trouble.WRONG_STATUS)
+                raise FetchFailed(FetchProblem.WRONG_STATUS)
             url, sent = joined(url, location), dict(headers)
-        raise FetchFailed(Trouble.TOO_MANY_REDIRECTS)
+        raise FetchFailed(FetchProblem.TOO_MANY_REDIRECTS)
 
     @contextmanager
     def _asked(
@@ -232,11 +232,11 @@ class Outbound:
             asked = self._resolving.submit(self._resolver, called.host, called.port)
             found = {address_from(text) for text in asked.result(deadline - time.monotonic())}
         except TimeoutError:
-            raise FetchFailed(Trouble.TOO_SLOW) from None
+            raise FetchFailed(FetchProblem.TOO_SLOW) from None
         except (OSError, ValueError):
-            raise FetchFailed(Trouble.NOT_RESOLVED) from None
+            raise FetchFailed(FetchProblem.NOT_RESOLVED) from None
         if not found:
-            raise FetchFailed(Trouble.NOT_RESOLVED)
+            raise FetchFailed(FetchProblem.NOT_RESOLVED)
         for address in found:
             self.rule.require(called, address)
         # IPv4 first: a machine without IPv6 would spend its time on addresses that lead nowhere.
@@ -245,18 +245,18 @@ class Outbound:
 
 def _read(answer: Streamed, limits: FetchLimits) -> Fetched:
     if answer.status != _OK:
-        raise FetchFailed(Trouble.WRONG_STATUS)
+        raise FetchFailed(FetchProblem.WRONG_STATUS)
     media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not answer.is_plain or not _is_wanted(media_type, limits.media_types):
-        raise FetchFailed(Trouble.WRONG_TYPE)
+        raise FetchFailed(FetchProblem.WRONG_TYPE)
     declared = answer.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > limits.max_bytes:
-        raise FetchFailed(Trouble.TOO_LARGE)
+        raise FetchFailed(FetchProblem.TOO_LARGE)
     body = bytearray()
     for chunk in answer.chunks:
         body += chunk
         if len(body) > limits.max_bytes:
-            raise FetchFailed(Trouble.TOO_LARGE)
+            raise FetchFailed(FetchProblem.TOO_LARGE)
     return Fetched(bytes(body), media_type)
 
 

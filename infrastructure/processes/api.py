@@ -19,7 +19,7 @@ from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
 from infrastructure.processes.programs import LISTEN_VARIABLE
 from infrastructure.processes.supervised import start_process, tell_supervisor
 from infrastructure.service.unsafe_networks import UnsafeNetworks
-from projections.statistics.recent import MadeLately
+from projections.statistics.recent import RecentStatistics
 
 _SECONDS_TO_FINISH = 5
 _SWITCH_SECONDS = 0.0005
@@ -38,19 +38,19 @@ def services_of(hoard: Hoard) -> Services:
         workers=hoard.workers,
         accounts=hoard.accounts,
         funds=hoard.kudos,
-        decency=hoard.decency,
+        content_filter=hoard.content_filter,
         allowances=allowances_of(settings),
         messages=hoard.messages,
         timeouts=hoard.timeouts,
         sealer=hoard.keys,
         clock=hoard.clock,
-        chance=hoard.chance,
+        random_source=hoard.random_source,
         address_digest=hoard.address_digest,
         new_key=new_api_key,
         registrations_per_hour=settings.registrations_per_hour,
         presence=hoard.presence,
         models=hoard.models,
-        made=MadeLately(hoard.statistics, hoard.clock),
+        made=RecentStatistics(hoard.statistics, hoard.clock),
         deliveries=hoard.deliveries,
         webhooks=hoard.webhooks,
         webhook_keys=hoard.webhook_keys,

@@ -13,10 +13,10 @@ from infrastructure.bootstrap import Hoard, allowances_of, assemble
 from infrastructure.processes.supervised import start_process, stop_on_signal, tell_supervisor
 from infrastructure.storage.blobs import PLACES
 from projections.following.follow import Wake, follow
-from projections.view import Recorded
+from projections.view import RecordedEvent
 from workers.broker.app import WEBHOOK_QUEUE, WEBHOOK_TASK, make_app
 from workers.broker.tracing import where
-from workers.broker.wakeups import Bell, BrokerSender, makes_work
+from workers.broker.wakeups import BrokerSender, BrokerWakeup, makes_work
 from workers.chores.balances import fold_balances, give_trust
 from workers.chores.losses import flag_losing_workers
 from workers.chores.sweep import sweep
@@ -34,12 +34,12 @@ def main() -> None:
     hoard = assemble(settings)
     app = make_app(settings.broker)
     webhooks = BrokerSender(app, queue=WEBHOOK_QUEUE, task=WEBHOOK_TASK)
-    with Bell(BrokerSender(app)) as bell, Bell(webhooks) as webhook_bell:
+    with BrokerWakeup(BrokerSender(app)) as bell, BrokerWakeup(webhooks) as webhook_wakeup:
         beside = [
             threading.Thread(target=run, args=(stop, hoard, rung), name=name, daemon=True)
             for name, run, rung in (
                 ("sweep", sweep_until, bell),
-                ("webhooks", schedule_webhooks_until, webhook_bell),
+                ("webhooks", schedule_webhooks_until, webhook_wakeup),
             )
         ]
         for thread in beside:
@@ -51,10 +51,10 @@ def main() -> None:
     hoard.close()
 
 
-def follow_until(stop: threading.Event, hoard: Hoard, bell: Bell) -> None:
+def follow_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None:
     """Keep the views up to date and ring when there is new work."""
 
-    def react(records: Sequence[Recorded]) -> None:
+    def react(records: Sequence[RecordedEvent]) -> None:
         if makes_work(records):
             bell.ring()
 
@@ -62,7 +62,7 @@ def follow_until(stop: threading.Event, hoard: Hoard, bell: Bell) -> None:
         follow(hoard.followers, stop, hoard.settings.follow_seconds, react, wake)
 
 
-def schedule_webhooks_until(stop: threading.Event, hoard: Hoard, bell: Bell) -> None:
+def schedule_webhooks_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None:
     """Schedule what is to be told by webhook, and ring when something is due."""
     scheduling = WebhookScheduling(hoard.log, hoard.ledger_database, hoard.ledger, hoard.deliveries)
     with _woken(hoard) as wake:
@@ -82,7 +82,7 @@ def _woken(hoard: Hoard) -> Iterator[Wake]:
         end()
 
 
-def sweep_until(stop: threading.Event, hoard: Hoard, bell: Bell) -> None:
+def sweep_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None:
     """Sweep at once and then every so many seconds, whatever happens to a round."""
     trust_after = 0.0
     place = 0

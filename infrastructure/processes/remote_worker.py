@@ -21,14 +21,14 @@ from infrastructure.processes.engines import Supplies, make_engine
 from infrastructure.processes.interruptions import Interruptions
 from infrastructure.processes.stopping import Stopping
 from infrastructure.settings.settings import Settings
-from infrastructure.system import SystemChance, SystemClock
+from infrastructure.system import SystemClock, SystemRandomSource
 from workers.engines.protocol import Engine
 from workers.inference.lease_watch import WorkerStopping
 from workers.inference.safety import load_inspector
 from workers.inference.watchdog import Watchdog
 from workers.inference.workplace import InClusterWorker, Workplace
-from workers.remote.backoff import Patience
-from workers.remote.image_cache import Pocket
+from workers.remote.backoff import Backoff
+from workers.remote.image_cache import JobImages
 from workers.remote.jobs import NOT_TOLD, RemoteJobs
 from workers.remote.server import Server
 from workers.remote.serving import serve
@@ -58,18 +58,18 @@ def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], No
     try:
         with Interruptions() as interruptions:
             stopping = Stopping(interruptions, settings.worker_drain_seconds)
-            pocket = Pocket()
+            job_images = JobImages()
             jobs = RemoteJobs(
                 server,
                 outbound,
-                pocket,
+                job_images,
                 models=catalogue,
                 clock=SystemClock(),
-                chance=SystemChance(),
+                random_source=SystemRandomSource(),
             )
-            place = _workplace(settings, server, engine, jobs, pocket, stopping)
+            place = _workplace(settings, server, engine, jobs, job_images, stopping)
             on_ready()
-            serve(_worker(settings), place, server, Patience(interruptions.wait))
+            serve(_worker(settings), place, server, Backoff(interruptions.wait))
             _log.info("worker ended", kudos=round(jobs.earned, 2))
     finally:
         engine.close()
@@ -91,7 +91,7 @@ def _workplace(
     server: Server,
     engine: Engine,
     jobs: RemoteJobs,
-    pocket: Pocket,
+    job_images: JobImages,
     stopping: Stopping,
 ) -> Workplace:
     clock = SystemClock()
@@ -105,7 +105,7 @@ def _workplace(
     return Workplace(
         ledger=jobs,
         engine=engine,
-        blobs=pocket,
+        blobs=job_images,
         presence=_Unseen(),
         clock=clock,
         ring=lambda: None,

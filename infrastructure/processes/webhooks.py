@@ -98,7 +98,7 @@ def main() -> None:
     sweeper.start()
     tell_supervisor()
     try:
-        hear_bells(app)
+        hear_wakeups(app)
     finally:
         _log.info("sender stops")
         stop.set()
@@ -108,7 +108,7 @@ def main() -> None:
         hoard.close()
 
 
-def hear_bells(app: Celery) -> None:
+def hear_wakeups(app: Celery) -> None:
     """Hear bells until a signal comes."""
     app.worker_main(
         [

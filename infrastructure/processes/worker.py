@@ -25,7 +25,7 @@ from infrastructure.processes.shutdown_pipe import ShutdownPipe
 from infrastructure.processes.supervised import tell_supervisor
 from infrastructure.settings.settings import Settings, load_settings
 from workers.broker.app import WORK_QUEUE, make_app, register_work
-from workers.broker.wakeups import Bell, BrokerSender
+from workers.broker.wakeups import BrokerSender, BrokerWakeup
 from workers.engines.protocol import EngineAway
 from workers.inference.attendance import keep_showing
 from workers.inference.safety import load_inspector
@@ -53,7 +53,7 @@ def make_worker_app(settings: Settings) -> Celery:
 def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
     """Assemble everything, in the pool process and on first use: nothing of it survives a fork."""
     hoard = assemble(settings)
-    bell = Bell(BrokerSender(make_app(settings.broker)))
+    bell = BrokerWakeup(BrokerSender(make_app(settings.broker)))
     worker = InClusterWorker(
         owner_id=hoard.operator.account_id,
         name=settings.worker_name,
@@ -144,7 +144,7 @@ def _say_ready(**_facts: object) -> None:
     # Celery's own second Ctrl-C would kill the batch instead of giving it back.
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
     # Whatever was rung before this worker listened may be lost.
-    with Bell(BrokerSender(app)) as bell:
+    with BrokerWakeup(BrokerSender(app)) as bell:
         bell.ring()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Column, Double, MetaData, String, Table, Uuid, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from domain.ledger.idempotency import HEADER, Attempt, Done
+from domain.ledger.idempotency import HEADER, CommandResult, IdempotencyKey
 from domain.return_codes import Refused
 from infrastructure.keys.master_key import derived_key
 from infrastructure.storage.database import Database
@@ -38,7 +38,7 @@ _FIND = select(_TABLE.content, _TABLE.subject, _TABLE.kudos).where(
 _OVER = delete(REPEATED_COMMAND).where(_TABLE.ends_at <= bindparam("now"))
 
 
-class RepeatedCommands:
+class IdempotencyTable:
     """Remembers commands for a while, in the database of the events."""
 
     def __init__(self, database: Database) -> None:
@@ -57,7 +57,7 @@ class RepeatedCommands:
             where=_TABLE.ends_at <= bindparam("now", type_=Instant),
         ).returning(_TABLE.key)
 
-    def earlier(self, attempt: Attempt, now: datetime) -> Done | None:
+    def earlier(self, attempt: IdempotencyKey, now: datetime) -> CommandResult | None:
         """Return what came of the same command when it was sent before, if it was.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
@@ -73,9 +73,11 @@ class RepeatedCommands:
                 "each new request.",
                 {HEADER: "was used for another request"},
             )
-        return Done(subject=row.subject, kudos=row.kudos)
+        return CommandResult(subject=row.subject, kudos=row.kudos)
 
-    def remember(self, attempt: Attempt, done: Done, *, now: datetime, until: datetime) -> bool:
+    def remember(
+        self, attempt: IdempotencyKey, done: CommandResult, *, now: datetime, until: datetime
+    ) -> bool:
         """Note what came of a command in this thread's transaction; false when it is known."""
         row = {
             "key": attempt.key,

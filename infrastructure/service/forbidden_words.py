@@ -13,7 +13,7 @@ WORDS_FILE = "forbidden-words.txt"
 """Name of the operators' file in the data folder: a word a line; # begins a remark."""
 
 
-class OperatorsWords:
+class WordListFilter:
     """The shipped list with what the operators added, at most five seconds late."""
 
     def __init__(self, data: Path) -> None:
@@ -25,9 +25,9 @@ class OperatorsWords:
             empty=ForbiddenWords(shipped),
         )
 
-    def is_indecent(self, text: str) -> bool:
+    def is_blocked(self, text: str) -> bool:
         """Whether the text holds a word of either list."""
-        return self._file.content().is_indecent(text)
+        return self._file.content().is_blocked(text)
 
 
 def _shipped_text() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from domain.service.news import Newspiece
+from domain.service.news import NewsItem
 from infrastructure.settings.watched_file import WatchedFile
 
 NEWS_FILE = "news.toml"
@@ -33,7 +33,7 @@ class _News(BaseModel):
     news: tuple[_Piece, ...] = ()
 
 
-def news_from(text: str) -> Sequence[Newspiece]:
+def news_from(text: str) -> Sequence[NewsItem]:
     """Read a file of news; return the latest first.
 
     :raises ValueError: when it is not valid, saying where.
@@ -47,17 +47,17 @@ def news_from(text: str) -> Sequence[Newspiece]:
                 for detail in error.errors(include_url=False, include_input=False)
             )
         ) from None
-    pieces = [Newspiece(**dict(piece)) for piece in given.news]
+    pieces = [NewsItem(**dict(piece)) for piece in given.news]
     return sorted(pieces, key=lambda piece: piece.published, reverse=True)
 
 
-class OperatorsNews:
+class NewsFile:
     """The news of an installation. A file that cannot be understood never stops the service."""
 
     def __init__(self, data: Path) -> None:
         """Read ``news.toml`` in this data folder, again whenever it changes."""
-        self._file = WatchedFile[Sequence[Newspiece]](data / NEWS_FILE, news_from, empty=())
+        self._file = WatchedFile[Sequence[NewsItem]](data / NEWS_FILE, news_from, empty=())
 
-    def latest(self) -> Sequence[Newspiece]:
+    def latest(self) -> Sequence[NewsItem]:
         """Return all news, the latest first."""
         return self._file.content()

@@ -18,7 +18,7 @@ from domain.return_codes import Refused
 from domain.service.timeouts import AddressTimeout
 from infrastructure.keys.address_digests import DIGEST_LENGTH, AddressDigests, normal_address
 from infrastructure.storage.database import Database
-from projections.sql.cached import Remembered
+from projections.sql.cached import CachedAnswer
 from projections.sql.encoding import Instant
 from projections.sql.rows import replace_row
 
@@ -131,8 +131,8 @@ class AddressTimeouts:
             if left > 0:
                 raise Refused("TimeoutIP", seconds=math.ceil(left))
 
-    def _remembered(self) -> Remembered[None, _ShutOut]:
-        return Remembered(self._read, seconds=_REMEMBERED_SECONDS, clock=self._seconds)
+    def _remembered(self) -> CachedAnswer[None, _ShutOut]:
+        return CachedAnswer(self._read, seconds=_REMEMBERED_SECONDS, clock=self._seconds)
 
     def _read(self, _key: None) -> _ShutOut:
         active = self.active()

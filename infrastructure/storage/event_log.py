@@ -15,7 +15,7 @@ from infrastructure.storage.database import Database
 from infrastructure.storage.event_mapper import EventMapper
 from infrastructure.storage.event_store import EventRecorder, InlineView
 from projections.following.wakeups import Wakeups
-from projections.view import Recorded, View
+from projections.view import RecordedEvent, View
 
 _TOLD_OF = (f"{Request.TOPIC}.", f"{Job.TOPIC}.")
 _IS_TOLD = "is told of"
@@ -29,17 +29,17 @@ class EventLog:
         self._recorder = recorder
         self._mapper = mapper
 
-    def after(self, position: int, limit: int) -> Sequence[Recorded]:
+    def after(self, position: int, limit: int) -> Sequence[RecordedEvent]:
         """Return up to ``limit`` final events above ``position``, in log order."""
         page = self._recorder.select_notifications(position, limit, inclusive_of_start=False)
         return [self._recorded(notification) for notification in page]
 
-    def committed_after(self, position: int, limit: int) -> Sequence[Recorded]:
+    def committed_after(self, position: int, limit: int) -> Sequence[RecordedEvent]:
         """Return up to ``limit`` committed events above ``position``, final or not."""
         page = self._recorder.select_recorded(position, limit)
         return [self._recorded(notification) for notification in page]
 
-    def tails(self, versions: Mapping[UUID, int]) -> Sequence[Recorded]:
+    def tails(self, versions: Mapping[UUID, int]) -> Sequence[RecordedEvent]:
         """Return the events of these streams above these versions, in log order."""
         return [self._recorded(event) for event in self._recorder.select_tails(versions)]
 
@@ -47,8 +47,8 @@ class EventLog:
         """Return the position of the last final event, 0 when there is none."""
         return self._recorder.max_notification_id() or 0
 
-    def _recorded(self, notification: Notification) -> Recorded:
-        return Recorded(notification.id, self._mapper.to_domain_event(notification))
+    def _recorded(self, notification: Notification) -> RecordedEvent:
+        return RecordedEvent(notification.id, self._mapper.to_domain_event(notification))
 
 
 def applied_inline(
@@ -58,7 +58,7 @@ def applied_inline(
 
     def apply(connection: Connection, notifications: Sequence[Notification]) -> None:
         records = [
-            Recorded(notification.id, mapper.to_domain_event(notification))
+            RecordedEvent(notification.id, mapper.to_domain_event(notification))
             for notification in notifications
         ]
         try:

@@ -26,7 +26,7 @@ _READ_HERE = "streams read in this transaction"
 Events = tuple[DomainEventProtocol[UUID], ...]
 
 
-class RememberedStreams(EventStore[UUID]):
+class StreamCache(EventStore[UUID]):
     """The events of streams, decoded once in each process; thread-safe.
 
     What a transaction reads may be its own, or on SQLite of others that share its commit: it is

@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from infrastructure.wakeups.wakeups import Ear, Step
+from infrastructure.wakeups.wakeups import ChannelListener, Step
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -58,7 +58,7 @@ class RedisChannels:
                 messages.publish(self._name("progress"), told.model_dump_json())
             messages.execute()
 
-    def hear(self, ear: Ear, is_wanted: Callable[[], bool]) -> None:
+    def hear(self, ear: ChannelListener, is_wanted: Callable[[], bool]) -> None:
         """Hear what others publish until that is no longer wanted, which is asked every second.
 
         What this process publishes itself is left out.
@@ -90,7 +90,7 @@ class RedisChannels:
         self._client = None
         self._sender = f"{os.getpid()}.{secrets.token_hex(8)}"
 
-    def _pass_on(self, channel: bytes, data: bytes, ear: Ear) -> None:
+    def _pass_on(self, channel: bytes, data: bytes, ear: ChannelListener) -> None:
         if channel == self._name("changed").encode():
             if data != self._sender.encode():
                 ear.changed()

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from projections.following.wakeups import Hearing
+from projections.following.wakeups import WakeupListener
 
 _log = structlog.get_logger(__name__)
 
@@ -36,20 +36,20 @@ class Step:
     steps: int
 
 
-class Ear(Hearing, Protocol):
+class ChannelListener(WakeupListener, Protocol):
     """What a carrier tells of what it hears."""
 
     def subscribed(self) -> None:
         """From now on everything is heard; what was told before this may have been missed."""
 
 
-class Carrier(Protocol):
+class WakeupChannel(Protocol):
     """What carries wake-ups to other processes. Each method may raise anything."""
 
     def send(self, changed: bool, steps: Sequence[Step]) -> None:
         """Let the other processes know; called by one thread."""
 
-    def hear(self, ear: Ear, is_wanted: Callable[[], bool]) -> None:
+    def hear(self, ear: ChannelListener, is_wanted: Callable[[], bool]) -> None:
         """Hear the other processes for as long as that is wanted; called by another thread."""
 
     def disconnect(self) -> None:
@@ -71,20 +71,20 @@ class ProcessWakeups:
 
     _guard: threading.Condition
     _closing: threading.Event
-    _hearings: dict[object, Hearing]
+    _hearings: dict[object, WakeupListener]
     _is_changed: bool
     _steps: dict[UUID, Step]
     _teller: threading.Thread | None
     _listener: threading.Thread | None
 
-    def __init__(self, carrier: Carrier | None = None) -> None:
+    def __init__(self, carrier: WakeupChannel | None = None) -> None:
         """Use this carrier; without one only this process hears."""
         self._carrier = carrier
         self._closed = False
         self._start_anew()
         _alive.add(self)
 
-    def listen(self, hearing: Hearing) -> Callable[[], None]:
+    def listen(self, hearing: WakeupListener) -> Callable[[], None]:
         """Let somebody hear; return what ends that.
 
         They hear of a change once all others can be heard, as something may have been missed.
@@ -196,7 +196,7 @@ class ProcessWakeups:
             self._listener = None
             return False
 
-    def _let_hear(self, call: Callable[[Hearing], None]) -> None:
+    def _let_hear(self, call: Callable[[WakeupListener], None]) -> None:
         with self._guard:
             hearings = tuple(self._hearings.values())
         for hearing in hearings:
@@ -211,7 +211,7 @@ class _Fanned:
 
     def __init__(
         self,
-        let_hear: Callable[[Callable[[Hearing], None]], None],
+        let_hear: Callable[[Callable[[WakeupListener], None]], None],
         on_subscribed: Callable[[], None],
     ) -> None:
         self._let_hear = let_hear
@@ -259,7 +259,7 @@ class _Trouble:
         return self._is_there and time.monotonic() < self._ends_at
 
 
-def _told_of(step: Step) -> Callable[[Hearing], None]:
+def _told_of(step: Step) -> Callable[[WakeupListener], None]:
     return lambda hearing: hearing.progress(step.job_id, step.step, step.steps)
 
 

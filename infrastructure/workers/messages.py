@@ -14,7 +14,7 @@ from domain.ports import Clock
 from domain.return_codes import Refused
 from domain.workers.messages import MESSAGES_A_PAGE, MOST_ACTIVE_MESSAGES, Validity, WorkerMessage
 from infrastructure.storage.database import Database
-from projections.sql.cached import Remembered
+from projections.sql.cached import CachedAnswer
 from projections.sql.encoding import Instant
 
 METADATA = MetaData()
@@ -121,8 +121,8 @@ class MessageTable:
             key=lambda message: message.created_at,
         )
 
-    def _remembered(self) -> Remembered[None, Mapping[UUID | None, Sequence[WorkerMessage]]]:
-        return Remembered(self._read, seconds=_REMEMBERED_SECONDS, clock=self._seconds)
+    def _remembered(self) -> CachedAnswer[None, Mapping[UUID | None, Sequence[WorkerMessage]]]:
+        return CachedAnswer(self._read, seconds=_REMEMBERED_SECONDS, clock=self._seconds)
 
     def _read(self, _key: None) -> Mapping[UUID | None, Sequence[WorkerMessage]]:
         active = select(WORKER_MESSAGE).where(WORKER_MESSAGE.c.ends_at > self._clock.now())

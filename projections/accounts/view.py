@@ -16,7 +16,7 @@ from domain.jobs.job import Job
 from domain.requests.request import Request
 from projections.kudos.entries import entries_of
 from projections.sql.bulk import Bulk
-from projections.view import NotFollowing, Recorded, ViewDatabase
+from projections.view import NotFollowing, RecordedEvent, ViewDatabase
 
 METADATA = MetaData()
 
@@ -106,7 +106,7 @@ class AccountsView:
     name = "accounts"
     tables: Sequence[Table] = (ACCOUNT_RECORD, ACCOUNT_OPEN_REQUEST, ACCOUNT_OPEN_JOB)
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Count these events."""
         batch = _Batch(connection, [record.event for record in records])
         for record in records:

@@ -32,7 +32,7 @@ from projections.backlog.ranks import (
     spans_ahead,
 )
 from projections.backlog.view import BACKLOG_BLOCK, BACKLOG_LANE, BACKLOG_REQUEST, BacklogView
-from projections.sql.cached import Remembered
+from projections.sql.cached import CachedAnswer
 from projections.sql.encoding import requirements_from_json
 from projections.sql.statements import Statement
 from projections.status.fold import RequestStatus
@@ -129,13 +129,13 @@ class BacklogReader:
         :param clock: seconds of a clock that never goes back.
         """
         self._database = database
-        self._lanes: Remembered[None, Sequence[_Lane]] = Remembered(
+        self._lanes: CachedAnswer[None, Sequence[_Lane]] = CachedAnswer(
             self._read_lanes, seconds=_SECONDS, clock=clock
         )
-        self._images: Remembered[None, int] = Remembered(
+        self._images: CachedAnswer[None, int] = CachedAnswer(
             self._count_images, seconds=_SECONDS, clock=clock
         )
-        self._skipped: Remembered[Candidate, Mapping[str, int]] = Remembered(
+        self._skipped: CachedAnswer[Candidate, Mapping[str, int]] = CachedAnswer(
             self._count_skipped, seconds=_SECONDS, clock=clock
         )
 

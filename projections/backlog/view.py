@@ -28,7 +28,7 @@ from projections.backlog.ranks import blocks_of, rank_of
 from projections.queue.lanes import lane_of
 from projections.sql.bulk import Bulk
 from projections.sql.encoding import requirements_to_json
-from projections.view import Recorded
+from projections.view import RecordedEvent
 
 METADATA = MetaData()
 
@@ -101,7 +101,7 @@ class BacklogView:
     name = "backlog"
     tables: Sequence[Table] = (BACKLOG_REQUEST, BACKLOG_LANE, BACKLOG_BLOCK, BACKLOG_COUNTER)
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Count what these events put in the queue and what they take out."""
         events = [record.event for record in records if isinstance(record.event, Request.Event)]
         before = {

@@ -25,7 +25,7 @@ from projections.directory.tables import (
 )
 from projections.sql.bulk import Bulk
 from projections.sql.statements import Statement
-from projections.view import Recorded, ViewDatabase
+from projections.view import RecordedEvent, ViewDatabase
 
 __all__ = ["ACCOUNT", "METADATA", "SHARED_KEY", "WORKER", "AccountDirectory"]
 
@@ -57,7 +57,7 @@ class AccountDirectory:
         """Keep the directory in the database that holds the events."""
         self._database = database
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Follow accounts, shared keys and workers."""
         for record in records:
             apply_changes(connection, record.event)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from projections.following.positions import VIEW_POSITIONS
-from projections.view import Log, Recorded, View, ViewDatabase
+from projections.view import Log, RecordedEvent, View, ViewDatabase
 
 _PORTION = 500
 
@@ -69,7 +69,7 @@ class Follower:
         start = self.position()
         return len(self.take(start, self.log.after(start, limit)))
 
-    def take(self, start: int, records: Sequence[Recorded]) -> Sequence[Recorded]:
+    def take(self, start: int, records: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
         """Apply these events and return them; none when somebody else was quicker.
 
         :param start: the position of the last event before them.
@@ -84,7 +84,9 @@ class Follower:
                 raise FollowerFailed(self.view.name, records[0].position) from error
         return self._apply_one_by_one(start, records)
 
-    def _apply_one_by_one(self, start: int, records: Sequence[Recorded]) -> Sequence[Recorded]:
+    def _apply_one_by_one(
+        self, start: int, records: Sequence[RecordedEvent]
+    ) -> Sequence[RecordedEvent]:
         """Apply as many as the view takes: one of them is to blame, and gets named."""
         for place, record in enumerate(records):
             try:
@@ -95,7 +97,7 @@ class Follower:
             start = record.position
         return records
 
-    def _apply(self, start: int, records: Sequence[Recorded]) -> bool:
+    def _apply(self, start: int, records: Sequence[RecordedEvent]) -> bool:
         with self.database.transaction() as connection:
             moved = VIEW_POSITIONS.move(
                 connection, self.view.name, old=start, new=records[-1].position
@@ -129,7 +131,7 @@ class _Member:
             exc_info=error,
         )
 
-    def moved(self, records: Sequence[Recorded]) -> None:
+    def moved(self, records: Sequence[RecordedEvent]) -> None:
         """Note what was applied; nothing means that the view is somewhere else."""
         self.position = records[-1].position if records else None
         self.pause = 0.0
@@ -143,14 +145,14 @@ class _Party:
         self._log = members[0].follower.log
         self._database = members[0].follower.database
 
-    def take_turns(self) -> dict[Follower, Sequence[Recorded]]:
+    def take_turns(self) -> dict[Follower, Sequence[RecordedEvent]]:
         """Let each follower whose turn it is apply the next events; return what each applied.
 
         Nobody goes past the first of them: so those that were behind end where the others are.
         """
         now = time.monotonic()
         ready = [member for member in self._members if member.not_before <= now]
-        applied: dict[Follower, Sequence[Recorded]] = {}
+        applied: dict[Follower, Sequence[RecordedEvent]] = {}
         try:
             places = self._places(ready)
             end: int | None = None
@@ -181,8 +183,8 @@ class _Party:
         return places
 
     def _apply(
-        self, members: Sequence[_Member], start: int, records: Sequence[Recorded]
-    ) -> dict[Follower, Sequence[Recorded]]:
+        self, members: Sequence[_Member], start: int, records: Sequence[RecordedEvent]
+    ) -> dict[Follower, Sequence[RecordedEvent]]:
         if not records:
             # Somebody may have put a view elsewhere: where nothing is new, there is time to look.
             for member in members:
@@ -197,7 +199,7 @@ class _Party:
                 for member in members:
                     member.moved(records if member.follower in together else ())
                 return dict.fromkeys(together, records)
-        applied: dict[Follower, Sequence[Recorded]] = {}
+        applied: dict[Follower, Sequence[RecordedEvent]] = {}
         for member in members:
             try:
                 taken = member.follower.take(start, records)
@@ -209,7 +211,7 @@ class _Party:
         return applied
 
     def _apply_together(
-        self, members: Sequence[_Member], start: int, records: Sequence[Recorded]
+        self, members: Sequence[_Member], start: int, records: Sequence[RecordedEvent]
     ) -> Sequence[Follower]:
         """Apply events to several views in one transaction; return those that were there."""
         names = [member.follower.view.name for member in members]
@@ -248,7 +250,7 @@ def follow(
     followers: Sequence[Follower],
     stop: threading.Event,
     interval: float,
-    on_records: Callable[[Sequence[Recorded]], None] | None = None,
+    on_records: Callable[[Sequence[RecordedEvent]], None] | None = None,
     wake: Wake | None = None,
 ) -> None:
     """Keep views up with the log until ``stop`` is set; no failure ends this.
@@ -269,7 +271,7 @@ def follow(
         if wake is not None:
             wake.clear()
         started = time.monotonic()
-        applied: dict[Follower, Sequence[Recorded]] = {}
+        applied: dict[Follower, Sequence[RecordedEvent]] = {}
         for party in parties:
             applied |= party.take_turns()
         took = time.monotonic() - started

@@ -16,7 +16,15 @@ from sqlalchemy import Connection, FromClause, Row, Table, func, select, tuple_
 from projections.following.positions import VIEW_POSITIONS
 from projections.following.scratch import Scratch, scratch_of
 from projections.sql.rows import insert_rows, portions_of
-from projections.view import INLINE_VIEWS, Compared, Log, Recorded, SettlingView, View, ViewDatabase
+from projections.view import (
+    INLINE_VIEWS,
+    Compared,
+    Log,
+    RecordedEvent,
+    SettlingView,
+    View,
+    ViewDatabase,
+)
 
 _PORTION = 1000
 
@@ -26,7 +34,7 @@ MOST_DIFFERENCES = 10
 Progress = Callable[[int, int], None]
 """Told the position reached and the position to reach."""
 
-Portions = Iterator[Sequence[Recorded]]
+Portions = Iterator[Sequence[RecordedEvent]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, StaticPool, Table, create_engine, func, select
 
-from projections.view import Recorded, View
+from projections.view import RecordedEvent, View
 
 
 class Scratch:
@@ -21,7 +21,7 @@ class Scratch:
         self.position = 0
         self.events = 0
 
-    def apply(self, records: Sequence[Recorded]) -> None:
+    def apply(self, records: Sequence[RecordedEvent]) -> None:
         """Let the view take the next events."""
         self.view.apply(self.connection, records)
         self.position = records[-1].position

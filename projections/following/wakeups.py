@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 
-class Hearing(Protocol):
+class WakeupListener(Protocol):
     """What somebody who waits wants to hear; called by a thread that must not be held up."""
 
     def changed(self) -> None:
@@ -20,7 +20,7 @@ class Hearing(Protocol):
 class Wakeups(Protocol):
     """The port to what carries wake-ups between processes. Any of them may be lost."""
 
-    def listen(self, hearing: Hearing) -> Callable[[], None]:
+    def listen(self, hearing: WakeupListener) -> Callable[[], None]:
         """Let somebody hear; return what ends that. Never fails and never waits."""
 
     def changed(self) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Uuid
 from domain.jobs.job import Job
 from projections.sql.bulk import Bulk
 from projections.sql.encoding import Instant, Name, kept_name
-from projections.view import NotFollowing, Recorded
+from projections.view import NotFollowing, RecordedEvent
 
 _NEWEST = 0.2
 
@@ -24,7 +24,7 @@ def moved_average(average: float | None, measure: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class JobInHand:
+class JobFacts:
     """What one has to know of a job to say what its images were worth."""
 
     job_id: UUID
@@ -39,7 +39,7 @@ class JobInHand:
         return max((moment - self.batched_at).total_seconds(), 0.001)
 
 
-class OpenWork:
+class OpenJobs:
     """A table of one view: the jobs of which more may come."""
 
     def __init__(self, prefix: str, metadata: MetaData) -> None:
@@ -61,8 +61,8 @@ class OpenWork:
         return (self._jobs,)
 
     def trace(
-        self, connection: Connection, records: Sequence[Recorded]
-    ) -> Sequence[tuple[Job.Event, JobInHand]]:
+        self, connection: Connection, records: Sequence[RecordedEvent]
+    ) -> Sequence[tuple[Job.Event, JobFacts]]:
         """Return the job events among these with their jobs, and remember what is open now.
 
         :raises NotFollowing: when an event came without those that must stand before it.
@@ -70,7 +70,7 @@ class OpenWork:
         events = [record.event for record in records if isinstance(record.event, Job.Event)]
         jobs = self._known_jobs(connection, events)
         stored, over = set(jobs), set[UUID]()
-        traced: list[tuple[Job.Event, JobInHand]] = []
+        traced: list[tuple[Job.Event, JobFacts]] = []
         for event in events:
             job_id = event.originator_id
             if isinstance(event, Job.Batched):
@@ -87,14 +87,14 @@ class OpenWork:
 
     def _known_jobs(
         self, connection: Connection, events: Sequence[Job.Event]
-    ) -> dict[UUID, JobInHand]:
+    ) -> dict[UUID, JobFacts]:
         batched = {e.originator_id for e in events if isinstance(e, Job.Batched)}
         asked = {e.originator_id for e in events} - batched
-        return {row["job_id"]: JobInHand(**row) for row in self._rows.by_key(connection, asked)}
+        return {row["job_id"]: JobFacts(**row) for row in self._rows.by_key(connection, asked)}
 
 
-def _batched(event: Job.Batched) -> JobInHand:
-    return JobInHand(
+def _batched(event: Job.Batched) -> JobFacts:
+    return JobFacts(
         job_id=event.originator_id,
         worker_id=event.worker_id,
         model=kept_name(event.model),
@@ -103,7 +103,7 @@ def _batched(event: Job.Batched) -> JobInHand:
     )
 
 
-def _row(job: JobInHand) -> dict[str, Any]:
+def _row(job: JobFacts) -> dict[str, Any]:
     return {
         "job_id": job.job_id,
         "worker_id": job.worker_id,

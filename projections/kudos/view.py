@@ -43,7 +43,7 @@ from projections.queue.tables import OPEN_REQUEST, WAITS
 from projections.sql.bulk import Bulk
 from projections.sql.rows import MOST_KEYS, replace_row
 from projections.sql.statements import Statement
-from projections.view import Compared, Recorded, ViewDatabase
+from projections.view import Compared, RecordedEvent, ViewDatabase
 
 __all__ = ["METADATA", "Kudos"]
 
@@ -133,7 +133,7 @@ class Kudos:
         """Keep the balances in the database that holds the events."""
         self._database = database
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Follow what moves kudos, and open a balance for each new account and shared key."""
         entries = []
         for record in records:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy import or_, select
 
 from projections.models.view import ANY_MODEL, MODEL_RECORD, ModelRecord, ModelsView
-from projections.sql.cached import Remembered
+from projections.sql.cached import CachedAnswer
 from projections.view import ViewDatabase
 from projections.workers.presence import Presence, PresentWorker
 from projections.workers.view import WORKER_RECORD
@@ -68,7 +68,7 @@ class ModelsReader:
         """
         self._database = database
         self._presence = presence
-        self._listed: Remembered[None, Sequence[ModelStatus]] = Remembered(
+        self._listed: CachedAnswer[None, Sequence[ModelStatus]] = CachedAnswer(
             lambda _: self.all(), seconds=_SECONDS, clock=clock
         )
         self._offered: tuple[Sequence[PresentWorker], frozenset[str]] = ((), frozenset())

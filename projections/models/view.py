@@ -12,10 +12,10 @@ from sqlalchemy import BigInteger, Column, Connection, Double, Integer, MetaData
 
 from domain.jobs.job import Job
 from domain.requests.request import Request
-from projections.jobs.open_jobs import JobInHand, OpenWork, moved_average
+from projections.jobs.open_jobs import JobFacts, OpenJobs, moved_average
 from projections.sql.bulk import Bulk
 from projections.sql.encoding import Name, kept_name
-from projections.view import Recorded
+from projections.view import RecordedEvent
 
 METADATA = MetaData()
 
@@ -46,7 +46,7 @@ MODEL_REQUEST = Table(
 )
 """Requests that are not over: the models that they allow (JSON) and what of them waits."""
 
-_work = OpenWork("model", METADATA)
+_work = OpenJobs("model", METADATA)
 _records, _requests = Bulk(MODEL_RECORD), Bulk(MODEL_REQUEST)
 
 
@@ -100,7 +100,7 @@ class ModelsView:
     name = "models"
     tables: Sequence[Table] = (MODEL_RECORD, MODEL_REQUEST, *_work.tables)
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Count these events."""
         traced = _work.trace(connection, records)
         events = [record.event for record in records if isinstance(record.event, Request.Event)]
@@ -153,7 +153,7 @@ def _evolve(requests: dict[UUID, _Waiting], event: Request.Event) -> None:
             del requests[request_id]
 
 
-def _with_job_event(record: ModelRecord, event: Job.Event, job: JobInHand) -> ModelRecord:
+def _with_job_event(record: ModelRecord, event: Job.Event, job: JobFacts) -> ModelRecord:
     match event:
         case Job.ImageGenerated():
             return replace(

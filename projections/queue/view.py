@@ -19,7 +19,7 @@ from projections.queue.order import Head, claim_first, read_heads
 from projections.queue.tables import LEASE, METADATA, OPEN_REQUEST, WAITS
 from projections.sql.bulk import Bulk
 from projections.sql.statements import Statement
-from projections.view import Recorded, ViewDatabase
+from projections.view import RecordedEvent, ViewDatabase
 
 __all__ = ["LEASE", "METADATA", "OPEN_REQUEST", "Queue"]
 
@@ -66,7 +66,7 @@ class Queue:
         self._database = database
         self._lanes = LaneMatcher(horizon)
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Follow requests and leases."""
         for record in records:
             _apply(connection, record.position, record.event)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Boolean, Column, Connection, Integer, MetaData, Table, select
 
 from domain.service.modes import Horde, Modes
-from projections.sql.cached import Remembered
+from projections.sql.cached import CachedAnswer
 from projections.sql.rows import replace_row
-from projections.view import Recorded, ViewDatabase
+from projections.view import RecordedEvent, ViewDatabase
 
 METADATA = MetaData()
 
@@ -35,7 +35,7 @@ class ModesView:
     name = "modes"
     tables: Sequence[Table] = (HORDE_MODES,)
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Keep the modes of the last of these events."""
         for record in records:
             event = record.event
@@ -69,8 +69,8 @@ class ModesReader:
         """Look anew when asked next: this process has just changed them."""
         self._remembered = self._remember()
 
-    def _remember(self) -> Remembered[None, Modes]:
-        return Remembered(self._read, seconds=_SECONDS, clock=self._clock)
+    def _remember(self) -> CachedAnswer[None, Modes]:
+        return CachedAnswer(self._read, seconds=_SECONDS, clock=self._clock)
 
     def _read(self, _: None) -> Modes:
         with self._database.reading() as connection:

@@ -15,7 +15,7 @@ _SHARE_OF_TIME = 20
 """A dear answer is kept this many times as long as it took, so finding it out stays below 5 %."""
 
 
-class Remembered(Generic[Key, Answer]):
+class CachedAnswer(Generic[Key, Answer]):
     """Asks once for each key and repeats the answer for a while; thread-safe.
 
     While one thread asks anew, others are given the old answer if there is one.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.ports import Clock
-from projections.sql.cached import Remembered
+from projections.sql.cached import CachedAnswer
 from projections.statistics.view import Made, StatisticsReader
 
 MONTH = timedelta(days=30)
@@ -43,7 +43,7 @@ class ByModel:
     total: Mapping[str, int]
 
 
-class MadeLately:
+class RecentStatistics:
     """Answers that may be ten seconds old."""
 
     def __init__(
@@ -58,10 +58,10 @@ class MadeLately:
         """
         self._statistics = statistics
         self._clock = clock
-        self._totals: Remembered[None, Totals] = Remembered(
+        self._totals: CachedAnswer[None, Totals] = CachedAnswer(
             self._read_totals, seconds=_SECONDS, clock=seconds
         )
-        self._by_model: Remembered[None, ByModel] = Remembered(
+        self._by_model: CachedAnswer[None, ByModel] = CachedAnswer(
             self._read_by_model, seconds=_SECONDS, clock=seconds
         )
 

@@ -21,10 +21,10 @@ from sqlalchemy import (
 )
 
 from domain.jobs.job import Job
-from projections.jobs.open_jobs import OpenWork
+from projections.jobs.open_jobs import OpenJobs
 from projections.sql.bulk import Bulk
 from projections.sql.encoding import Instant, Name
-from projections.view import Recorded, ViewDatabase
+from projections.view import RecordedEvent, ViewDatabase
 
 METADATA = MetaData()
 
@@ -64,7 +64,7 @@ STEP = timedelta(seconds=10)
 _SLOTS = 400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_work = OpenWork("statistics", METADATA)
+_work = OpenJobs("statistics", METADATA)
 _hours, _totals, _recent = map(Bulk, (STATISTICS_HOUR, STATISTICS_TOTAL, STATISTICS_RECENT))
 
 
@@ -79,7 +79,7 @@ class StatisticsView:
         *_work.tables,
     )
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Count the images among these events."""
         hours: defaultdict[tuple[datetime, str], list[int]] = defaultdict(lambda: [0, 0])
         totals: defaultdict[tuple[str], list[int]] = defaultdict(lambda: [0, 0])

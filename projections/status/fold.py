@@ -22,7 +22,7 @@ from domain.images.metadata import GenerationMetadata
 from domain.jobs.job import ImageState, Job
 from domain.requests.request import Request, RequestState
 from domain.workers.matching import Requirements
-from projections.view import NotFollowing, Recorded
+from projections.view import NotFollowing, RecordedEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Tracked:
         return replace(self.status, generations=generations)
 
 
-def evolve(tracked: Tracked | None, recorded: Recorded) -> Tracked:
+def evolve(tracked: Tracked | None, recorded: RecordedEvent) -> Tracked:
     """Return what an event makes of a request.
 
     :param tracked: the request so far; None before its first event.
@@ -158,7 +158,7 @@ def evolve(tracked: Tracked | None, recorded: Recorded) -> Tracked:
     raise NotFollowing(f"{type(event).__qualname__} concerns no request")
 
 
-def evolve_all(tracked: Tracked | None, records: Iterable[Recorded]) -> Tracked | None:
+def evolve_all(tracked: Tracked | None, records: Iterable[RecordedEvent]) -> Tracked | None:
     """Return what several events make of a request, in this order."""
     for recorded in records:
         tracked = evolve(tracked, recorded)

@@ -26,7 +26,7 @@ from projections.status.tables import (
     row_of_generation,
     tracked_from,
 )
-from projections.view import Log, NotFollowing, Recorded, ViewDatabase
+from projections.view import Log, NotFollowing, RecordedEvent, ViewDatabase
 
 __all__ = ["Generation", "RequestStatus", "StatusReader", "StatusView"]
 
@@ -54,7 +54,7 @@ class StatusView:
         """Its tables."""
         return (REQUEST_STATUS, REQUEST_GENERATION, REQUEST_OPEN_JOB)
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Count these events.
 
         :raises NotFollowing: when an event came without those that must stand before it.
@@ -70,7 +70,9 @@ class StatusView:
         _write(connection, before, after)
 
 
-def _by_request(connection: Connection, records: Sequence[Recorded]) -> list[tuple[UUID, Recorded]]:
+def _by_request(
+    connection: Connection, records: Sequence[RecordedEvent]
+) -> list[tuple[UUID, RecordedEvent]]:
     """Return each event of a request or a job with the request that it belongs to."""
     events = [recorded.event for recorded in records]
     owners = {
@@ -83,7 +85,7 @@ def _by_request(connection: Connection, records: Sequence[Recorded]) -> list[tup
     }
     for row in _open_jobs.by_key(connection, unknown):
         owners[row["job_id"]] = row["request_id"]
-    owned: list[tuple[UUID, Recorded]] = []
+    owned: list[tuple[UUID, RecordedEvent]] = []
     for recorded in records:
         event = recorded.event
         if isinstance(event, Request.Event):

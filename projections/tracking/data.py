@@ -15,11 +15,11 @@ from domain.requests.request import Request, RequestState
 from projections.status.fold import ENDINGS, Generation, generation_of
 from projections.status.generation import generation_details
 from projections.tracking.history import RequestHistory
-from projections.view import Recorded
+from projections.view import RecordedEvent
 
 
-def tracking_data(
-    record: Recorded, history: RequestHistory, image_of: Callable[[Generation], str]
+def notification_data(
+    record: RecordedEvent, history: RequestHistory, image_of: Callable[[Generation], str]
 ) -> dict[str, Any]:
     """Return what a client is told of an event (:mod:`domain.requests.notifications`).
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain.jobs.job import Job
 from domain.requests.request import Request
-from projections.view import Log, Recorded
+from projections.view import Log, RecordedEvent
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class RequestHistory:
     """The first event of each of its jobs."""
     burnt: float = 0.0
     """Kudos that it has burnt."""
-    records: list[Recorded] = field(default_factory=list)
+    records: list[RecordedEvent] = field(default_factory=list)
     """In log order."""
 
     @classmethod
@@ -41,7 +41,7 @@ class RequestHistory:
             history.add(record)
         return history
 
-    def add(self, record: Recorded) -> None:
+    def add(self, record: RecordedEvent) -> None:
         """Add the next event of the request or of one of its jobs."""
         event = record.event
         if isinstance(event, Job.Batched):
@@ -56,5 +56,5 @@ class RequestHistory:
         return self.submitted.originator_id
 
 
-def _position(record: Recorded) -> int:
+def _position(record: RecordedEvent) -> int:
     return record.position

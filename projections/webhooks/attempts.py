@@ -15,7 +15,7 @@ class DeliveryHistory:
     """What came of a delivery so far."""
 
     tries: Sequence[WebhookDelivery.Attempted]
-    given_up: WebhookDelivery.GivenUp | None
+    given_up: WebhookDelivery.Abandoned | None
     """Why it is not tried any more; None where it is, or was delivered."""
 
     @classmethod
@@ -25,9 +25,9 @@ class DeliveryHistory:
         for record in log.tails({delivery.id: 0}):
             if isinstance(record.event, WebhookDelivery.Attempted):
                 tries.append(record.event)
-            elif isinstance(record.event, WebhookDelivery.GivenUp):
+            elif isinstance(record.event, WebhookDelivery.Abandoned):
                 given_up = record.event
-        is_given_up = delivery.state is DeliveryState.GIVEN_UP
+        is_given_up = delivery.state is DeliveryState.ABANDONED
         return cls(tries, given_up if is_given_up else None)
 
 

@@ -15,11 +15,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, Table, select, tuple_, union_all
 
 from domain.webhooks.delivery import DeliveryState, WebhookDelivery
-from domain.webhooks.kinds import TrackingKind
-from domain.webhooks.retrying import GivenUpBecause, Problem
+from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.retrying import AbandonReason, Problem
 from projections.sql.bulk import Bulk
-from projections.view import NotFollowing, Recorded, ViewDatabase
-from projections.webhooks.delivery_tables import GIVEN_UP, METADATA, WEBHOOK_DELIVERY
+from projections.view import NotFollowing, RecordedEvent, ViewDatabase
+from projections.webhooks.delivery_tables import ABANDONED, METADATA, WEBHOOK_DELIVERY
 
 __all__ = ["METADATA", "WEBHOOK_DELIVERY", "DeliveryRow", "WebhooksReader", "WebhooksView"]
 
@@ -55,9 +55,9 @@ class DeliveryRow:
     account_id: UUID
     request_id: UUID | None
     """None for a test."""
-    kind: TrackingKind
+    kind: NotificationKind
     about: UUID
-    """See :class:`domain.requests.notifications.Tracking`; for a test an id of its own."""
+    """See :class:`domain.requests.notifications.Notification`; for a test an id of its own."""
     step: int | None
     """For progress, how far the job was; None for all else."""
     endpoint_id: UUID | None
@@ -81,7 +81,7 @@ class DeliveryRow:
     """When the last try ended."""
     last_seconds: float | None
     """How long the last try took."""
-    given_up_because: GivenUpBecause | None
+    given_up_because: AbandonReason | None
     given_up_at: datetime | None
     position: int
     """The place of its first event in the log."""
@@ -93,7 +93,7 @@ class WebhooksView:
     name = "webhooks"
     tables: Sequence[Table] = (WEBHOOK_DELIVERY,)
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Note what was scheduled, tried and settled."""
         told = [
             (record.position, record.event)
@@ -147,8 +147,8 @@ def _changes(event: WebhookDelivery.Event) -> dict[str, Any]:
             }
         case WebhookDelivery.Delivered():
             return _settled(DeliveryState.DELIVERED)
-        case WebhookDelivery.GivenUp():
-            return _settled(DeliveryState.GIVEN_UP, event.reason, event.timestamp)
+        case WebhookDelivery.Abandoned():
+            return _settled(DeliveryState.ABANDONED, event.reason, event.timestamp)
         case WebhookDelivery.Resent():
             due = {"due_at": event.timestamp, "give_up_at": event.give_up_at}
             return _settled(DeliveryState.DUE) | due
@@ -157,7 +157,7 @@ def _changes(event: WebhookDelivery.Event) -> dict[str, Any]:
 
 
 def _settled(
-    state: DeliveryState, reason: GivenUpBecause | None = None, at: datetime | None = None
+    state: DeliveryState, reason: AbandonReason | None = None, at: datetime | None = None
 ) -> dict[str, Any]:
     return {"state": state, "due_at": None, "given_up_because": reason, "given_up_at": at}
 
@@ -249,7 +249,7 @@ class WebhooksReader:
     ) -> Sequence[tuple[UUID, datetime, int]]:
         found = (
             select(_TABLE.delivery_id, *_OLDEST_FIRST)
-            .where(GIVEN_UP, *wanted)
+            .where(ABANDONED, *wanted)
             .order_by(*_OLDEST_FIRST)
             .limit(limit)
         )
@@ -268,9 +268,9 @@ def _newest_first(wanted: Select[Any]) -> Select[Any]:
 def _row_from(row: Mapping[str, Any]) -> DeliveryRow:
     problem, reason = row["last_problem"], row["given_up_because"]
     typed = {
-        "kind": TrackingKind(row["kind"]),
+        "kind": NotificationKind(row["kind"]),
         "state": DeliveryState(row["state"]),
         "last_problem": None if problem is None else Problem(problem),
-        "given_up_because": None if reason is None else GivenUpBecause(reason),
+        "given_up_because": None if reason is None else AbandonReason(reason),
     }
     return DeliveryRow(**{**row, **typed})

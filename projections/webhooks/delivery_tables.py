@@ -51,7 +51,7 @@ WEBHOOK_DELIVERY = Table(
 """One delivery; ``position`` is that of its first event."""
 
 ENDPOINTS = text("endpoint_id IS NOT NULL")
-GIVEN_UP = text("given_up_at IS NOT NULL")
+ABANDONED = text("given_up_at IS NOT NULL")
 """The conditions of the partial indexes, spelt so that the databases use them."""
 
 _TABLE = WEBHOOK_DELIVERY.c
@@ -70,14 +70,14 @@ Index(
     "webhook_delivery_given_up",
     _TABLE.given_up_at,
     _TABLE.position,
-    sqlite_where=GIVEN_UP,
-    postgresql_where=GIVEN_UP,
+    sqlite_where=ABANDONED,
+    postgresql_where=ABANDONED,
 )
 Index(
     "webhook_delivery_given_up_of_account",
     _TABLE.account_id,
     _TABLE.given_up_at,
     _TABLE.position,
-    sqlite_where=GIVEN_UP,
-    postgresql_where=GIVEN_UP,
+    sqlite_where=ABANDONED,
+    postgresql_where=ABANDONED,
 )

@@ -12,11 +12,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Table, func, select
 
-from domain.webhooks.endpoint import DisabledBecause
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.endpoint import DisableReason
+from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.retrying import Health
 from projections.sql.rows import portions_of
-from projections.view import Recorded, ViewDatabase
+from projections.view import RecordedEvent, ViewDatabase
 from projections.webhooks.due_apply import apply_changes, health_in
 from projections.webhooks.due_tables import (
     DUE_DELIVERY,
@@ -35,9 +35,9 @@ class EndpointEntry:
 
     endpoint_id: UUID
     account_id: UUID
-    kinds: tuple[TrackingKind, ...]
+    kinds: tuple[NotificationKind, ...]
     """What is told there."""
-    disabled: DisabledBecause | None
+    disabled: DisableReason | None
     """Why nothing is sent there; None while something is."""
     registered_at_position: int
     """The position of its first event: what happened before is not told there."""
@@ -55,7 +55,7 @@ class Deliveries:
         """Keep them in the database that holds the events."""
         self._database = database
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Follow endpoints and deliveries.
 
         :raises IntegrityError: when two tries at one destination ended at once and this one has
@@ -130,8 +130,8 @@ def _entry(row: Row[tuple[object, ...]]) -> EndpointEntry:
     return EndpointEntry(
         endpoint_id=row.endpoint_id,
         account_id=row.account_id,
-        kinds=tuple(TrackingKind(kind) for kind in row.kinds.split(",") if kind),
-        disabled=None if row.disabled is None else DisabledBecause(row.disabled),
+        kinds=tuple(NotificationKind(kind) for kind in row.kinds.split(",") if kind),
+        disabled=None if row.disabled is None else DisableReason(row.disabled),
         registered_at_position=row.registered_at_position,
         created_at=row.created_at,
     )

@@ -13,12 +13,12 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from domain.webhooks.delivery import WebhookDelivery
 from domain.webhooks.endpoint import WebhookEndpoint
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.retrying import Health, Outcome
 from projections.sql.bulk import Bulk
 from projections.sql.rows import insert_unless_there, portions_of
 from projections.sql.statements import Statement
-from projections.view import Recorded
+from projections.view import RecordedEvent
 from projections.webhooks.due_tables import (
     DUE_DELIVERY,
     HEADS,
@@ -82,7 +82,7 @@ _EARLIEST = Statement(
 )
 
 
-def apply_changes(connection: Connection, records: Sequence[Recorded]) -> None:
+def apply_changes(connection: Connection, records: Sequence[RecordedEvent]) -> None:
     """Change what these events say.
 
     :raises IntegrityError: when an event that tells how a destination answers comes after a later
@@ -117,7 +117,7 @@ def health_in(row: Any) -> Health:
 class _Changes:
     """The changes of one save, or of one portion of the log."""
 
-    def __init__(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def __init__(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Lock every destination that these events concern."""
         self._connection = connection
         self._due = {row["delivery_id"]: row for row in _due.by_key(connection, _settled(records))}
@@ -131,7 +131,7 @@ class _Changes:
         self._looked_up: set[UUID] = set()
         """Destinations of which the earliest moment has to be looked up anew."""
 
-    def make_due(self, records: Sequence[Recorded]) -> None:
+    def make_due(self, records: Sequence[RecordedEvent]) -> None:
         """Put deliveries at the ends of their lines."""
         rows = [_due_row(record.position, record.event) for record in records]
         heads = self._heads_of([row["line"] for row in rows])
@@ -153,7 +153,7 @@ class _Changes:
         match event:
             case WebhookDelivery.Attempted():
                 self._attempted(position, event)
-            case WebhookDelivery.Delivered() | WebhookDelivery.GivenUp():
+            case WebhookDelivery.Delivered() | WebhookDelivery.Abandoned():
                 self._settle(event.originator_id)
             case WebhookEndpoint.Event():
                 change_endpoint(self._connection, position, event)
@@ -218,7 +218,7 @@ class _Changes:
             self._looked_up.add(due["destination"])
 
 
-def _settled(records: Sequence[Recorded]) -> Collection[UUID]:
+def _settled(records: Sequence[RecordedEvent]) -> Collection[UUID]:
     return {
         record.event.originator_id
         for record in records
@@ -227,7 +227,7 @@ def _settled(records: Sequence[Recorded]) -> Collection[UUID]:
     }
 
 
-def _destinations_named(records: Sequence[Recorded]) -> set[UUID]:
+def _destinations_named(records: Sequence[RecordedEvent]) -> set[UUID]:
     named = set[UUID]()
     for record in records:
         match record.event:
@@ -310,5 +310,5 @@ def _set(connection: Connection, endpoint_id: UUID, **values: Any) -> None:
     connection.execute(update(WEBHOOK_ENDPOINT).where(this).values(values))
 
 
-def _listed(kinds: Sequence[TrackingKind]) -> str:
+def _listed(kinds: Sequence[NotificationKind]) -> str:
     return ",".join(kind.value for kind in kinds)

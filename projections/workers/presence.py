@@ -12,7 +12,7 @@ from sqlalchemy import Column, MetaData, Table, Text, Uuid, bindparam, func, sel
 
 from domain.ports import Clock
 from domain.workers.matching import Capabilities
-from projections.sql.cached import Remembered
+from projections.sql.cached import CachedAnswer
 from projections.sql.encoding import Instant, capabilities_from_json, capabilities_to_json
 from projections.sql.rows import replace_row
 from projections.view import ViewDatabase
@@ -97,8 +97,8 @@ class Presence:
         """Return the workers that asked for work within this time, as of up to a second ago."""
         return self._present(within)
 
-    def _remember(self) -> Remembered[timedelta, Sequence[PresentWorker]]:
-        return Remembered(self._read_present, seconds=_REMEMBERED_SECONDS, clock=self._seconds)
+    def _remember(self) -> CachedAnswer[timedelta, Sequence[PresentWorker]]:
+        return CachedAnswer(self._read_present, seconds=_REMEMBERED_SECONDS, clock=self._seconds)
 
     def count_at(self, address: str, within: timedelta = _PRESENT) -> int:
         """Return how many workers asked from an address, by its digest, within this time."""

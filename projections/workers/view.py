@@ -27,11 +27,11 @@ from sqlalchemy import (
 from domain.jobs.job import Job
 from domain.workers.matching import Capabilities
 from domain.workers.worker import Worker, WorkerKind
-from projections.jobs.open_jobs import JobInHand, OpenWork, moved_average
+from projections.jobs.open_jobs import JobFacts, OpenJobs, moved_average
 from projections.sql.bulk import Bulk
-from projections.sql.cached import Remembered
+from projections.sql.cached import CachedAnswer
 from projections.sql.encoding import Instant, Name, capabilities_from_json, capabilities_to_json
-from projections.view import Recorded, ViewDatabase
+from projections.view import RecordedEvent, ViewDatabase
 
 METADATA = MetaData()
 
@@ -69,7 +69,7 @@ LOSSES_WITHIN = timedelta(hours=1)
 _SPEED_SECONDS = 5.0
 """How old a measured speed that decides over slowness can be."""
 
-_work = OpenWork("worker", METADATA)
+_work = OpenJobs("worker", METADATA)
 _records = Bulk(WORKER_RECORD)
 _COLUMNS = [column.name for column in WORKER_RECORD.columns]
 
@@ -119,10 +119,10 @@ class WorkersView:
     name = "workers"
     tables: Sequence[Table] = (WORKER_RECORD, *_work.tables)
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Count these events."""
         traced = {id(event): job for event, job in _work.trace(connection, records)}
-        concerned: list[tuple[UUID, Worker.Event | Job.Event, JobInHand | None]] = []
+        concerned: list[tuple[UUID, Worker.Event | Job.Event, JobFacts | None]] = []
         for record in records:
             event = record.event
             if isinstance(event, Worker.Event):
@@ -146,7 +146,7 @@ class WorkersView:
 
 
 def _evolve(
-    record: WorkerRecord | None, event: Worker.Event | Job.Event, job: JobInHand | None
+    record: WorkerRecord | None, event: Worker.Event | Job.Event, job: JobFacts | None
 ) -> WorkerRecord:
     if isinstance(event, Worker.Registered):
         return WorkerRecord(
@@ -177,7 +177,7 @@ def _evolve(
 
 
 def _with_job_event(
-    record: WorkerRecord, event: Worker.Event | Job.Event, job: JobInHand
+    record: WorkerRecord, event: Worker.Event | Job.Event, job: JobFacts
 ) -> WorkerRecord:
     if isinstance(event, Job.Ended):
         seconds = job.seconds_until(event.timestamp)
@@ -245,7 +245,7 @@ class WorkersReader:
         :param clock: seconds of a clock that never goes back.
         """
         self._database = database
-        self._speeds: Remembered[UUID, float | None] = Remembered(
+        self._speeds: CachedAnswer[UUID, float | None] = CachedAnswer(
             self._read_speed, seconds=_SPEED_SECONDS, most=10_000, clock=clock
         )
 

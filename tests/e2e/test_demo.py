@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from infrastructure.cli.demo.server import ServerProcess, free_port
-from infrastructure.cli.terminal.errors import Trouble
+from infrastructure.cli.terminal.errors import CliError
 from infrastructure.processes.folder_lock import locked
 from tests.waiting import wait_until
 
@@ -128,6 +128,6 @@ def test_a_demo_that_is_interrupted_stops_everything(tmp_path: Path) -> None:
 def test_a_server_that_cannot_start_says_why_at_once(tmp_path: Path) -> None:
     data = tmp_path / "data"
     server = ServerProcess(data, free_port(), log=tmp_path / "hoard-up.log")
-    with locked(data), server, pytest.raises(Trouble, match="ended while it started") as trouble:
+    with locked(data), server, pytest.raises(CliError, match="ended while it started") as trouble:
         server.wait_until_ready(MOMENT_SECONDS)
     assert "another `hoard up`" in trouble.value.message

@@ -195,14 +195,14 @@ def test_processes_that_outlived_their_supervisor_are_ended_by_the_next_start(
 
 
 def test_whatever_is_killed_every_request_that_was_taken_completes(tmp_path: Path) -> None:
-    chance = random.Random(1)
+    random_source = random.Random(1)
     with Program(tmp_path / "data", **QUICK) as hoard:
         taken: list[str] = []
-        for victim in chance.sample(["api", "projector", "redis", "worker-1"], 4):
-            taken.append(hoard.ask(chance.randint(1, 3)))
+        for victim in random_source.sample(["api", "projector", "redis", "worker-1"], 4):
+            taken.append(hoard.ask(random_source.randint(1, 3)))
             os.killpg(hoard.pid(victim), signal.SIGKILL)
             try:
-                taken.append(hoard.ask(chance.randint(1, 3)))
+                taken.append(hoard.ask(random_source.randint(1, 3)))
             except httpx.TransportError:
                 # The API died under it: nothing was promised.
                 assert victim == "api"

@@ -44,7 +44,9 @@ class Beside(WebhookWorld):
 
     def told(self, request_id: UUID) -> list[UUID]:
         """Return the ids of all that is to be told of a request, in order."""
-        return [telling.delivery_id for telling in self.tellings(request_id)]
+        return [
+            planned_delivery.delivery_id for planned_delivery in self.planned_deliveries(request_id)
+        ]
 
     def claimed(self) -> Sequence[UUID]:
         """Return the deliveries that a sender has in hand."""
@@ -169,9 +171,9 @@ def test_a_sender_that_is_killed_while_it_connects_loses_nothing(
     with socket.create_server((HERE, listener.port), backlog=0), ExitStack() as stack:
         # Who comes after these is not let in, and not sent away either.
         for _ in range(2):
-            crowd = stack.enter_context(socket.socket())
-            crowd.setblocking(False)
-            crowd.connect_ex((HERE, listener.port))
+            available_workers = stack.enter_context(socket.socket())
+            available_workers.setblocking(False)
+            available_workers.connect_ex((HERE, listener.port))
         told = world.told(world.make(2, address=listener.url()))
         wait_until(lambda: told[0] in world.claimed(), "the sender to take it")
         kill(program, "webhooks")
@@ -257,9 +259,9 @@ def test_without_a_broker_everything_comes(
 def test_whatever_is_killed_everything_comes_and_in_order(
     program: Program, world: Beside, plain: Receiver
 ) -> None:
-    chance = random.Random(7)
+    random_source = random.Random(7)
     told: list[list[UUID]] = []
-    for victim in chance.sample(["webhooks", "projector", "redis"] * 2, 6):
+    for victim in random_source.sample(["webhooks", "projector", "redis"] * 2, 6):
         for _ in range(3):
             told.append(world.told(world.make(2, address=plain.url(host=HERE))))
         os.killpg(program.pid(victim), signal.SIGKILL)

@@ -10,14 +10,16 @@ import pytest
 from infrastructure.bootstrap import assemble
 from infrastructure.settings.settings import Settings
 from tests.delivery_world import DeliveryWorld
-from tests.world import HandClock, SeededChance
+from tests.world import HandClock, SeededRandomSource
 
 
 def open_world(folder: Path, ledger_url: str | None) -> Iterator[DeliveryWorld]:
     """Assemble a Hoard, and let go of it at the end."""
     clock = HandClock()
     hoard = assemble(
-        Settings(data=folder, ledger_url=ledger_url), clock=clock, chance=SeededChance()
+        Settings(data=folder, ledger_url=ledger_url),
+        clock=clock,
+        random_source=SeededRandomSource(),
     )
     yield DeliveryWorld(hoard, clock)
     hoard.close()

@@ -22,13 +22,13 @@ from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from infrastructure.models.catalogue import ModelCatalogue
 from infrastructure.outbound.outbound import Outbound
 from infrastructure.processes.remote_worker import BRIDGE_AGENT
-from infrastructure.system import SystemChance, SystemClock
+from infrastructure.system import SystemClock, SystemRandomSource
 from tests.compatibility.server import Server as Hoard
 from tests.compatibility.server import serving
 from workers.engines.protocol import Abilities, Batch, Engine, Made, Progress
 from workers.inference.task import work_until_idle
 from workers.inference.workplace import InClusterWorker, Workplace
-from workers.remote.image_cache import Pocket
+from workers.remote.image_cache import JobImages
 from workers.remote.jobs import NOT_TOLD, RemoteJobs
 from workers.remote.server import Server
 
@@ -95,7 +95,7 @@ class Elsewhere:
     def files(self, request_id: str) -> list[bytes]:
         """The images of a request, in the order of their places in their batch."""
         generations = sorted(
-            self.status(request_id)["generations"], key=lambda made: place_of(made) or 0
+            self.status(request_id)["generations"], key=lambda made: batch_index_of(made) or 0
         )
         return [_file(made["img"]) for made in generations]
 
@@ -104,7 +104,7 @@ class Elsewhere:
         return [path for method, path in self.hoard.noted.calls if method == "PUT"]
 
 
-def place_of(generation: Any) -> int | None:
+def batch_index_of(generation: Any) -> int | None:
     """Return what an image's metadata says of its place in its batch."""
     places = [word["ref"] for word in generation["gen_metadata"] if word["type"] == "batch_index"]
     assert len(places) <= 1, generation
@@ -224,20 +224,20 @@ def remote(
     """A worker of the account with this key."""
     clock = clock or ShiftedClock()
     outbound = Outbound()
-    pocket = Pocket()
+    job_images = JobImages()
     with Server(url, key, agent=agent, transport=transport) as server:
         jobs = RemoteJobs(
             server,
             outbound,
-            pocket,
+            job_images,
             models=ModelCatalogue.in_folder(folder),
             clock=clock,
-            chance=SystemChance(),
+            random_source=SystemRandomSource(),
         )
         place = Workplace(
             ledger=jobs,
             engine=engine,
-            blobs=pocket,
+            blobs=job_images,
             presence=_Unseen(),
             clock=clock,
             ring=lambda: None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
-from domain.images.provenance import LoraIdentity, Making
+from domain.images.provenance import LoraIdentity, Provenance
 from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.job import ImageState
 from domain.workers.bridges import IN_CLUSTER_AGENT
@@ -29,7 +29,7 @@ ABLE = Capabilities(
 )
 UNABLE = replace(ABLE, features=("lora_versions",))
 
-MAKING = Making(
+MAKING = Provenance(
     engine="test 1",
     device="cpu",
     model_sha256="5" * 64,

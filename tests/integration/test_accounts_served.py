@@ -45,16 +45,16 @@ def test_an_account_s_details_tell_what_it_asked_for_and_made(api: Api) -> None:
     job = api.popped()
     api.deliver(job["ids"])
 
-    asker, owner = details(api, "asker", "asker"), details(api, "owner", "owner")
-    assert asker["usage"]["requests"] == 1
-    assert asker["usage"]["megapixelsteps"] == owner["contributions"]["megapixelsteps"] > 0
+    requester, owner = details(api, "asker", "asker"), details(api, "owner", "owner")
+    assert requester["usage"]["requests"] == 1
+    assert requester["usage"]["megapixelsteps"] == owner["contributions"]["megapixelsteps"] > 0
     assert owner["contributions"]["fulfillments"] == 2
-    assert owner["records"]["fulfillment"]["image"] == asker["records"]["request"]["image"] == 2
+    assert owner["records"]["fulfillment"]["image"] == requester["records"]["request"]["image"] == 2
     assert owner["kudos"] == owner["kudos_details"]["accumulated"] > 0
     assert owner["worker_count"] == 1
     assert owner["worker_ids"] == [api.call("GET", "/workers").body[0]["id"]]
-    assert asker["active_generations"]["image"] == []
-    assert asker["username"] == f"asker#{asker['id']}"
+    assert requester["active_generations"]["image"] == []
+    assert requester["username"] == f"asker#{requester['id']}"
 
 
 def test_each_sees_as_much_as_is_for_them(api: Api) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from api.app import create_app
 from api.v2.requests.schemas import GenerationInputStable
 from api.v2.work.schemas import PopInputStable, SubmitInputStable
-from domain.return_codes import CATALOGUE
+from domain.return_codes import RETURN_CODES
 from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from infrastructure.processes.api import services_of
 from tests.integration.api_client import Api, serving
@@ -212,7 +212,7 @@ def test_no_body_breaks_anything(
     def answers(body: dict[str, Any]) -> None:
         raw = json.dumps(body).encode("utf-8", "surrogatepass")
         answered = api.call("POST", path, key=owner, content=raw)
-        assert answered.status in {200, 202} or CATALOGUE[answered.rc].status == answered.status
+        assert answered.status in {200, 202} or RETURN_CODES[answered.rc].status == answered.status
 
     answers()
 
@@ -258,7 +258,7 @@ def test_the_description_is_whole(api: Api) -> None:
     schemas = description["components"]["schemas"]
     referred = {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}
     assert referred <= schemas.keys()
-    assert set(schemas["RequestError"]["properties"]["rc"]["enum"]) == CATALOGUE.keys()
+    assert set(schemas["RequestError"]["properties"]["rc"]["enum"]) == RETURN_CODES.keys()
     for path, methods in description["paths"].items():
         for method, route in methods.items():
             statuses = set(route["responses"])

@@ -13,7 +13,7 @@ import redis
 from tests.servers import RedisServer
 from tests.waiting import wait_until
 from workers.broker.app import WORK_QUEUE, make_app
-from workers.broker.wakeups import Bell, BrokerSender
+from workers.broker.wakeups import BrokerSender, BrokerWakeup
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,7 +91,7 @@ def waiting(broker_url: str) -> int:
 
 
 def ring(broker_url: str) -> None:
-    with Bell(BrokerSender(make_app(broker_url))) as bell:
+    with BrokerWakeup(BrokerSender(make_app(broker_url))) as bell:
         bell.ring()
 
 
@@ -206,7 +206,7 @@ def test_ringing_for_a_broker_that_is_gone_returns_at_once(own_redis: RedisServe
 
 
 def test_a_bell_that_was_not_heard_rings_again_with_the_next(own_redis: RedisServer) -> None:
-    with Bell(BrokerSender(make_app(own_redis.url))) as bell:
+    with BrokerWakeup(BrokerSender(make_app(own_redis.url))) as bell:
         own_redis.stop()
         bell.ring()
         own_redis.start()

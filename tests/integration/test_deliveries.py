@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from domain.accounts.roles import Roles
-from domain.webhooks.endpoint import DisabledBecause
-from domain.webhooks.kinds import TrackingKind
-from domain.webhooks.retrying import PER_REQUEST, GivenUpBecause, Health
+from domain.webhooks.endpoint import DisableReason
+from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.retrying import PER_REQUEST, AbandonReason, Health
 from projections.following.rebuild import rebuild
 from projections.webhooks.due import DUE_DELIVERY, WEBHOOK_DESTINATION, EndpointEntry
 from tests.delivery_world import BROKEN, GONE, TAKEN, DeliveryWorld, address, numbered
@@ -38,12 +38,12 @@ def line(told: DeliveryWorld, destination: UUID = HERE, request_id: UUID = MINE)
 
 def test_an_endpoint_is_told_of_with_all_that_schedulers_need(told: DeliveryWorld) -> None:
     before = told.hoard.log.last_position()
-    endpoint_id = told.endpoint(TrackingKind.ENDED, TrackingKind.STARTED)
+    endpoint_id = told.endpoint(NotificationKind.ENDED, NotificationKind.STARTED)
     assert endpoints(told) == [
         EndpointEntry(
             endpoint_id=endpoint_id,
             account_id=told.account_id,
-            kinds=(TrackingKind.STARTED, TrackingKind.ENDED),
+            kinds=(NotificationKind.STARTED, NotificationKind.ENDED),
             disabled=None,
             registered_at_position=told.hoard.log.last_position(),
             created_at=told.clock.now(),
@@ -58,7 +58,7 @@ def test_endpoints_come_as_they_were_registered_and_each_by_its_account(
     stranger = told.hoard.ledger.open_account("stranger", "d" * 64, Roles())
     mine = [told.endpoint() for _ in range(3)]
     theirs = told.hoard.ledger.register_endpoint(
-        stranger, address="https://stranger.example", kinds=[TrackingKind.IMAGE]
+        stranger, address="https://stranger.example", kinds=[NotificationKind.IMAGE]
     )
     nobody = UUID(int=7)
     found = told.hoard.deliveries.endpoints_of([stranger, told.account_id, nobody])
@@ -72,10 +72,10 @@ def test_endpoints_come_as_they_were_registered_and_each_by_its_account(
 def test_an_endpoint_changes_and_goes(told: DeliveryWorld) -> None:
     ledger, account_id = told.hoard.ledger, told.account_id
     endpoint_id = told.endpoint()
-    ledger.change_endpoint(endpoint_id, account_id=account_id, kinds=[TrackingKind.PROGRESS])
-    assert endpoints(told)[0].kinds == (TrackingKind.PROGRESS,)
-    ledger.disable_endpoint(endpoint_id, DisabledBecause.DEAD)
-    assert endpoints(told)[0].disabled is DisabledBecause.DEAD
+    ledger.change_endpoint(endpoint_id, account_id=account_id, kinds=[NotificationKind.PROGRESS])
+    assert endpoints(told)[0].kinds == (NotificationKind.PROGRESS,)
+    ledger.disable_endpoint(endpoint_id, DisableReason.DEAD)
+    assert endpoints(told)[0].disabled is DisableReason.DEAD
     ledger.change_endpoint(endpoint_id, account_id=account_id, enabled=True)
     assert endpoints(told)[0].disabled is None
     ledger.delete_endpoint(endpoint_id, account_id=account_id)
@@ -84,14 +84,16 @@ def test_an_endpoint_changes_and_goes(told: DeliveryWorld) -> None:
 
 
 def test_one_after_the_other_has_its_turn(told: DeliveryWorld) -> None:
-    first, second = told.schedule(told.telling(MINE, to=HERE), told.telling(MINE, to=HERE))
+    first, second = told.schedule(
+        told.planned_delivery(MINE, to=HERE), told.planned_delivery(MINE, to=HERE)
+    )
     third = told.due(MINE, to=HERE)
     assert line(told) == [first, second, third]
     told.tried(second, TAKEN)
     assert line(told) == [first, third]
     told.tried(first, BROKEN)
     assert line(told) == [first, third]
-    told.hoard.ledger.give_delivery_up(first, GivenUpBecause.LATE)
+    told.hoard.ledger.give_delivery_up(first, AbandonReason.LATE)
     assert line(told) == [third]
     told.tried(third, TAKEN)
     assert line(told) == []
@@ -118,7 +120,7 @@ def test_other_requests_and_other_places_do_not_wait(told: DeliveryWorld) -> Non
 @pytest.mark.parametrize("outcome", [TAKEN, GONE])
 def test_what_came_after_it_was_over_changes_nothing(outcome: object, told: DeliveryWorld) -> None:
     first, second = (told.due(MINE, to=HERE) for _ in range(2))
-    told.hoard.ledger.give_delivery_up(first, GivenUpBecause.DISABLED)
+    told.hoard.ledger.give_delivery_up(first, AbandonReason.DISABLED)
     told.hoard.ledger.record_attempt(
         first, TAKEN if outcome is TAKEN else GONE, seconds=1.0, answer=""
     )
@@ -146,7 +148,7 @@ def test_an_endpoint_that_is_enabled_starts_anew(told: DeliveryWorld) -> None:
     told.wear_out(endpoint_id, 12)
     waiting = told.due(MINE, endpoint=endpoint_id)
     assert told.claimed() == []
-    told.hoard.ledger.disable_endpoint(endpoint_id, DisabledBecause.DEAD)
+    told.hoard.ledger.disable_endpoint(endpoint_id, DisableReason.DEAD)
     told.hoard.ledger.change_endpoint(endpoint_id, account_id=told.account_id, enabled=True)
     assert told.hoard.deliveries.health(endpoint_id) == Health()
     assert told.claimed() == [waiting]
@@ -170,7 +172,7 @@ def test_the_next_look_is_when_something_may_be_sent_next(told: DeliveryWorld) -
     told.wear_out(HERE, 7)
     rests_until = told.hoard.deliveries.health(HERE).rests_until
     assert next_look(start) == rests_until
-    told.hoard.ledger.give_delivery_up(failing, GivenUpBecause.FAILED)
+    told.hoard.ledger.give_delivery_up(failing, AbandonReason.FAILED)
     assert next_look(start) is None
 
 
@@ -187,15 +189,17 @@ def test_what_is_late_is_told_the_longest_overdue_first(told: DeliveryWorld) -> 
 
 
 def test_what_is_scheduled_twice_is_due_once(told: DeliveryWorld) -> None:
-    telling = told.telling(MINE, to=HERE)
-    assert told.hoard.ledger.schedule_deliveries([telling]) == 1
-    assert told.hoard.ledger.schedule_deliveries([telling]) == 0
-    assert line(told) == [telling.delivery_id]
+    planned_delivery = told.planned_delivery(MINE, to=HERE)
+    assert told.hoard.ledger.schedule_deliveries([planned_delivery]) == 1
+    assert told.hoard.ledger.schedule_deliveries([planned_delivery]) == 0
+    assert line(told) == [planned_delivery.delivery_id]
 
 
 def test_a_great_save_is_like_many_small_ones(told: DeliveryWorld) -> None:
-    tellings = [told.telling(numbered(place % 40), to=address(place % 7)) for place in range(1200)]
-    told.schedule(*tellings)
+    planned_deliveries = [
+        told.planned_delivery(numbered(place % 40), to=address(place % 7)) for place in range(1200)
+    ]
+    told.schedule(*planned_deliveries)
     assert told.differences() == ()
     assert len(told.claimed(1000, 1000)) == 14
 

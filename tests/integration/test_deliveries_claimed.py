@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from domain.webhooks.retrying import GivenUpBecause
+from domain.webhooks.retrying import AbandonReason
 from infrastructure.webhooks.claims import DELIVERY_CLAIM, Claimed, DeliveryClaims
 from tests.delivery_world import (
     BROKEN,
@@ -241,7 +241,7 @@ def test_what_is_late_can_be_claimed_and_so_given_up(told: DeliveryWorld) -> Non
     delivery_id = told.due(numbered(1), to=HERE)
     told.clock.advance(timedelta(days=1))
     assert told.claimed() == [delivery_id]
-    told.hoard.ledger.give_delivery_up(delivery_id, GivenUpBecause.LATE)
+    told.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.LATE)
     told.hoard.claims.release(delivery_id)
     assert told.claimed() == []
 

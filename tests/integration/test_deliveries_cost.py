@@ -65,7 +65,7 @@ def heaped(told: DeliveryWorld) -> DeliveryWorld:
     for start in range(0, HEAP, 2_000):
         told.schedule(
             *(
-                told.telling(numbered(place // 20), to=RESTING[place % 10])
+                told.planned_delivery(numbered(place // 20), to=RESTING[place % 10])
                 for place in range(start, start + 2_000)
             )
         )
@@ -78,7 +78,9 @@ def heaped(told: DeliveryWorld) -> DeliveryWorld:
 def test_what_rests_costs_nobody_anything(heaped: DeliveryWorld) -> None:
     deliveries, now = heaped.hoard.deliveries, heaped.clock.now()
     database = heaped.hoard.ledger_database
-    ids = heaped.schedule(*(heaped.telling(numbered(place), to=HERE) for place in range(2)))
+    ids = heaped.schedule(
+        *(heaped.planned_delivery(numbered(place), to=HERE) for place in range(2))
+    )
     with database.transaction() as connection, reading_few_rows(connection):
         assert heaped.claimed() == ids
     with database.transaction() as connection, reading_few_rows(connection):

@@ -15,8 +15,8 @@ import pytest
 from eventsourcing.persistence import IntegrityError
 from sqlalchemy import text
 
-from domain.ledger.webhook_deliveries import Telling
-from domain.webhooks.retrying import GivenUpBecause, Outcome
+from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.webhooks.retrying import AbandonReason, Outcome
 from infrastructure.webhooks.claims import DeliveryClaims
 from projections.following.rebuild import rebuild
 from tests.delivery_world import BROKEN, GONE, LIFETIME, TAKEN, DeliveryWorld, address, numbered
@@ -84,18 +84,20 @@ def wait_for_more_events(told: DeliveryWorld) -> None:
     wait_until(lambda: told.hoard.log.last_position() > before, "more events")
 
 
-def schedule(told: DeliveryWorld, *tellings: Telling) -> Callable[[], object]:
-    return lambda: told.schedule(*tellings)
+def schedule(told: DeliveryWorld, *planned_deliveries: PlannedDelivery) -> Callable[[], object]:
+    return lambda: told.schedule(*planned_deliveries)
 
 
-def record(told: DeliveryWorld, delivery: Telling, outcome: Outcome) -> Callable[[], object]:
+def record(
+    told: DeliveryWorld, delivery: PlannedDelivery, outcome: Outcome
+) -> Callable[[], object]:
     return lambda: told.hoard.ledger.record_attempt(delivery.delivery_id, outcome, seconds=0.1)
 
 
 def test_what_is_scheduled_while_the_one_before_it_is_settled_has_its_turn(
     told: DeliveryWorld,
 ) -> None:
-    first, second = told.telling(MINE, to=HERE), told.telling(MINE, to=HERE)
+    first, second = told.planned_delivery(MINE, to=HERE), told.planned_delivery(MINE, to=HERE)
     told.schedule(first)
     in_turn(told, record(told, first, TAKEN), schedule(told, second))
     assert told.due_order(HERE, MINE) == [(second.delivery_id, True)]
@@ -105,7 +107,7 @@ def test_what_is_scheduled_while_the_one_before_it_is_settled_has_its_turn(
 def test_what_is_scheduled_while_the_one_before_it_is_about_to_be_settled_has_its_turn(
     told: DeliveryWorld,
 ) -> None:
-    first, second = told.telling(MINE, to=HERE), told.telling(MINE, to=HERE)
+    first, second = told.planned_delivery(MINE, to=HERE), told.planned_delivery(MINE, to=HERE)
     told.schedule(first)
     in_turn(told, schedule(told, second), record(told, first, TAKEN))
     assert told.due_order(HERE, MINE) == [(second.delivery_id, True)]
@@ -114,7 +116,7 @@ def test_what_is_scheduled_while_the_one_before_it_is_about_to_be_settled_has_it
 
 
 def test_two_that_are_scheduled_at_once_have_one_head(told: DeliveryWorld) -> None:
-    first, second = told.telling(MINE, to=HERE), told.telling(MINE, to=HERE)
+    first, second = told.planned_delivery(MINE, to=HERE), told.planned_delivery(MINE, to=HERE)
     in_turn(told, schedule(told, first), schedule(told, second))
     assert [is_head for _, is_head in told.due_order(HERE, MINE)] == [True, False]
     assert told.differences() == ()
@@ -122,7 +124,7 @@ def test_two_that_are_scheduled_at_once_have_one_head(told: DeliveryWorld) -> No
 
 def test_what_commits_last_may_be_the_first_in_its_line(told: DeliveryWorld) -> None:
     """Places are positions in the log, which a transaction has before it commits."""
-    first, second = told.telling(MINE, to=HERE), told.telling(MINE, to=HERE)
+    first, second = told.planned_delivery(MINE, to=HERE), told.planned_delivery(MINE, to=HERE)
 
     with told.hoard.ledger_database.transaction() as connection:
         connection.execute(_TAKE_PLACE)
@@ -140,9 +142,10 @@ def test_saves_that_share_destinations_wait_for_each_other_in_one_order(
     """Both where the destinations are new and where they were there before."""
     for round_ in range(8):
         places = sorted(address(place + 8 * (round_ // 2)) for place in range(9))
-        middle = told.telling(MINE, to=places[4])
+        middle = told.planned_delivery(MINE, to=places[4])
         upwards, downwards = (
-            [told.telling(MINE, to=place) for place in order] for order in (places, places[::-1])
+            [told.planned_delivery(MINE, to=place) for place in order]
+            for order in (places, places[::-1])
         )
         in_turn(told, schedule(told, middle), schedule(told, *upwards), schedule(told, *downwards))
     assert told.differences() == ()
@@ -153,7 +156,7 @@ def test_tries_that_end_at_once_count_in_the_order_of_the_log(
     outcome: Outcome, told: DeliveryWorld
 ) -> None:
     """The one that has the earlier place and comes later loses, and the ledger tries it again."""
-    first, second = (told.telling(numbered(request), to=HERE) for request in (1, 2))
+    first, second = (told.planned_delivery(numbered(request), to=HERE) for request in (1, 2))
     told.schedule(first, second)
     ledger = told.hoard.ledger
 
@@ -163,7 +166,7 @@ def test_tries_that_end_at_once_count_in_the_order_of_the_log(
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(record(told, second, GONE)).result(PATIENCE_SECONDS)
             delivery = ledger.delivery(first.delivery_id)
-            delivery.record_attempt(outcome, seconds=1, chance=0, timestamp=told.clock.now())
+            delivery.record_attempt(outcome, seconds=1, jitter=0, timestamp=told.clock.now())
             ledger.save(delivery)
 
     with pytest.raises(IntegrityError):
@@ -176,7 +179,10 @@ def test_tries_that_end_at_once_count_in_the_order_of_the_log(
 def test_many_senders_and_schedulers_end_with_everything_settled(told: DeliveryWorld) -> None:
     """Whoever claims finds it claimed by nobody else, and in its turn."""
     told.prove(HERE)
-    lines = [[told.telling(numbered(request), to=HERE) for _ in range(6)] for request in range(8)]
+    lines = [
+        [told.planned_delivery(numbered(request), to=HERE) for _ in range(6)]
+        for request in range(8)
+    ]
     expected = sum(map(len, lines))
     guard, in_hand, settled = threading.Lock(), set[object](), list[object]()
 
@@ -205,7 +211,7 @@ def test_many_senders_and_schedulers_end_with_everything_settled(told: DeliveryW
             done.result(PATIENCE_SECONDS)
     assert len(settled) == len(set(settled)) == expected
     for line in lines:
-        told_of = [telling.delivery_id for telling in line]
+        told_of = [planned_delivery.delivery_id for planned_delivery in line]
         assert [each for each in settled if each in told_of] == told_of
     assert told.differences() == ()
 
@@ -220,7 +226,7 @@ def test_the_view_is_rebuilt_under_its_writers(told: DeliveryWorld) -> None:
             told.hoard.ledger.record_attempt(
                 delivery_id, TAKEN if request % 2 else BROKEN, seconds=1
             )
-            told.hoard.ledger.give_delivery_up(delivery_id, GivenUpBecause.LATE)
+            told.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.LATE)
 
     with ThreadPoolExecutor(3) as threads:
         writing = [threads.submit(write, request) for request in range(3)]

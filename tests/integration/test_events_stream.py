@@ -151,19 +151,19 @@ class Client(threading.Thread):
                 self.told.extend(each for _, each in zip(range(most), recorded, strict=False))
 
 
-def let_something_happen(world: ViewWorld, request_id: UUID, chance: random.Random) -> None:
+def let_something_happen(world: ViewWorld, request_id: UUID, random_source: random.Random) -> None:
     """Make the images of a request, losing some, by small workers in a random order."""
     jobs: list[tuple[PoppedJob, UUID]] = []
     while not world.status(request_id).done:
-        happens = chance.randrange(6)
+        happens = random_source.randrange(6)
         if happens == 0 or not jobs:
             popped = world.hoard.ledger.pop_job(PopJob(world.owner_id, True, "worker", SMALL))
             if not isinstance(popped, NoJob):
                 jobs += [(popped, image_id) for image_id in popped.image_ids]
         elif happens == 1:
-            record_progress(world, chance.choice(jobs)[0], chance.randrange(1, 20))
+            record_progress(world, random_source.choice(jobs)[0], random_source.randrange(1, 20))
         else:
-            job, image_id = jobs.pop(chance.randrange(len(jobs)))
+            job, image_id = jobs.pop(random_source.randrange(len(jobs)))
             if happens == 2:
                 world.hoard.ledger.fault_image(image_id, owner_id=world.owner_id)
             else:

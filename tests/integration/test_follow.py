@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, delete, 
 from domain.requests.request import Request
 from projections.following.follow import Follower, FollowerFailed, follow
 from projections.following.positions import VIEW_POSITIONS
-from projections.view import Recorded
+from projections.view import RecordedEvent
 from tests.view_world import ViewWorld
 from tests.waiting import wait_until
 
@@ -28,9 +28,9 @@ class Notebook:
     tables: Sequence[Table] = (SEEN,)
 
     def __init__(self) -> None:
-        self.stumbles: Callable[[Recorded], bool] = lambda _: False
+        self.stumbles: Callable[[RecordedEvent], bool] = lambda _: False
 
-    def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
+    def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         rows = [{"position": record.position} for record in records]
         connection.execute(insert(SEEN), rows)
         for record in records:
@@ -51,7 +51,7 @@ def follower_of(world: ViewWorld, view: Notebook) -> Follower:
 
 @contextmanager
 def following(
-    *groups: Sequence[Follower], told: Callable[[Sequence[Recorded]], None] | None = None
+    *groups: Sequence[Follower], told: Callable[[Sequence[RecordedEvent]], None] | None = None
 ) -> Iterator[None]:
     """Follow with each group in a thread of its own, until the end of the block."""
     stop = threading.Event()
@@ -125,7 +125,7 @@ def test_a_view_that_fails_holds_up_no_other(world: ViewWorld, notebook: Noteboo
     notebook.stumbles = lambda record: (
         isinstance(record.event, Request.Submitted) and not mended.is_set()
     )
-    told: list[Recorded] = []
+    told: list[RecordedEvent] = []
     with following([status, follower_of(world, notebook)], told=told.extend):
         request_id = world.submit()
         wait_until(lambda: status.position() == logged(world)[-1], "the status view")

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpcore
 import pytest
 
-from domain.service.fetching import FetchFailed, FetchLimits, Trouble
+from domain.service.fetching import FetchFailed, FetchLimits, FetchProblem
 from infrastructure.webhooks.posts import WebhookPosts
 from tests.hostile_addresses import HOSTS_REFUSED, PRIVATE, PUBLIC, URLS_INVALID
 from tests.web_server import HOST, WebServer, web_server
@@ -78,9 +78,9 @@ def ways(out: WebhookPosts) -> dict[str, Callable[[str], object]]:
     }
 
 
-def troubles(out: WebhookPosts, url: str) -> dict[str, Trouble]:
+def troubles(out: WebhookPosts, url: str) -> dict[str, FetchProblem]:
     """Call an address in all ways, and return why each was refused."""
-    found: dict[str, Trouble] = {}
+    found: dict[str, FetchProblem] = {}
     for name, call in ways(out).items():
         with pytest.raises(FetchFailed) as caught:
             call(url)
@@ -91,7 +91,7 @@ def troubles(out: WebhookPosts, url: str) -> dict[str, Trouble]:
 @pytest.mark.parametrize("host", HOSTS_REFUSED.values(), ids=HOSTS_REFUSED)
 def test_what_leads_inside_is_refused(connecting: Connecting, host: str) -> None:
     out = WebhookPosts(resolver=hostile)
-    assert set(troubles(out, f"https://{host}/").values()) == {Trouble.ADDRESS_REFUSED}
+    assert set(troubles(out, f"https://{host}/").values()) == {FetchProblem.ADDRESS_REFUSED}
     assert connecting.to == []
     out.close()
 
@@ -103,7 +103,7 @@ def test_plain_http_opens_none_of_it_where_it_may_be_used(
     out = WebhookPosts(resolver=hostile, plain_http=True)
     # Each protocol's own port is what differs.
     url = f"http://{host.replace(':80', ':443') if host == f'{PUBLIC}:80' else host}/"
-    assert set(troubles(out, url).values()) == {Trouble.ADDRESS_REFUSED}
+    assert set(troubles(out, url).values()) == {FetchProblem.ADDRESS_REFUSED}
     assert connecting.to == []
     out.close()
 
@@ -112,7 +112,7 @@ def test_plain_http_opens_none_of_it_where_it_may_be_used(
 def test_what_is_written_to_mislead_is_refused(connecting: Connecting, url: str) -> None:
     # Where it leads is public: what is refused is how it is written.
     out = WebhookPosts(resolver=lambda host, port: [PUBLIC])
-    assert set(troubles(out, url).values()) == {Trouble.ADDRESS_INVALID}
+    assert set(troubles(out, url).values()) == {FetchProblem.ADDRESS_INVALID}
     assert connecting.to == []
     out.close()
 
@@ -131,7 +131,7 @@ def test_a_number_in_any_writing_is_refused_before_anybody_is_asked(host: str) -
     out = WebhookPosts(resolver=lambda host, port: pytest.fail("a name was looked up"))
     with pytest.raises(FetchFailed) as caught:
         out.rule.require_readable(f"https://{host}/")
-    assert caught.value.trouble is Trouble.ADDRESS_REFUSED
+    assert caught.value.trouble is FetchProblem.ADDRESS_REFUSED
     out.close()
 
 
@@ -151,7 +151,7 @@ def test_public_places_are_not_refused(connecting: Connecting) -> None:
         ("[::ffff:1.1.1.1]", "::ffff:101:101", 443),
         ("[64:ff9b::1.1.1.1]", "64:ff9b::101:101", 443),
     ):
-        assert set(troubles(out, f"https://{host}/").values()) == {Trouble.UNREACHABLE}
+        assert set(troubles(out, f"https://{host}/").values()) == {FetchProblem.UNREACHABLE}
         assert connecting.to == [(address, port)] * len(ways(out))
         connecting.to.clear()
     out.close()
@@ -170,7 +170,7 @@ def test_one_private_address_of_a_name_refuses_it(
     connecting: Connecting, addresses: list[str]
 ) -> None:
     out = WebhookPosts(resolver=lambda host, port: addresses)
-    assert set(troubles(out, f"https://{HOST}/").values()) == {Trouble.ADDRESS_REFUSED}
+    assert set(troubles(out, f"https://{HOST}/").values()) == {FetchProblem.ADDRESS_REFUSED}
     assert connecting.to == []
     out.close()
 
@@ -191,13 +191,13 @@ def test_a_name_public_first_and_private_second_is_called_where_it_was_checked(
         call = ways(out)[name]
         with pytest.raises(FetchFailed) as caught:
             call(f"https://{HOST}/")
-        assert caught.value.trouble is Trouble.UNREACHABLE
+        assert caught.value.trouble is FetchProblem.UNREACHABLE
         # Asked once; the connection led to that very answer.
         assert asked == [HOST]
         assert connecting.to == [(PUBLIC, 443)]
         with pytest.raises(FetchFailed) as caught:
             call(f"https://{HOST}/")
-        assert caught.value.trouble is Trouble.ADDRESS_REFUSED
+        assert caught.value.trouble is FetchProblem.ADDRESS_REFUSED
         assert connecting.to == [(PUBLIC, 443)]
         out.close()
 
@@ -214,25 +214,25 @@ def test_behind_a_proxy_a_second_answer_changes_nothing_either(to: Receiver) -> 
         with pytest.raises(FetchFailed) as caught:
             out.post(to.url(), b"", {}, seconds=60)
         out.close()
-    assert caught.value.trouble is Trouble.ADDRESS_REFUSED
+    assert caught.value.trouble is FetchProblem.ADDRESS_REFUSED
     assert egress.asked == [(f"{PUBLIC}:{to.port}", None)]
 
 
 REDIRECTS = {
-    f"https://{PRIVATE}/": Trouble.ADDRESS_REFUSED,
-    "https://169.254.169.254/latest/meta-data": Trouble.ADDRESS_REFUSED,
-    "https://2852039166/": Trouble.ADDRESS_REFUSED,
-    "https://[::1]/": Trouble.ADDRESS_REFUSED,
-    "https://[::ffff:10.0.0.1]/": Trouble.ADDRESS_REFUSED,
-    "https://[64:ff9b::a00:1]/": Trouble.ADDRESS_REFUSED,
-    "//10.0.0.1/": Trouble.ADDRESS_REFUSED,
-    "https://inside.test/": Trouble.ADDRESS_REFUSED,
-    "http://1.1.1.1/": Trouble.ADDRESS_INVALID,
-    "http://10.0.0.1/": Trouble.ADDRESS_INVALID,
-    "file:///etc/passwd": Trouble.ADDRESS_INVALID,
-    "gopher://127.0.0.1:6379/_FLUSHALL": Trouble.ADDRESS_INVALID,
-    "\\\\10.0.0.1\\": Trouble.ADDRESS_INVALID,
-    "https://user:pass@images.test/": Trouble.ADDRESS_INVALID,
+    f"https://{PRIVATE}/": FetchProblem.ADDRESS_REFUSED,
+    "https://169.254.169.254/latest/meta-data": FetchProblem.ADDRESS_REFUSED,
+    "https://2852039166/": FetchProblem.ADDRESS_REFUSED,
+    "https://[::1]/": FetchProblem.ADDRESS_REFUSED,
+    "https://[::ffff:10.0.0.1]/": FetchProblem.ADDRESS_REFUSED,
+    "https://[64:ff9b::a00:1]/": FetchProblem.ADDRESS_REFUSED,
+    "//10.0.0.1/": FetchProblem.ADDRESS_REFUSED,
+    "https://inside.test/": FetchProblem.ADDRESS_REFUSED,
+    "http://1.1.1.1/": FetchProblem.ADDRESS_INVALID,
+    "http://10.0.0.1/": FetchProblem.ADDRESS_INVALID,
+    "file:///etc/passwd": FetchProblem.ADDRESS_INVALID,
+    "gopher://127.0.0.1:6379/_FLUSHALL": FetchProblem.ADDRESS_INVALID,
+    "\\\\10.0.0.1\\": FetchProblem.ADDRESS_INVALID,
+    "https://user:pass@images.test/": FetchProblem.ADDRESS_INVALID,
 }
 
 

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from domain.service.fetching import FetchFailed, Trouble
+from domain.service.fetching import FetchFailed, FetchProblem
 from infrastructure.outbound.outbound import Outbound
 
 LOOPBACK = ip_network("127.0.0.0/8")
@@ -72,9 +72,9 @@ def test_nothing_is_sent_on_elsewhere(store: Store) -> None:
 def test_private_places_and_plain_http_are_refused(store: Store) -> None:
     outbound = Outbound()
     for url, trouble in {
-        store.url: Trouble.ADDRESS_INVALID,
-        store.url.replace("http:", "https:"): Trouble.ADDRESS_REFUSED,
-        "https://169.254.169.254/latest": Trouble.ADDRESS_REFUSED,
+        store.url: FetchProblem.ADDRESS_INVALID,
+        store.url.replace("http:", "https:"): FetchProblem.ADDRESS_REFUSED,
+        "https://169.254.169.254/latest": FetchProblem.ADDRESS_REFUSED,
     }.items():
         with pytest.raises(FetchFailed) as caught:
             outbound.put(url, b"a", seconds=20)

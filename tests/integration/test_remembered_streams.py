@@ -13,7 +13,7 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from domain.jobs.job import Job
 from infrastructure.storage.event_mapper import EventMapper
-from infrastructure.storage.stream_cache import RememberedStreams
+from infrastructure.storage.stream_cache import StreamCache
 from tests.integration.event_stores import Store, open_store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,8 +36,8 @@ class CountingMapper(EventMapper):
         return event
 
 
-def streams_of(store: Store, mapper: EventMapper, **options: int) -> RememberedStreams:
-    return RememberedStreams(mapper, store.recorder(), store.database, **options)
+def streams_of(store: Store, mapper: EventMapper, **options: int) -> StreamCache:
+    return StreamCache(mapper, store.recorder(), store.database, **options)
 
 
 def failed(stream: UUID, version: int, reason: str = "") -> Job.Failed:
@@ -45,7 +45,7 @@ def failed(stream: UUID, version: int, reason: str = "") -> Job.Failed:
     return Job.Failed(stream, version, NOW, **fields)
 
 
-def read(streams: RememberedStreams, stream: UUID) -> Sequence[DomainEventProtocol[UUID]]:
+def read(streams: StreamCache, stream: UUID) -> Sequence[DomainEventProtocol[UUID]]:
     return list(streams.get(stream))
 
 

@@ -23,15 +23,15 @@ from tests.integration.remote_worker import (
     ShiftedClock,
     Watched,
     WithoutUploads,
+    batch_index_of,
     opened,
-    place_of,
     remote,
 )
 from tests.waiting import wait_until
 from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.protocol import EngineFailed
 from workers.inference.provenance import read_provenance
-from workers.remote.backoff import Patience
+from workers.remote.backoff import Backoff
 from workers.remote.errors import NotAdmitted, NotNow, ServerAway
 from workers.remote.serving import serve
 
@@ -89,7 +89,7 @@ def test_four_images_are_made_as_one_batch_and_reach_whoever_asked(
     assert len(elsewhere.uploads()) == (4 if has_store else 0)
     status = elsewhere.status(request_id)
     assert status["done"]
-    assert sorted(place_of(made) or 0 for made in status["generations"]) == [0, 1, 2, 3]
+    assert sorted(batch_index_of(made) or 0 for made in status["generations"]) == [0, 1, 2, 3]
     assert {made["worker_name"] for made in status["generations"]} == {WORKER}
     assert {made["seed"] for made in status["generations"]} == {str(SEED)}
     assert {made["img"].startswith("http") for made in status["generations"]} == {r2}
@@ -199,7 +199,7 @@ def test_a_server_that_is_away_is_asked_again_until_it_is_back(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        serve(worker.worker, worker.place, worker.server, Patience(wait, lambda: 0.0))
+        serve(worker.worker, worker.place, worker.server, Backoff(wait, lambda: 0.0))
 
     assert waits[:4] == [1, 2, 4, 8]
     assert elsewhere.check(request_id)["done"]
@@ -297,7 +297,7 @@ def test_a_key_that_nobody_has_ends_it_and_is_not_repeated(
         with pytest.raises(NotAdmitted) as first:
             worker.server.require_key()
         with pytest.raises(NotAdmitted) as later:
-            serve(worker.worker, worker.place, worker.server, Patience(lambda _seconds: None))
+            serve(worker.worker, worker.place, worker.server, Backoff(lambda _seconds: None))
     for caught in (first, later):
         assert caught.value.rc == "InvalidAPIKey"
         assert key not in str(caught.value)

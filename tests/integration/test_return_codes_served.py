@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import translations
-from domain.return_codes import CATALOGUE
+from domain.return_codes import RETURN_CODES
 from tests.integration.api_client import Api, serving
 
 
@@ -24,10 +24,10 @@ def test_the_list_is_the_catalogue(api: Api) -> None:
     assert answered.status == 200
     assert answered.headers["content-language"] == "en"
     assert {each["rc"]: (each["status"], each["message"]) for each in answered.body} == {
-        code.name: (code.status, code.message) for code in CATALOGUE.values()
+        code.name: (code.status, code.message) for code in RETURN_CODES.values()
     }
     kept = {each["rc"] for each in answered.body if each["reserved"] or each["base"]}
-    assert kept == {code.name for code in CATALOGUE.values() if not code.may_be_raised}
+    assert kept == {code.name for code in RETURN_CODES.values() if not code.may_be_raised}
 
 
 @pytest.mark.parametrize("tag", translations.shipped())
@@ -40,7 +40,7 @@ def test_the_list_in_the_language_of_the_client(api: Api, tag: str) -> None:
     assert by_name["KudosUpfront"]["advice"] == entry.advice
     assert by_name["KudosUpfront"]["detailed"] == entry.detailed
     # What nobody meets is not translated.
-    assert by_name["TeamNotFound"]["message"] == CATALOGUE["TeamNotFound"].message
+    assert by_name["TeamNotFound"]["message"] == RETURN_CODES["TeamNotFound"].message
 
 
 def test_an_error_reads_as_the_list_says(api: Api) -> None:
@@ -64,7 +64,7 @@ def test_the_type_of_a_problem_is_an_anchor_of_the_page(api: Api) -> None:
 def test_the_page_has_an_anchor_for_every_code(api: Api) -> None:
     page = api.http.get("/return-codes")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert set(re.findall(r'<dt id="(\w+)"', page.text)) == CATALOGUE.keys()
+    assert set(re.findall(r'<dt id="(\w+)"', page.text)) == RETURN_CODES.keys()
 
 
 def test_the_page_loads_nothing_and_runs_nothing(api: Api) -> None:

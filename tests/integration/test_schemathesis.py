@@ -31,7 +31,7 @@ from schemathesis.specs.openapi.checks import (
 
 from api.app import BASE_PATH, create_app
 from api.tracking.hub import Hub
-from domain.return_codes import CATALOGUE
+from domain.return_codes import RETURN_CODES
 from infrastructure.processes.api import services_of
 from tests.integration.api_client import Api, serving
 from tests.integration.fuzzed_world import Known, World
@@ -132,7 +132,7 @@ def _send_any_body(api: Api, method: str, path: str, known: Known) -> None:
         headers = {} if key is None else {"apikey": key}
         answer = api.http.request(method, path, content=body, headers=headers)
         assert answer.status_code < 500
-        assert answer.status_code < 400 or answer.json()["rc"] in CATALOGUE
+        assert answer.status_code < 400 or answer.json()["rc"] in RETURN_CODES
 
     send()
 
@@ -195,7 +195,7 @@ def says_what_is_wrong(_context: Any, response: Response, _case: Any) -> None:
     body = response.json()
     assert set(body) <= {"message", "rc", "errors"}, body
     assert body["message"]
-    code = CATALOGUE[body["rc"]]
+    code = RETURN_CODES[body["rc"]]
     assert code.may_be_raised
     assert response.status_code == code.status or (
         body["rc"] == "BadRequest" and response.status_code in {404, 405}

@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain.jobs.job import Job
-from domain.requests.notifications import Tracking, tracking_of
+from domain.requests.notifications import Notification, notification_of
 from domain.requests.request import Request
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.kinds import NotificationKind
 from projections.status.fold import Generation
-from projections.tracking.data import tracking_data
+from projections.tracking.data import notification_data
 from projections.tracking.history import RequestHistory
 from tests.view_world import ViewWorld, world
 
@@ -22,7 +22,7 @@ def address(made: Generation) -> str:
     return f"https://images.example/{made.image_id}"
 
 
-def told(world: ViewWorld, request_id: UUID) -> list[tuple[Tracking, dict[str, Any]]]:
+def told(world: ViewWorld, request_id: UUID) -> list[tuple[Notification, dict[str, Any]]]:
     """Return all that is told of a request, in order."""
     whole = RequestHistory.read(world.hoard.log, request_id)
     assert whole is not None
@@ -30,12 +30,12 @@ def told(world: ViewWorld, request_id: UUID) -> list[tuple[Tracking, dict[str, A
     heard = []
     for record in whole.records:
         so_far.add(record)
-        if (tracking := tracking_of(record.event, request_id)) is not None:
-            heard.append((tracking, tracking_data(record, so_far, address)))
+        if (tracking := notification_of(record.event, request_id)) is not None:
+            heard.append((tracking, notification_data(record, so_far, address)))
     return heard
 
 
-def kinds(heard: list[tuple[Tracking, dict[str, Any]]]) -> list[str]:
+def kinds(heard: list[tuple[Notification, dict[str, Any]]]) -> list[str]:
     return [tracking.kind.value for tracking, _ in heard]
 
 
@@ -112,7 +112,7 @@ def test_progress_says_how_far_which_job_is(world: ViewWorld) -> None:
     progress = [
         (tracking.about, tracking.step, data["step"], data["steps"], data["job"])
         for tracking, data in told(world, request_id)
-        if tracking.kind is TrackingKind.PROGRESS
+        if tracking.kind is NotificationKind.PROGRESS
     ]
     assert progress == [(job.job_id, s, s, 20, job.job_id) for s in (7, 20)]
 

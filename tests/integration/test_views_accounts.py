@@ -24,11 +24,11 @@ PIXELSTEPS = 20 * 512 * 512
 
 def test_what_was_asked_for_and_made_is_counted(world: ViewWorld) -> None:
     ledger, accounts = world.hoard.ledger, world.hoard.accounts
-    asker = ledger.open_account("asker", "1" * 64, Roles())
-    ledger.award_kudos(asker, 1000, by=None, reason="to begin with")
+    requester = ledger.open_account("asker", "1" * 64, Roles())
+    ledger.award_kudos(requester, 1000, by=None, reason="to begin with")
     request_id, _ = ledger.submit_request(
         SubmitRequest(
-            account_id=asker,
+            account_id=requester,
             prompt="a red square",
             negative_prompt="",
             settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
@@ -37,18 +37,18 @@ def test_what_was_asked_for_and_made_is_counted(world: ViewWorld) -> None:
         )
     )
     world.follow()
-    assert accounts.open_requests(asker, 10) == [request_id]
+    assert accounts.open_requests(requester, 10) == [request_id]
     world.deliver(world.pop())
     world.submit(1)
     world.deliver(world.pop())
     world.follow()
 
-    assert accounts.open_requests(asker, 10) == []
-    assert accounts.record(asker) == AccountRecord(asker, 1, 3, 3 * PIXELSTEPS)
+    assert accounts.open_requests(requester, 10) == []
+    assert accounts.record(requester) == AccountRecord(requester, 1, 3, 3 * PIXELSTEPS)
     assert accounts.record(ANONYMOUS_ID) == AccountRecord(ANONYMOUS_ID, 1, 1, PIXELSTEPS)
     made = accounts.record(world.owner_id)
     assert (made.images_made, made.pixelsteps_made, made.requests) == (4, 4 * PIXELSTEPS, 0)
-    for account_id in (asker, world.owner_id):
+    for account_id in (requester, world.owner_id):
         with world.hoard.view_database.reading() as connection:
             found = select(ACCOUNT_RECORD.c.kudos).where(ACCOUNT_RECORD.c.account_id == account_id)
             kudos = connection.execute(found).scalar_one()

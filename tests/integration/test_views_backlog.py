@@ -46,13 +46,13 @@ def assert_counters_are_right(world: ViewWorld, requests: list[UUID]) -> None:
 
 
 def test_positions_are_those_of_the_queue_itself(world: ViewWorld) -> None:
-    chance = random.Random(7)
+    random_source = random.Random(7)
     priorities = [0.0, 0.0, 0.0, -25.5, 1.0, 10.0, 10.25, 3e6, 3e6 + 0.01]
     requests = [
         world.submit(
-            chance.randint(1, 20),
-            side=chance.choice([512, 1024]),
-            priority=chance.choice([*priorities, chance.uniform(-50, 5e6)]),
+            random_source.randint(1, 20),
+            side=random_source.choice([512, 1024]),
+            priority=random_source.choice([*priorities, random_source.uniform(-50, 5e6)]),
         )
         for _ in range(150)
     ]
@@ -63,7 +63,7 @@ def test_positions_are_those_of_the_queue_itself(world: ViewWorld) -> None:
     one_by_one = replace(LARGE, amount=1)
     first = [world.pop(capabilities=one_by_one) for _ in range(3)]
     assert {job.request_id for job in first} <= {s.request_id for s in expected[:3]}
-    for request_id in chance.sample(requests, 20):
+    for request_id in random_source.sample(requests, 20):
         world.hoard.ledger.cancel_request(request_id)
     jobs = [world.pop(f"worker {place}") for place in range(3) for _ in range(10)]
     for place, job in enumerate(jobs):

@@ -10,7 +10,7 @@ from domain.return_codes import Refused
 from domain.service.modes import HORDE_ID, Modes
 from projections.following.rebuild import rebuild, verify
 from projections.service.modes import ModesReader, ModesView
-from projections.statistics.recent import MadeLately
+from projections.statistics.recent import RecentStatistics
 from projections.statistics.view import STATISTICS_RECENT, StatisticsView
 from tests.view_world import ViewWorld
 
@@ -63,7 +63,7 @@ def test_the_ring_stays_as_small_as_it_is_and_the_log_alone_decides_it(world: Vi
 
 def test_minutes_hours_days_and_months_are_told_together(world: ViewWorld) -> None:
     seconds = HandSeconds()
-    lately = MadeLately(world.hoard.statistics, world.clock, seconds)
+    lately = RecentStatistics(world.hoard.statistics, world.clock, seconds)
     for images, pause in [(1, 40 * 24), (2, 2 * 24), (3, 5), (4, 0.5)]:
         make(world, images)
         world.clock.advance(timedelta(hours=pause))

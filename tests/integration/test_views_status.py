@@ -9,7 +9,7 @@ import pytest
 
 from domain.requests.request import RequestState
 from projections.status.reader import StatusReader
-from projections.view import Log, Recorded
+from projections.view import Log, RecordedEvent
 from tests.statements import statements_of
 from tests.view_world import ViewWorld
 
@@ -125,7 +125,7 @@ class CountingLog:
         self.committed_after = log.committed_after
         self.last_position = log.last_position
 
-    def tails(self, versions: Mapping[UUID, int]) -> Sequence[Recorded]:
+    def tails(self, versions: Mapping[UUID, int]) -> Sequence[RecordedEvent]:
         self.asked += 1
         return self._log.tails(versions)
 

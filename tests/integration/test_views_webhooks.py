@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import Connection, delete, event, insert, text
 
 from domain.accounts.roles import Roles
-from domain.ledger.webhook_deliveries import Telling
-from domain.requests.notifications import Tracking
+from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.requests.notifications import Notification
 from domain.webhooks.delivery import DeliveryState
-from domain.webhooks.kinds import TrackingKind
-from domain.webhooks.retrying import GivenUpBecause, Problem
+from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.retrying import AbandonReason, Problem
 from projections.following.follow import Follower
 from projections.following.rebuild import rebuild, verify
 from projections.webhooks import deliveries as webhooks
@@ -92,10 +92,10 @@ def test_every_delivery_is_there_as_its_own_history_has_it(told: DeliveryWorld) 
 
 def test_what_is_told_of_a_job_has_its_step(told: DeliveryWorld) -> None:
     job_id, now = uuid4(), told.clock.now()
-    progress = Tracking(TrackingKind.PROGRESS, numbered(1), job_id, now, 17)
-    told.schedule(Telling(progress, told.account_id, None, address(1)))
+    progress = Notification(NotificationKind.PROGRESS, numbered(1), job_id, now, 17)
+    told.schedule(PlannedDelivery(progress, told.account_id, None, address(1)))
     (row,) = rows(told)
-    assert (row.kind, row.about, row.step) == (TrackingKind.PROGRESS, job_id, 17)
+    assert (row.kind, row.about, row.step) == (NotificationKind.PROGRESS, job_id, 17)
 
 
 def test_the_last_try_is_told(told: DeliveryWorld) -> None:
@@ -125,8 +125,8 @@ def test_what_was_given_up_is_due_again_when_it_is_resent(told: DeliveryWorld) -
     pass_time(told)
     told.hoard.ledger.record_attempt(delivery_id, GONE, seconds=0.1)
     row = row_of(told, delivery_id)
-    assert (row.state, row.due_at) == (DeliveryState.GIVEN_UP, None)
-    assert (row.given_up_because, row.given_up_at) == (GivenUpBecause.GONE, told.clock.now())
+    assert (row.state, row.due_at) == (DeliveryState.ABANDONED, None)
+    assert (row.given_up_because, row.given_up_at) == (AbandonReason.GONE, told.clock.now())
 
     pass_time(told)
     told.hoard.ledger.resend_delivery(delivery_id, by=None)
@@ -140,7 +140,7 @@ def test_what_was_given_up_is_due_again_when_it_is_resent(told: DeliveryWorld) -
 
 def test_a_success_that_comes_too_late_still_counts(told: DeliveryWorld) -> None:
     delivery_id = told.due(numbered(1), to=address(1))
-    told.hoard.ledger.give_delivery_up(delivery_id, GivenUpBecause.LATE)
+    told.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.LATE)
     assert given_up(told) == [delivery_id]
     told.hoard.ledger.record_attempt(delivery_id, TAKEN, seconds=0.1)
     row = row_of(told, delivery_id)
@@ -151,7 +151,9 @@ def test_a_success_that_comes_too_late_still_counts(told: DeliveryWorld) -> None
 def test_pages_begin_with_what_was_scheduled_last(told: DeliveryWorld) -> None:
     made: list[UUID] = []
     for place in range(5):
-        made += told.schedule(*(told.telling(numbered(place), to=address(1)) for _ in range(3)))
+        made += told.schedule(
+            *(told.planned_delivery(numbered(place), to=address(1)) for _ in range(3))
+        )
         pass_time(told)
     told.hoard.ledger.record_attempt(made[4], TAKEN, seconds=0.1)
     told.hoard.ledger.record_attempt(made[9], GONE, seconds=0.1)
@@ -241,7 +243,7 @@ def test_what_is_given_up_at_one_moment_is_in_no_two_portions(
 ) -> None:
     ids = [told.due(numbered(place), to=address(place)) for place in range(7)]
     for delivery_id in ids:
-        told.hoard.ledger.give_delivery_up(delivery_id, GivenUpBecause.FAILED)
+        told.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.FAILED)
     follow(told)
     monkeypatch.setattr(webhooks, "_PORTION", 3)
     portions = told.hoard.webhooks.all_given_up_since(told.clock.now())
@@ -302,7 +304,7 @@ def fill(connection: Connection, like: DeliveryRow, accounts: Sequence[UUID]) ->
                 "account_id": account_id,
                 "endpoint_id": account_id,
                 "request_id": uuid4(),
-                "state": DeliveryState.GIVEN_UP if is_over else DeliveryState.DELIVERED,
+                "state": DeliveryState.ABANDONED if is_over else DeliveryState.DELIVERED,
                 "given_up_at": at if is_over else None,
                 "scheduled_at": at,
                 "position": number,
@@ -321,7 +323,7 @@ def test_no_question_reads_the_whole_table(told: DeliveryWorld) -> None:
         fill(connection, like, accounts)
         with plans_of(connection) as plans:
             assert len(reader.page()) == 50
-            assert len(reader.page(state=DeliveryState.GIVEN_UP)) == 50
+            assert len(reader.page(state=DeliveryState.ABANDONED)) == 50
             assert len(reader.page(account_id=one)) == 50
             assert len(reader.page(account_id=one, state=DeliveryState.DELIVERED)) == 50
             assert len(reader.page(account_id=one, endpoint_id=one)) == 50

@@ -14,7 +14,7 @@ import redis
 from tests.servers import RedisServer
 from tests.waiting import wait_until
 from workers.broker.app import WEBHOOK_QUEUE, WEBHOOK_TASK, WORK_QUEUE, make_app
-from workers.broker.wakeups import Bell, BrokerSender
+from workers.broker.wakeups import BrokerSender, BrokerWakeup
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,7 +61,7 @@ def ears(own_redis: RedisServer, tmp_path: Path) -> Iterator[Ears]:
 
 def ring(own_redis: RedisServer) -> None:
     sender = BrokerSender(make_app(own_redis.url), queue=WEBHOOK_QUEUE, task=WEBHOOK_TASK)
-    with Bell(sender) as bell:
+    with BrokerWakeup(sender) as bell:
         bell.ring()
 
 
@@ -79,7 +79,7 @@ def test_a_ring_wakes_a_sender_and_no_worker(own_redis: RedisServer, ears: Ears)
 
 
 def test_a_bell_for_workers_wakes_no_sender(own_redis: RedisServer, ears: Ears) -> None:
-    with Bell(BrokerSender(make_app(own_redis.url))) as bell:
+    with BrokerWakeup(BrokerSender(make_app(own_redis.url))) as bell:
         bell.ring()
     assert waiting(own_redis, WORK_QUEUE) == 1
     ring(own_redis)

@@ -9,7 +9,7 @@ import pytest
 
 from api.v2.webhooks import deliveries as deliveries_served
 from domain.sealing import Forgotten
-from domain.webhooks.retrying import GivenUpBecause, Outcome, Problem
+from domain.webhooks.retrying import AbandonReason, Outcome, Problem
 from tests.integration.api_client import Api
 from tests.integration.webhook_client import (
     ADDRESS,
@@ -40,7 +40,7 @@ def test_deliveries_are_listed_the_newest_first_and_narrowed_down(api: Api) -> N
     of_its_own = scheduled(api, requests[1], None)
     tried(api, to_mine, Outcome(status=204))
     tried(api, of_its_own, Outcome(problem=Problem.TIMED_OUT))
-    api.hoard.ledger.give_delivery_up(to_other, GivenUpBecause.LATE)
+    api.hoard.ledger.give_delivery_up(to_other, AbandonReason.LATE)
     api.catch_up()
 
     every = [str(each) for each in (of_its_own, to_other, to_mine)]

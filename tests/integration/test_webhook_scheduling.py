@@ -11,21 +11,21 @@ from uuid import UUID
 import pytest
 
 from domain.jobs.job import Job
-from domain.ledger.webhook_deliveries import Telling
+from domain.ledger.webhook_deliveries import PlannedDelivery
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.kinds import NotificationKind
 from projections.following.follow import Wake
 from projections.following.positions import REACTION_POSITIONS
-from projections.view import Recorded
+from projections.view import RecordedEvent
 from tests.waiting import wait_until
 from tests.webhook_world import WebhookWorld
 from workers.webhooks.scheduler import NAME, SchedulingFailed, WebhookScheduling, schedule_until
 
 STARTED, IMAGE, PROGRESS, ENDED = (
-    TrackingKind.STARTED,
-    TrackingKind.IMAGE,
-    TrackingKind.PROGRESS,
-    TrackingKind.ENDED,
+    NotificationKind.STARTED,
+    NotificationKind.IMAGE,
+    NotificationKind.PROGRESS,
+    NotificationKind.ENDED,
 )
 ADDRESS = "https://bot.example/hoard?job=1"
 
@@ -55,7 +55,7 @@ def catch_up(reaction: WebhookScheduling) -> int:
 
 def scheduled(world: WebhookWorld) -> list[WebhookDelivery.Scheduled]:
     """Return the first event of each delivery, in log order."""
-    records: list[Recorded] = []
+    records: list[RecordedEvent] = []
     while page := world.hoard.log.after(records[-1].position if records else 0, 500):
         records += page
     return [
@@ -88,7 +88,7 @@ def test_a_request_is_told_at_its_own_address_each_thing_once(world: WebhookWorl
         world.hoard.webhook_keys.destination(world.integrator, ADDRESS)
     }
     assert [event.originator_id for event in (*images, ended)] == [
-        telling.delivery_id for telling in world.tellings(request_id)
+        planned_delivery.delivery_id for planned_delivery in world.planned_deliveries(request_id)
     ]
 
 
@@ -146,8 +146,8 @@ def test_after_a_crash_neither_deliveries_nor_position_are_there(
     ledger, before = world.hoard.ledger, position(world)
     whole = ledger.schedule_deliveries
 
-    def crash(tellings: Sequence[Telling]) -> int:
-        whole(tellings)
+    def crash(planned_deliveries: Sequence[PlannedDelivery]) -> int:
+        whole(planned_deliveries)
         raise RuntimeError("the power went")
 
     reaction = scheduling(world)
@@ -258,10 +258,10 @@ def test_an_event_in_the_way_is_named_and_all_before_it_is_told(
     ledger, rung = world.hoard.ledger, threading.Event()
     whole = ledger.schedule_deliveries
 
-    def stumble(tellings: Sequence[Telling]) -> int:
-        if stuck in {telling.tracking.about for telling in tellings}:
+    def stumble(planned_deliveries: Sequence[PlannedDelivery]) -> int:
+        if stuck in {planned_delivery.tracking.about for planned_delivery in planned_deliveries}:
             raise ZeroDivisionError
-        return whole(tellings)
+        return whole(planned_deliveries)
 
     monkeypatch.setattr(ledger, "schedule_deliveries", stumble)
     reaction = scheduling(world)
@@ -300,11 +300,11 @@ def test_much_at_once_is_scheduled_in_several_transactions(
     ledger, sizes = world.hoard.ledger, []
     whole = ledger.schedule_deliveries
 
-    def count(tellings: Sequence[Telling]) -> int:
-        sizes.append(len(tellings))
+    def count(planned_deliveries: Sequence[PlannedDelivery]) -> int:
+        sizes.append(len(planned_deliveries))
         if len(sizes) == 3:
             raise RuntimeError("the power went")
-        return whole(tellings)
+        return whole(planned_deliveries)
 
     monkeypatch.setattr(ledger, "schedule_deliveries", count)
     catch_up(scheduling(world))
@@ -358,9 +358,9 @@ def test_who_was_overtaken_schedules_nothing_and_goes_on_from_there(
     calls: list[int] = []
     whole = world.hoard.ledger.schedule_deliveries
 
-    def counted(tellings: Sequence[Telling]) -> int:
-        calls.append(len(tellings))
-        return whole(tellings)
+    def counted(planned_deliveries: Sequence[PlannedDelivery]) -> int:
+        calls.append(len(planned_deliveries))
+        return whole(planned_deliveries)
 
     monkeypatch.setattr(world.hoard.ledger, "schedule_deliveries", counted)
     catch_up(first)

@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 
 from domain.accounts.account import ANONYMOUS_ID
 from domain.webhooks.delivery import DeliveryState
-from domain.webhooks.endpoint import DisabledBecause
-from domain.webhooks.kinds import TrackingKind
-from domain.webhooks.retrying import DEAD_AFTER, FAILURES_UNTIL_REST, GivenUpBecause, Problem
+from domain.webhooks.endpoint import DisableReason
+from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.retrying import DEAD_AFTER, FAILURES_UNTIL_REST, AbandonReason, Problem
 from infrastructure.processes.webhooks import dispatcher_of
 from tests.waiting import wait_until
 from tests.webhook_receiver import Receiver, answer, receiver
@@ -191,7 +191,7 @@ def test_an_endpoint_that_is_gone_is_disabled_and_hears_nothing_more(
         wait_until(lambda: world.why_given_up(told[-1]), "the last to be given up")
         assert dispatcher.stop(60)
     assert ids(plain) == told[:1]
-    assert world.hoard.ledger.endpoint(endpoint).disabled is DisabledBecause.GONE
+    assert world.hoard.ledger.endpoint(endpoint).disabled is DisableReason.GONE
     assert [world.why_given_up(each) for each in told] == ["gone"] + ["disabled"] * 3
     assert [entry["event"] for entry in entries] == ["webhook endpoint is gone"]
     assert "hook/" not in str(entries)
@@ -233,7 +233,7 @@ def test_a_filter_that_changed_later_does_not_undo_what_was_scheduled(
     endpoint = world.endpoint(plain.url(host=HERE))
     [started, *_] = world.schedule(world.make(1), endpoint)
     world.hoard.ledger.change_endpoint(
-        endpoint, account_id=world.integrator, kinds=[TrackingKind.ENDED]
+        endpoint, account_id=world.integrator, kinds=[NotificationKind.ENDED]
     )
     world.sender().send(started)
     assert ids(plain) == [started]
@@ -275,7 +275,7 @@ def test_what_was_sent_again_by_hand_meanwhile_is_not_late(lone_world: WebhookWo
 
         def late(self, now: datetime, limit: int) -> Sequence[UUID]:
             found = hoard.deliveries.late(now, limit)
-            ledger.give_delivery_up(told[0], GivenUpBecause.LATE)
+            ledger.give_delivery_up(told[0], AbandonReason.LATE)
             ledger.resend_delivery(told[0], by=None)
             return [uuid4(), *found]
 
@@ -349,7 +349,7 @@ def test_an_endpoint_where_nothing_arrived_for_days_is_dead(
         assert world.hoard.ledger.endpoint(endpoint).disabled is None
         world.clock.advance(DEAD_AFTER)
         fail()
-    assert world.hoard.ledger.endpoint(endpoint).disabled is DisabledBecause.DEAD
+    assert world.hoard.ledger.endpoint(endpoint).disabled is DisableReason.DEAD
     [said] = [entry for entry in entries if entry["event"] == "webhook endpoint is dead"]
     assert said["endpoint"] == str(endpoint)
     assert said["log_level"] == "warning"

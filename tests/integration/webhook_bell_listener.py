@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from infrastructure.logs.logs import configure_logs
-from infrastructure.processes.webhooks import hear_bells
+from infrastructure.processes.webhooks import hear_wakeups
 from workers.broker.app import make_app, register_deliver
 
 
@@ -24,7 +24,7 @@ def main() -> None:
 
     app = make_app(broker_url)
     register_deliver(app, wake)
-    hear_bells(app)
+    hear_wakeups(app)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.ledger.webhook_deliveries import Telling
-from domain.requests.notifications import Tracking
+from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.requests.notifications import Notification
 from domain.requests.request import Request
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.retrying import Outcome
 from domain.webhooks.webhook import Webhook
 from tests.integration.api_client import Answered, Api, serving
@@ -79,12 +79,12 @@ def tried(api: Api, delivery_id: UUID, outcome: Outcome, answer: str = "") -> No
 def scheduled(api: Api, request_id: str, endpoint_id: str | None, who: str = "integrator") -> UUID:
     """Have the end of a request told; return the delivery."""
     known = UUID(request_id)
-    tracking = Tracking(TrackingKind.ENDED, known, known, api.clock.now())
+    tracking = Notification(NotificationKind.ENDED, known, known, api.clock.now())
     to = None if endpoint_id is None else UUID(endpoint_id)
-    telling = Telling(tracking, account_id(api, who), to, to or uuid4())
-    api.hoard.ledger.schedule_deliveries([telling])
+    planned_delivery = PlannedDelivery(tracking, account_id(api, who), to, to or uuid4())
+    api.hoard.ledger.schedule_deliveries([planned_delivery])
     api.catch_up()
-    return telling.delivery_id
+    return planned_delivery.delivery_id
 
 
 def listed(api: Api, who: str = "integrator", **wanted: object) -> list[str]:

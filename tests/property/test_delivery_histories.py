@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from domain.webhooks.endpoint import DisabledBecause
-from domain.webhooks.retrying import GivenUpBecause, Health, room_for
+from domain.webhooks.endpoint import DisableReason
+from domain.webhooks.retrying import AbandonReason, Health, room_for
 from infrastructure.bootstrap import assemble
 from infrastructure.settings.settings import load_settings
 from projections.following.rebuild import rebuild
@@ -34,7 +34,7 @@ from tests.delivery_world import (
     address,
     numbered,
 )
-from tests.world import HandClock, SeededChance
+from tests.world import HandClock, SeededRandomSource
 
 ADDRESSES = (address(1), address(2))
 REQUESTS = (numbered(1), numbered(2), numbered(3))
@@ -69,7 +69,7 @@ class DeliveryHistories(RuleBasedStateMachine):
         hoard = assemble(
             load_settings(data=Path(self.folder.name), **urls),
             clock=self.clock,
-            chance=SeededChance(),
+            random_source=SeededRandomSource(),
         )
         self.world = DeliveryWorld(hoard, self.clock)
         self.endpoint_id = self.world.endpoint()
@@ -81,16 +81,20 @@ class DeliveryHistories(RuleBasedStateMachine):
         )
     )
     def schedule(self, what: list[tuple[int, UUID]]) -> None:
-        tellings = [
+        planned_deliveries = [
             (
-                self.world.telling(request_id, to=self.destinations[place])
+                self.world.planned_delivery(request_id, to=self.destinations[place])
                 if place < 2
-                else self.world.telling(request_id, endpoint=self.endpoint_id)
+                else self.world.planned_delivery(request_id, endpoint=self.endpoint_id)
             )
             for place, request_id in what
         ]
-        for telling, delivery_id in zip(tellings, self.world.schedule(*tellings), strict=True):
-            self._due(delivery_id, telling.destination, telling.tracking.request_id)
+        for planned_delivery, delivery_id in zip(
+            planned_deliveries, self.world.schedule(*planned_deliveries), strict=True
+        ):
+            self._due(
+                delivery_id, planned_delivery.destination, planned_delivery.tracking.request_id
+            )
 
     @rule()
     def test(self) -> None:
@@ -152,7 +156,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
         delivery_id = data.draw(st.sampled_from(self._all_due()), "delivery")
-        self.world.hoard.ledger.give_delivery_up(delivery_id, GivenUpBecause.DISABLED)
+        self.world.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.DISABLED)
         self._is_now(delivery_id)
 
     @precondition(lambda self: self._all_over())
@@ -172,13 +176,13 @@ class DeliveryHistories(RuleBasedStateMachine):
             each for each in self._all_due() if ledger.delivery(each).give_up_at <= now
         }
         for delivery_id in late:
-            ledger.give_delivery_up(delivery_id, GivenUpBecause.LATE)
+            ledger.give_delivery_up(delivery_id, AbandonReason.LATE)
             self._is_now(delivery_id)
 
     @rule()
     def mend_the_endpoint(self) -> None:
         ledger = self.world.hoard.ledger
-        ledger.disable_endpoint(self.endpoint_id, DisabledBecause.DEAD)
+        ledger.disable_endpoint(self.endpoint_id, DisableReason.DEAD)
         ledger.change_endpoint(self.endpoint_id, account_id=self.world.account_id, enabled=True)
         self.health[self.endpoint_id] = Health()
 

@@ -39,7 +39,7 @@ from projections.following.rebuild import verify
 from tests.kudos_world import issue_key
 from tests.property.kudos_model import KudosModel, ModelPayer
 from tests.property.work_model import ModelJob, ModelRequest
-from tests.world import HandClock, SeededChance
+from tests.world import HandClock, SeededRandomSource
 
 MODELS = ("A", "B")
 SIDES = (512, 1024, 2048)
@@ -71,7 +71,7 @@ class Histories(RuleBasedStateMachine):
         data = Path(self.folder.name)
         urls = {"ledger_url": self.database} if self.database else {}
         self.hoard: Hoard = assemble(
-            load_settings(data=data, **urls), clock=self.clock, chance=SeededChance()
+            load_settings(data=data, **urls), clock=self.clock, random_source=SeededRandomSource()
         )
         self.owners = [
             self.hoard.ledger.open_account(f"owner {owner}", f"{owner:064x}", Roles())

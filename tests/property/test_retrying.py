@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.webhooks.delivery import DeliveryState, WebhookDelivery
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.retrying import (
     DEAD_AFTER,
     LONGEST_REST,
     ONCE,
     PER_ACCOUNT,
     PER_REQUEST,
-    GivenUpBecause,
+    AbandonReason,
     Health,
     Outcome,
     Policy,
@@ -32,7 +32,7 @@ JITTER = 1.2
 """No wait is longer than this many times what it would be without chance."""
 
 policies = st.sampled_from([ONCE, PER_REQUEST, PER_ACCOUNT])
-chances = st.floats(0, 1, exclude_max=True)
+jitters = st.floats(0, 1, exclude_max=True)
 waits = st.none() | st.integers(0, 10**12).map(
     lambda seconds: timedelta(seconds=min(seconds, 10**10))
 )
@@ -49,12 +49,12 @@ lasting_failures = failures.filter(lambda outcome: not outcome.is_gone)
 pauses = st.integers(0, 10 * 86400).map(lambda seconds: timedelta(seconds=seconds))
 
 
-@given(policy=policies, failed=st.integers(1, 10_000), asked=waits, chance=chances)
+@given(policy=policies, failed=st.integers(1, 10_000), asked=waits, jitter=jitters)
 def test_a_wait_is_bounded_and_chance_makes_it_no_shorter(
-    policy: Policy, failed: int, asked: timedelta | None, chance: float
+    policy: Policy, failed: int, asked: timedelta | None, jitter: float
 ) -> None:
     least = wait_after(policy, failed, 0, asked)
-    wait = wait_after(policy, failed, chance, asked)
+    wait = wait_after(policy, failed, jitter, asked)
     assert policy.first_wait <= least <= policy.longest_wait
     assert least <= wait <= least * JITTER
 
@@ -66,19 +66,19 @@ def test_waits_never_shrink_with_failures(
     assert wait_after(policy, failed, 0, asked) <= wait_after(policy, failed + 1, 0, asked)
 
 
-@given(policy=policies, failed=st.integers(1, 30), asked=waits.filter(bool), chance=chances)
+@given(policy=policies, failed=st.integers(1, 30), asked=waits.filter(bool), jitter=jitters)
 def test_nobody_is_called_before_the_time_they_asked_for_within_the_limit(
-    policy: Policy, failed: int, asked: timedelta, chance: float
+    policy: Policy, failed: int, asked: timedelta, jitter: float
 ) -> None:
-    assert wait_after(policy, failed, chance, asked) >= min(asked, policy.longest_wait)
+    assert wait_after(policy, failed, jitter, asked) >= min(asked, policy.longest_wait)
 
 
-@given(outcome=successes | failures, policy=policies, tries=st.integers(1, 12), chance=chances)
+@given(outcome=successes | failures, policy=policies, tries=st.integers(1, 12), jitter=jitters)
 def test_exactly_one_thing_follows_from_a_try(
-    outcome: Outcome, policy: Policy, tries: int, chance: float
+    outcome: Outcome, policy: Policy, tries: int, jitter: float
 ) -> None:
     give_up_at = NOW + policy.lifetime
-    decision = decide(policy, outcome, tries=tries, give_up_at=give_up_at, chance=chance, now=NOW)
+    decision = decide(policy, outcome, tries=tries, give_up_at=give_up_at, jitter=jitter, now=NOW)
     again, given_up = decision.again_at, decision.given_up
     assert [decision.delivered, again is not None, given_up is not None].count(True) == 1
     assert decision.delivered is outcome.is_success
@@ -89,27 +89,27 @@ def test_exactly_one_thing_follows_from_a_try(
 
 @given(
     per_account=st.booleans(),
-    outcomes=st.lists(st.tuples(lasting_failures, chances), min_size=12, max_size=12),
+    outcomes=st.lists(st.tuples(lasting_failures, jitters), min_size=12, max_size=12),
 )
 def test_a_delivery_that_always_fails_is_tried_as_often_as_it_says_and_then_given_up(
     per_account: bool, outcomes: list[tuple[Outcome, float]]
 ) -> None:
     delivery = _scheduled(UUID(int=9) if per_account else None)
     now = NOW
-    for outcome, chance in outcomes:
+    for outcome, jitter in outcomes:
         if delivery.due_at is None:
             break
         assert delivery.due_at >= now
         now = delivery.due_at
         assert now < delivery.give_up_at
-        delivery.record_attempt(outcome, seconds=1.0, chance=chance, timestamp=now)
-    assert delivery.state is DeliveryState.GIVEN_UP
+        delivery.record_attempt(outcome, seconds=1.0, jitter=jitter, timestamp=now)
+    assert delivery.state is DeliveryState.ABANDONED
     last = delivery.pending_events[-1]
-    assert isinstance(last, WebhookDelivery.GivenUp)
-    if last.reason is GivenUpBecause.FAILED:
+    assert isinstance(last, WebhookDelivery.Abandoned)
+    if last.reason is AbandonReason.FAILED:
         assert delivery.attempts == delivery.policy.tries
     else:
-        assert last.reason is GivenUpBecause.LATE
+        assert last.reason is AbandonReason.LATE
         assert any(outcome.retry_after for outcome, _ in outcomes[: delivery.attempts])
 
 
@@ -130,11 +130,11 @@ def test_whatever_happens_a_delivery_is_due_or_over_and_is_taken_once_for_each_t
         before = len(delivery.pending_events)
         match step:
             case "try":
-                delivery.record_attempt(outcome, seconds=0.1, chance=0.5, timestamp=now)
+                delivery.record_attempt(outcome, seconds=0.1, jitter=0.5, timestamp=now)
             case "late":
                 delivery.give_up_when_late(timestamp=now)
             case "give up":
-                delivery.give_up(GivenUpBecause.DISABLED, timestamp=now)
+                delivery.give_up(AbandonReason.DISABLED, timestamp=now)
             case _:
                 delivery.resend(by=None, timestamp=now)
                 resent += len(delivery.pending_events) - before
@@ -212,7 +212,7 @@ def test_seconds_and_the_date_they_lead_to_ask_for_the_same(seconds: int) -> Non
 def _scheduled(endpoint_id: UUID | None) -> WebhookDelivery:
     return WebhookDelivery.schedule(
         account_id=UUID(int=1),
-        kind=TrackingKind.IMAGE,
+        kind=NotificationKind.IMAGE,
         about=UUID(int=2),
         request_id=UUID(int=3),
         endpoint_id=endpoint_id,

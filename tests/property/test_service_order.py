@@ -19,7 +19,7 @@ from domain.workers.matching import Capabilities, Requirements
 from domain.workers.worker import Worker
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.settings.settings import load_settings
-from tests.world import HandClock, SeededChance
+from tests.world import HandClock, SeededRandomSource
 
 SETTINGS = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)
 ACCOUNTS = 4
@@ -76,7 +76,7 @@ def test_the_order_of_service(rounds: list[tuple[list[Wanted], list[Pop]]]) -> N
         hoard = assemble(
             load_settings(data=folder, ledger_url="sqlite://"),
             clock=HandClock(),
-            chance=SeededChance(),
+            random_source=SeededRandomSource(),
         )
         try:
             _follow(hoard, steps)

@@ -20,7 +20,7 @@ from domain.requests.commands import SubmitRequest
 from domain.workers.matching import Capabilities, Requirements, model_for
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.settings.settings import load_settings
-from tests.world import HandClock, SeededChance
+from tests.world import HandClock, SeededRandomSource
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ANYBODY = Capabilities(("A", "B", "C"), 1, 512 * 512, True, 1, False, "test:1:nobody")
@@ -144,7 +144,9 @@ def test_whole_histories(steps: list[Wanted | int | timedelta]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clock = HandClock()
         hoard = assemble(
-            load_settings(data=folder, ledger_url="sqlite://"), clock=clock, chance=SeededChance()
+            load_settings(data=folder, ledger_url="sqlite://"),
+            clock=clock,
+            random_source=SeededRandomSource(),
         )
         try:
             history = History(hoard, clock)

@@ -10,7 +10,7 @@ import pytest
 from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline, ModelEntry, OptimalSettings
 from domain.models.loras import Lora
-from domain.requests.warnings import Warned, advice_on
+from domain.requests.warnings import WarningCode, advice_on
 
 PLAIN = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)
 
@@ -88,5 +88,5 @@ def test_an_lcm_is_not_judged_by_what_its_model_usually_needs() -> None:
 def test_many_models_warn_of_each_thing_once() -> None:
     first, second = best_with(steps_max=10), best_with(steps_max=15)
     (only,) = advice_on(PLAIN, [first, second])
-    assert only.code is Warned.STEPS_TOO_MANY
+    assert only.code is WarningCode.STEPS_TOO_MANY
     assert "10 steps" in only.message

@@ -15,7 +15,7 @@ from infrastructure.storage.event_log import announcing
 from infrastructure.storage.event_store import EventRecorder
 from infrastructure.storage.migrate import migrate_ledger
 from infrastructure.wakeups.redis_channels import connection_of
-from projections.following.wakeups import Hearing
+from projections.following.wakeups import WakeupListener
 
 
 class Undone(Exception):
@@ -29,7 +29,7 @@ class Counted:
     database: Database
     changes: int = 0
 
-    def listen(self, hearing: Hearing) -> Callable[[], None]:
+    def listen(self, hearing: WakeupListener) -> Callable[[], None]:
         raise AssertionError("nobody listens here")
 
     def changed(self) -> None:

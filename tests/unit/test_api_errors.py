@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from api.http.bodies import RawBody
 from api.http.body_limit import BodyLimit
 from api.http.errors import install_error_answers
-from domain.return_codes import CATALOGUE, Refused
+from domain.return_codes import RETURN_CODES, Refused
 
 MOST = 1000
 
@@ -56,14 +56,14 @@ def client() -> Iterator[TestClient]:
 
 
 @pytest.mark.parametrize(
-    "rc", sorted(name for name, code in CATALOGUE.items() if code.may_be_raised)
+    "rc", sorted(name for name, code in RETURN_CODES.items() if code.may_be_raised)
 )
 def test_a_refusal_keeps_its_code_status_and_message(client: TestClient, rc: str) -> None:
     answer = client.get(f"/refused/{rc}")
-    assert answer.status_code == CATALOGUE[rc].status
+    assert answer.status_code == RETURN_CODES[rc].status
     assert answer.json() == {
         "rc": rc,
-        "message": CATALOGUE[rc].message,
+        "message": RETURN_CODES[rc].message,
         "errors": {"field": "is wrong"},
     }
 
@@ -119,7 +119,7 @@ def test_problem_details(client: TestClient) -> None:
 def test_problem_details_say_which_fields_are_wrong(client: TestClient) -> None:
     answer = client.get("/refused/InvalidSize", headers={"accept": "application/problem+json"})
     assert answer.json()["errors"] == {"field": "is wrong"}
-    assert answer.json()["detail"] == CATALOGUE["InvalidSize"].message
+    assert answer.json()["detail"] == RETURN_CODES["InvalidSize"].message
 
 
 @pytest.mark.parametrize(

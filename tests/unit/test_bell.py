@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from structlog.testing import capture_logs
 
-from workers.broker.wakeups import Bell
+from workers.broker.wakeups import BrokerWakeup
 
 DEADLINE_SECONDS = 30
 
@@ -44,7 +44,7 @@ def gate() -> Gate:
 
 
 def test_rings_while_a_message_is_on_its_way_become_one_message(gate: Gate) -> None:
-    with Bell(gate) as bell:
+    with BrokerWakeup(gate) as bell:
         bell.ring()
         gate.wait_for_arrival()
         for _ in range(100):
@@ -57,7 +57,7 @@ def test_rings_while_a_message_is_on_its_way_become_one_message(gate: Gate) -> N
 
 
 def test_a_ring_is_never_lost_to_the_message_before_it(gate: Gate) -> None:
-    with Bell(gate) as bell:
+    with BrokerWakeup(gate) as bell:
         bell.ring()
         gate.wait_for_arrival()
         bell.ring()
@@ -69,7 +69,7 @@ def test_a_ring_is_never_lost_to_the_message_before_it(gate: Gate) -> None:
 
 def test_ringing_never_raises_and_the_bell_works_again_afterwards(gate: Gate) -> None:
     gate.fails = True
-    with capture_logs() as entries, Bell(gate) as bell:
+    with capture_logs() as entries, BrokerWakeup(gate) as bell:
         for _ in range(3):
             bell.ring()
             gate.wait_for_arrival()
@@ -82,7 +82,7 @@ def test_ringing_never_raises_and_the_bell_works_again_afterwards(gate: Gate) ->
 
 
 def test_a_closed_bell_is_silent(gate: Gate) -> None:
-    bell = Bell(gate)
+    bell = BrokerWakeup(gate)
     bell.close()
     bell.ring()
     assert gate.sent == 0

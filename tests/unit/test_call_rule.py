@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from domain.service.fetching import FetchFailed, Trouble
+from domain.service.fetching import FetchFailed, FetchProblem
 from infrastructure.outbound.called_addresses import CallRule
 from infrastructure.outbound.public_addresses import address_from
 from tests.hostile_addresses import HOSTS_REFUSED, URLS_INVALID
@@ -15,7 +15,7 @@ STRICT = CallRule(())
 OPEN = CallRule((ip_network("10.1.0.0/16"),), plain_http=True)
 
 
-def trouble(rule: CallRule, url: str) -> Trouble | None:
+def trouble(rule: CallRule, url: str) -> FetchProblem | None:
     try:
         rule.require_readable(url)
     except FetchFailed as failed:
@@ -41,7 +41,7 @@ def test_public_addresses_with_tls_pass(url: str) -> None:
     "url", ["http://bot.example/", "http://1.1.1.1/", "ftp://bot.example/", "bot.example", ""]
 )
 def test_nothing_passes_without_tls(url: str) -> None:
-    assert trouble(STRICT, url) is Trouble.ADDRESS_INVALID
+    assert trouble(STRICT, url) is FetchProblem.ADDRESS_INVALID
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_an_operator_may_let_plain_http_pass(url: str) -> None:
     "url", ["http://10.2.0.1/", "http://127.0.0.1/", "http://1.1.1.1:25/", "https://1.1.1.1:25/"]
 )
 def test_plain_http_opens_neither_private_networks_nor_other_protocols(url: str) -> None:
-    assert trouble(OPEN, url) is Trouble.ADDRESS_REFUSED
+    assert trouble(OPEN, url) is FetchProblem.ADDRESS_REFUSED
 
 
 @pytest.mark.parametrize("url", URLS_INVALID.values(), ids=URLS_INVALID)

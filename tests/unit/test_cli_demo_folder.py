@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infrastructure.cli.demo.folder import fresh_folder
-from infrastructure.cli.terminal.errors import Trouble
+from infrastructure.cli.terminal.errors import CliError
 
 
 def test_the_first_demo_has_the_folder_itself(tmp_path: Path) -> None:
@@ -37,5 +37,5 @@ def test_a_file_in_the_way_is_said(tmp_path: Path, taken: str) -> None:
     if taken == "demo/data":
         assert fresh_folder(tmp_path / "demo") == tmp_path / "demo" / "2"
     else:
-        with pytest.raises(Trouble, match="is no folder"):
+        with pytest.raises(CliError, match="is no folder"):
             fresh_folder(tmp_path / "demo")

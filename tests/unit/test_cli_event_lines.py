@@ -23,7 +23,7 @@ from domain.workers.matching import Capabilities, Requirements
 from domain.workers.worker import Worker, WorkerKind
 from infrastructure.cli.history.event_lines import SEALED, EventLine
 from infrastructure.storage.event_mapper import EventMapper
-from projections.view import Recorded
+from projections.view import RecordedEvent
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 500_000, tzinfo=UTC)
 REQUEST = UUID("8f14e45f-ceea-467f-9c6b-1d2a3b4c5d6e")
@@ -104,7 +104,7 @@ def lines_of(*streams: Request | Job | Worker) -> Sequence[EventLine]:
     for stream in streams:
         for event in stream.collect_events():
             assert isinstance(event, Aggregate.Event)
-            lines.append(EventLine.of(Recorded(len(lines) + 1, event)))
+            lines.append(EventLine.of(RecordedEvent(len(lines) + 1, event)))
     return lines
 
 
@@ -217,7 +217,7 @@ def test_a_terminal_is_told_the_figures_first_and_ids_in_short() -> None:
 
 @pytest.mark.parametrize("name", EVENT_CLASSES)
 def test_every_event_has_a_line_whose_columns_stand_below_each_other(name: str) -> None:
-    line = EventLine.of(Recorded(1, sample_of(name)))
+    line = EventLine.of(RecordedEvent(1, sample_of(name)))
     (other,) = lines_of(request())
     text, coloured = line.as_text(), line.as_coloured(2000).plain
     assert text.index("{") == other.as_text().index("{")

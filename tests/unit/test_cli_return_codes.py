@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import translations
-from domain.return_codes import CATALOGUE
+from domain.return_codes import RETURN_CODES
 from infrastructure.cli.app import run
 from infrastructure.cli.return_codes.pages import left_out_page, return_codes_page
 
@@ -44,7 +44,7 @@ def test_list_leaves_out_what_is_only_kept(capsys: pytest.CaptureFixture[str]) -
 def test_list_as_json_has_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["return-codes", "list", "--all", "--json"]) == 0
     listed = lines(capsys)
-    assert [each["rc"] for each in listed] == list(CATALOGUE)
+    assert [each["rc"] for each in listed] == list(RETURN_CODES)
     assert {"message", "when", "advice", "status", "reserved", "base"} <= listed[0].keys()
 
 
@@ -59,7 +59,7 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "KudosUpfront  403" in said
     assert "{kudos}" in said
-    assert CATALOGUE["KudosUpfront"].advice in said
+    assert RETURN_CODES["KudosUpfront"].advice in said
 
 
 def test_show_says_what_is_only_kept(capsys: pytest.CaptureFixture[str]) -> None:

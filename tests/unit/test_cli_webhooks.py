@@ -22,14 +22,14 @@ from rich.console import Console
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
-from domain.ledger.webhook_deliveries import Telling
+from domain.ledger.webhook_deliveries import PlannedDelivery
 from domain.requests.commands import SubmitRequest
-from domain.requests.notifications import Tracking
+from domain.requests.notifications import Notification
 from domain.webhooks.delivery import DeliveryState
-from domain.webhooks.endpoint import DisabledBecause
-from domain.webhooks.kinds import TrackingKind
-from domain.webhooks.retrying import GivenUpBecause, Outcome
-from domain.webhooks.webhook import WebhookWish
+from domain.webhooks.endpoint import DisableReason
+from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.retrying import AbandonReason, Outcome
+from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.cli.app import run
@@ -110,7 +110,7 @@ def request_with_webhook(told: DeliveryWorld, where: str) -> UUID:
             settings=ImageSettings(64, 64, 2, "k_euler", 5.0, True, 1),
             requirements=Requirements((), 64 * 64, False, False, True, False),
             images=1,
-            webhook=WebhookWish(where, destination),
+            webhook=WebhookTarget(where, destination),
         )
     )
     return told.due(request_id, to=destination)
@@ -148,11 +148,11 @@ def test_lists_are_narrowed(told: DeliveryWorld, command: Command) -> None:
     tried(told, new, TAKEN)
     other = told.hoard.ledger.open_account("other", "f" * 64, Roles())
     third, fourth = (
-        Tracking(TrackingKind.ENDED, numbered(number), numbered(number), told.clock.now())
+        Notification(NotificationKind.ENDED, numbered(number), numbered(number), told.clock.now())
         for number in (3, 4)
     )
-    theirs = told.schedule(Telling(third, other, None, address(3)))[0]
-    anonymous = told.schedule(Telling(fourth, ANONYMOUS_ID, None, address(4)))[0]
+    theirs = told.schedule(PlannedDelivery(third, other, None, address(3)))[0]
+    anonymous = told.schedule(PlannedDelivery(fourth, ANONYMOUS_ID, None, address(4)))[0]
     follow(told.hoard)
 
     def found(*arguments: str) -> set[UUID]:
@@ -295,7 +295,7 @@ def test_endpoints_are_listed_by_host_with_what_is_wrong(
     told.clock.time = datetime.now(UTC)
     for _ in range(9):
         tried(told, told.due(numbered(1), endpoint=resting), BROKEN)
-    told.hoard.ledger.disable_endpoint(gone, DisabledBecause.GONE)
+    told.hoard.ledger.disable_endpoint(gone, DisableReason.GONE)
     told.hoard.ledger.delete_endpoint(deleted, account_id=told.account_id)
     lines = {UUID(line["endpoint_id"]): line for line in json_lines(command, "endpoints")}
     assert list(lines) == [sound, resting, gone]
@@ -320,7 +320,7 @@ def test_endpoints_of_one_account_can_be_asked_for(told: DeliveryWorld, command:
     mine = told.endpoint()
     other = told.hoard.ledger.open_account("other", "f" * 64, Roles())
     theirs = told.hoard.ledger.register_endpoint(
-        other, address="https://other.example/x", kinds=[TrackingKind.ENDED]
+        other, address="https://other.example/x", kinds=[NotificationKind.ENDED]
     )
     both = [UUID(line["endpoint_id"]) for line in json_lines(command, "endpoints")]
     assert both == [mine, theirs]
@@ -344,7 +344,7 @@ def test_sending_again_to_a_disabled_endpoint_warns(told: DeliveryWorld, command
     endpoint = told.endpoint()
     delivery_id = told.due(numbered(1), endpoint=endpoint)
     tried(told, delivery_id, GONE)
-    told.hoard.ledger.disable_endpoint(endpoint, DisabledBecause.GONE)
+    told.hoard.ledger.disable_endpoint(endpoint, DisableReason.GONE)
     status, out, err = command("resend", str(delivery_id))
     assert (status, out) == (0, f"Delivery {delivery_id} is sent again.\n")
     assert "Its endpoint is disabled" in err
@@ -414,7 +414,7 @@ def test_a_terminal_has_room_for_each_delivery_on_one_line(told: DeliveryWorld) 
 def test_what_happens_to_deliveries_is_one_line_each(told: DeliveryWorld) -> None:
     delivery_id = told.due(numbered(1), to=address(1))
     tried(told, delivery_id, SILENT)
-    told.hoard.ledger.give_delivery_up(delivery_id, GivenUpBecause.FAILED)
+    told.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.FAILED)
     told.hoard.ledger.resend_delivery(delivery_id, by=None)
     tried(told, delivery_id, TAKEN)
     out = terminal()
@@ -500,7 +500,7 @@ def sender(told: DeliveryWorld, outcome: Outcome, answer: str = "") -> Iterator[
 
 def test_a_test_that_arrives_is_shown(told: DeliveryWorld, command: Command) -> None:
     endpoint = told.endpoint()
-    told.hoard.ledger.disable_endpoint(endpoint, DisabledBecause.DEAD)
+    told.hoard.ledger.disable_endpoint(endpoint, DisableReason.DEAD)
     told.clock.time = datetime.now(UTC) + timedelta(seconds=1)
     with sender(told, TAKEN):
         status, out, err = command("test", str(endpoint), "--wait", "120")

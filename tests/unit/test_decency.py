@@ -9,7 +9,7 @@ import pytest
 from domain.content_filter import ForbiddenWords
 from domain.names import contact_from, user_name_from, worker_info_from, worker_name_from
 from domain.return_codes import Refused
-from infrastructure.service.forbidden_words import WORDS_FILE, OperatorsWords
+from infrastructure.service.forbidden_words import WORDS_FILE, WordListFilter
 
 WORDS = ForbiddenWords(["darn", "silly"])
 
@@ -30,14 +30,14 @@ WORDS = ForbiddenWords(["darn", "silly"])
     ],
 )
 def test_is_found(text: str) -> None:
-    assert WORDS.is_indecent(text)
+    assert WORDS.is_blocked(text)
 
 
 @pytest.mark.parametrize(
     "text", ["", "darning", "endarn", "d a r n", "hello! world", "!!!", "日本"]
 )
 def test_is_not_found(text: str) -> None:
-    assert not WORDS.is_indecent(text)
+    assert not WORDS.is_blocked(text)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_names_lose_the_spaces_around_them() -> None:
 
 def test_operators_add_words_of_their_own(tmp_path: Path) -> None:
     (tmp_path / WORDS_FILE).write_text("# ours\nfiddlesticks  # mild\n")
-    words = OperatorsWords(tmp_path)
-    assert words.is_indecent("Fiddlesticks!")
-    assert words.is_indecent("fuck")
-    assert not words.is_indecent("ours, mild")
+    words = WordListFilter(tmp_path)
+    assert words.is_blocked("Fiddlesticks!")
+    assert words.is_blocked("fuck")
+    assert not words.is_blocked("ours, mild")

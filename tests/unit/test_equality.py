@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from domain.images.metadata import MetadataType, MetadataValue
-from domain.images.provenance import LoraIdentity, Making
+from domain.images.provenance import LoraIdentity, Provenance
 from workers.inference.equality import verdict_on
 
-RECORDED = Making(
+RECORDED = Provenance(
     engine="pattern 1",
     device="cpu test",
     model_sha256="ab" * 32,
@@ -64,7 +64,7 @@ OTHER_PIXELS = "ef" * 32
     ],
 )
 def test_the_verdict_says_what_can_be_known(
-    recorded: Making | None, made: Making, words: str
+    recorded: Provenance | None, made: Provenance, words: str
 ) -> None:
     verdict = verdict_on(recorded, made)
     assert verdict.ref == words

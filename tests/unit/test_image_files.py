@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from workers.inference.encoding import encode_webp, pixels_sha256
-from workers.inference.provenance import Provenance, read_provenance, to_exif
+from workers.inference.provenance import FileProvenance, read_provenance, to_exif
 
-SAID = Provenance(
+SAID = FileProvenance(
     request="11111111-1111-1111-1111-111111111111",
     job="22222222-2222-2222-2222-222222222222",
     image="33333333-3333-3333-3333-333333333333",

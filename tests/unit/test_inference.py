@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from domain.images.provenance import Making
+from domain.images.provenance import Provenance
 from domain.jobs.image_ids import job_of
 from domain.jobs.job import ImageState, Job, JobState
 from domain.requests.request import RequestState
@@ -51,7 +51,7 @@ def test_twenty_images_are_one_job_and_one_batch(scene: Scene) -> None:
     assert [event.batch_index for event in generated] == list(range(20))
     for event in generated:
         made = picture_of(batch.seed, event.batch_index, 20)
-        assert event.making == Making(
+        assert event.making == Provenance(
             engine="pattern 1",
             device="cpu test",
             model_sha256="ab" * 32,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.service.news import Newspiece
-from infrastructure.service.news import OperatorsNews, news_from
+from domain.service.news import NewsItem
+from infrastructure.service.news import NewsFile, news_from
 
 NEWS = """
 [[news]]
@@ -28,7 +28,7 @@ more_info_urls = ["https://example.org/gpus"]
 
 def test_the_latest_news_come_first() -> None:
     assert news_from(NEWS) == [
-        Newspiece(
+        NewsItem(
             date(2026, 11, 20),
             "More GPUs",
             "Four of them.",
@@ -36,7 +36,7 @@ def test_the_latest_news_come_first() -> None:
             ("gpu",),
             ("https://example.org/gpus",),
         ),
-        Newspiece(date(2026, 11, 1), "Open", "The service is **open**."),
+        NewsItem(date(2026, 11, 1), "Open", "The service is **open**."),
     ]
 
 
@@ -54,8 +54,8 @@ def test_wrong_news_say_where(text: str, complaint: str) -> None:
 
 
 def test_no_file_is_no_news_and_a_wrong_one_stops_nothing(tmp_path: Path) -> None:
-    assert OperatorsNews(tmp_path).latest() == ()
+    assert NewsFile(tmp_path).latest() == ()
     (tmp_path / "news.toml").write_text("nonsense")
-    assert OperatorsNews(tmp_path).latest() == ()
+    assert NewsFile(tmp_path).latest() == ()
     (tmp_path / "news.toml").write_text(NEWS)
-    assert [piece.title for piece in OperatorsNews(tmp_path).latest()] == ["More GPUs", "Open"]
+    assert [piece.title for piece in NewsFile(tmp_path).latest()] == ["More GPUs", "Open"]

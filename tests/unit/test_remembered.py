@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from projections.sql.cached import Remembered
+from projections.sql.cached import CachedAnswer
 from projections.sql.encoding import LONGEST_NAME, kept_name
 
 
@@ -27,7 +27,7 @@ class Oracle:
 
 def test_an_answer_is_repeated_until_its_time_is_over() -> None:
     oracle = Oracle()
-    remembered = Remembered(oracle.answer, seconds=1.0, clock=oracle.clock)
+    remembered = CachedAnswer(oracle.answer, seconds=1.0, clock=oracle.clock)
     assert [remembered("a"), remembered("a"), remembered("b")] == [1, 1, 2]
     oracle.time = 0.99
     assert remembered("a") == 1
@@ -37,7 +37,7 @@ def test_an_answer_is_repeated_until_its_time_is_over() -> None:
 
 def test_an_answer_that_took_long_is_repeated_for_longer() -> None:
     oracle = Oracle(takes=2.0)
-    remembered = Remembered(oracle.answer, seconds=1.0, clock=oracle.clock)
+    remembered = CachedAnswer(oracle.answer, seconds=1.0, clock=oracle.clock)
     remembered("a")
     oracle.time = 41.9
     assert remembered("a") == 1
@@ -47,7 +47,7 @@ def test_an_answer_that_took_long_is_repeated_for_longer() -> None:
 
 def test_the_keys_that_were_asked_last_are_the_ones_kept() -> None:
     oracle = Oracle()
-    remembered = Remembered(oracle.answer, seconds=1.0, most=2, clock=oracle.clock)
+    remembered = CachedAnswer(oracle.answer, seconds=1.0, most=2, clock=oracle.clock)
     for key in "abcba":
         remembered(key)
     assert oracle.asked == ["a", "b", "c", "a"]
@@ -65,7 +65,7 @@ def test_while_one_asks_anew_others_get_the_old_answer() -> None:
             go_on.wait(60)
         return answer
 
-    remembered = Remembered(ask, seconds=1.0, clock=lambda: time)
+    remembered = CachedAnswer(ask, seconds=1.0, clock=lambda: time)
     assert remembered("a") == "old"
     time = 5.0
     thread = threading.Thread(target=remembered, args=("a",))

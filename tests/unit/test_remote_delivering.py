@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from domain.service.fetching import FetchFailed, Trouble
+from domain.service.fetching import FetchFailed, FetchProblem
 from workers.remote.errors import ServerAway
 from workers.remote.server import Server
 from workers.remote.submission import Delivery
@@ -21,14 +21,14 @@ INLINE = base64.b64encode(FILE).decode()
 class Store:
     """A store elsewhere that answers as it is told."""
 
-    def __init__(self, *answers: int | Trouble) -> None:
+    def __init__(self, *answers: int | FetchProblem) -> None:
         self.answers = list(answers)
         self.brought: list[tuple[str, bytes]] = []
 
     def put(self, url: str, data: bytes, *, seconds: float) -> int:
         self.brought.append((url, data))
         answer = self.answers.pop(0)
-        if isinstance(answer, Trouble):
+        if isinstance(answer, FetchProblem):
             raise FetchFailed(answer)
         return answer
 
@@ -52,9 +52,11 @@ def test_without_an_address_it_travels_within_the_submit(server: Server) -> None
     assert Delivery(server, Store(), {}).generation_of(ONE, FILE) == INLINE
 
 
-@pytest.mark.parametrize("answer", [Trouble.ADDRESS_REFUSED, Trouble.ADDRESS_INVALID, 403, 307])
+@pytest.mark.parametrize(
+    "answer", [FetchProblem.ADDRESS_REFUSED, FetchProblem.ADDRESS_INVALID, 403, 307]
+)
 def test_an_address_that_never_takes_it_is_left_alone(
-    server: Server, answer: int | Trouble
+    server: Server, answer: int | FetchProblem
 ) -> None:
     store = Store(answer)
     delivery = Delivery(server, store, STORE)
@@ -63,8 +65,8 @@ def test_an_address_that_never_takes_it_is_left_alone(
     assert len(store.brought) == 1
 
 
-@pytest.mark.parametrize("answer", [Trouble.UNREACHABLE, Trouble.TOO_SLOW, 429, 503])
-def test_what_may_pass_is_tried_three_times(server: Server, answer: int | Trouble) -> None:
+@pytest.mark.parametrize("answer", [FetchProblem.UNREACHABLE, FetchProblem.TOO_SLOW, 429, 503])
+def test_what_may_pass_is_tried_three_times(server: Server, answer: int | FetchProblem) -> None:
     store = Store(answer, answer, answer)
     delivery = Delivery(server, store, STORE)
     for _ in range(2):

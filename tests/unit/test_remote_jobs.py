@@ -18,13 +18,13 @@ from domain.images.source_images import ExtraSourceImage, SourceProcessing
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.jobs.job import ImageState
 from domain.models.loras import Lora, TextualInversion, TriggerPlace
-from domain.service.fetching import Fetched, FetchFailed, FetchLimits, Trouble
+from domain.service.fetching import Fetched, FetchFailed, FetchLimits, FetchProblem
 from domain.workers.matching import Capabilities
 from infrastructure.models.catalogue import ModelCatalogue
-from tests.world import HandClock, SeededChance
+from tests.world import HandClock, SeededRandomSource
 from workers.remote.answers import AnswerNotUnderstood
 from workers.remote.errors import NotNow, ServerAway
-from workers.remote.image_cache import Pocket
+from workers.remote.image_cache import JobImages
 from workers.remote.jobs import NOT_TOLD, RemoteJobs
 from workers.remote.server import Server
 
@@ -63,7 +63,7 @@ class Outside:
     def get(self, url: str, limits: FetchLimits) -> Fetched:
         self.asked.append(url)
         if url not in self.files:
-            raise FetchFailed(Trouble.ADDRESS_REFUSED)
+            raise FetchFailed(FetchProblem.ADDRESS_REFUSED)
         return Fetched(self.files[url], "image/webp")
 
     def put(self, url: str, data: bytes, *, seconds: float) -> int:
@@ -96,7 +96,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.elsewhere = Elsewhere()
         self.outside = Outside()
-        self.pocket = Pocket()
+        self.job_images = JobImages()
         self.clock = HandClock()
         self.server = Server(
             "https://horde.example",
@@ -107,10 +107,10 @@ class World:
         self.jobs = RemoteJobs(
             self.server,
             self.outside,
-            self.pocket,
+            self.job_images,
             models=ModelCatalogue.in_folder(folder),
             clock=self.clock,
-            chance=SeededChance(),
+            random_source=SeededRandomSource(),
         )
 
     def pop(self, answer: Any, worker: Capabilities = ABLE) -> PoppedJob | NoJob:
@@ -245,11 +245,11 @@ def test_every_field_of_a_job_reaches_the_engine(world: World) -> None:
     assert job.source.processing is SourceProcessing.INPAINTING
     assert job.source.image is not None
     assert job.source.mask is not None
-    assert world.pocket.get(job.source.image) == b"source"
-    assert world.pocket.get(job.source.mask) == b"mask"
+    assert world.job_images.get(job.source.image) == b"source"
+    assert world.job_images.get(job.source.mask) == b"mask"
     [extra] = job.source.extra
     assert extra == ExtraSourceImage(extra.digest, 0.3)
-    assert world.pocket.get(extra.digest) == b"extra"
+    assert world.job_images.get(extra.digest) == b"extra"
 
 
 def test_an_answer_as_sparse_as_an_old_servers_has_the_apis_defaults(world: World) -> None:
@@ -331,13 +331,13 @@ def test_a_source_image_that_cannot_be_had_is_missing(world: World, image: str) 
     assert job.source is not None
     assert job.source.image is not None
     with pytest.raises(LookupError):
-        world.pocket.get(job.source.image)
+        world.job_images.get(job.source.image)
 
 
 def submit(world: World, job: PoppedJob, place: int, **fields: Any) -> float:
     given: dict[str, Any] = {"seed": job.seed, "state": ImageState.OK, **fields}
     return world.jobs.submit_image(
-        job.image_ids[place], owner_id=NOT_TOLD, digest=world.pocket.put(b"image"), **given
+        job.image_ids[place], owner_id=NOT_TOLD, digest=world.job_images.put(b"image"), **given
     )
 
 
@@ -393,7 +393,7 @@ def test_the_images_of_a_job_are_let_go_with_it(world: World) -> None:
     assert first.source.image is not None
     world.pop({"id": None})
     with pytest.raises(LookupError):
-        world.pocket.get(first.source.image)
+        world.job_images.get(first.source.image)
 
 
 def test_no_lease_is_renewed(world: World) -> None:

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from workers.remote.backoff import Patience
+from workers.remote.backoff import Backoff
 
 
 def test_each_failure_in_a_row_doubles_the_wait_to_a_minute() -> None:
     waits: list[float] = []
-    patience = Patience(waits.append, chance=lambda: 0.0)
+    patience = Backoff(waits.append, random_source=lambda: 0.0)
     for _ in range(8):
         patience.after_failure()
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
@@ -16,7 +16,7 @@ def test_each_failure_in_a_row_doubles_the_wait_to_a_minute() -> None:
 
 def test_a_wait_is_cut_by_up_to_a_half_but_never_below_what_the_server_asked_for() -> None:
     waits: list[float] = []
-    patience = Patience(waits.append, chance=lambda: 1.0)
+    patience = Backoff(waits.append, random_source=lambda: 1.0)
     patience.after_failure()
     patience.after_failure(at_least=30)
     patience.while_idle()
@@ -25,7 +25,7 @@ def test_a_wait_is_cut_by_up_to_a_half_but_never_below_what_the_server_asked_for
 
 def test_being_idle_is_no_failure() -> None:
     waits: list[float] = []
-    patience = Patience(waits.append, chance=lambda: 0.0)
+    patience = Backoff(waits.append, random_source=lambda: 0.0)
     for _ in range(3):
         patience.while_idle()
     patience.after_failure()

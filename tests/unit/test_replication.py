@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.accounts.account import ANONYMOUS_ID
 from domain.images.metadata import GenerationMetadata, MetadataType, MetadataValue
-from domain.images.provenance import LoraIdentity, Making
+from domain.images.provenance import LoraIdentity, Provenance
 from domain.jobs.image_ids import job_id_from
 from domain.jobs.job import ImageState, Job
 from domain.jobs.replication import Replication, loras_as_made, replication_of
@@ -15,10 +15,10 @@ from domain.models.loras import Lora
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 JOB = job_id_from(UUID(int=0xABCDEF0123456789ABCDEF))
-MAKING = Making("test 1", "cpu", "5" * 64, batch_size=3, place=2, pixels_sha256="6" * 64)
+MAKING = Provenance("test 1", "cpu", "5" * 64, batch_size=3, place=2, pixels_sha256="6" * 64)
 
 
-def made(making: Making | None, images: int = 3) -> tuple[Job.ImageGenerated, Job]:
+def made(making: Provenance | None, images: int = 3) -> tuple[Job.ImageGenerated, Job]:
     """Deliver the last image of a job."""
     job = Job.batch(
         JOB,
@@ -46,10 +46,10 @@ def made(making: Making | None, images: int = 3) -> tuple[Job.ImageGenerated, Jo
     return job.generated[images - 1], job
 
 
-def loaded(*version_ids: str) -> Making:
+def loaded(*version_ids: str) -> Provenance:
     """Return how an image was made with these LoRA files."""
     files = tuple(LoraIdentity(version_id, "7" * 64) for version_id in version_ids)
-    return Making("test 1", "cpu", "5" * 64, 1, 0, "6" * 64, loras=files)
+    return Provenance("test 1", "cpu", "5" * 64, 1, 0, "6" * 64, loras=files)
 
 
 def test_what_the_worker_told_counts() -> None:
@@ -74,7 +74,7 @@ def test_a_replica_without_a_word_has_the_place_of_the_first_one() -> None:
 
 
 def test_a_replica_that_was_made_alone_has_a_place_and_no_batch() -> None:
-    image, job = made(Making("test 1", "cpu", "5" * 64, 1, 5, "6" * 64), images=1)
+    image, job = made(Provenance("test 1", "cpu", "5" * 64, 1, 5, "6" * 64), images=1)
     found = replication_of(image, job, earlier=None, exact=True)
     assert (found.batch_size, found.place) == (1, 5)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from domain.return_codes import (
-    CATALOGUE,
+    RETURN_CODES,
     Refused,
     ReturnCode,
-    catalogue_from,
     filled,
     placeholders_of,
+    return_codes_from,
 )
 
 ENTRY = """
@@ -26,7 +26,7 @@ advice = "Mend it."
 
 
 def test_an_entry_is_read() -> None:
-    code = catalogue_from(ENTRY + 'detailed = "{count} of it are broken."\n')["Broken"]
+    code = return_codes_from(ENTRY + 'detailed = "{count} of it are broken."\n')["Broken"]
     assert (code.name, code.status, code.message) == ("Broken", 400, "It is broken.")
     assert (code.when, code.advice) == ("Something breaks.", "Mend it.")
     assert code.placeholders == {"count"}
@@ -53,7 +53,7 @@ def test_an_entry_is_read() -> None:
 def test_a_wrong_entry_is_refused(before: str, after: str) -> None:
     assert before in ENTRY
     with pytest.raises(ValueError, match=r".+"):
-        catalogue_from(ENTRY.replace(before, after))
+        return_codes_from(ENTRY.replace(before, after))
 
 
 def test_details_fill_the_message() -> None:
@@ -64,7 +64,7 @@ def test_details_fill_the_message() -> None:
 
 def test_without_all_details_the_message_reads_well() -> None:
     refusal = Refused("TooManyPrompts", waiting=30)
-    assert refusal.message == CATALOGUE["TooManyPrompts"].message
+    assert refusal.message == RETURN_CODES["TooManyPrompts"].message
 
 
 def test_a_message_of_its_own_wins() -> None:
@@ -112,7 +112,7 @@ def test_names_and_statuses_are_those_of_the_horde() -> None:
         for name in names
     }
     assert len(expected) == 162
-    here = {code.name: (_kind(code), code.status) for code in CATALOGUE.values()}
+    here = {code.name: (_kind(code), code.status) for code in RETURN_CODES.values()}
     assert {name: here.get(name) for name in expected} == expected
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from domain.return_codes import CATALOGUE
+from domain.return_codes import RETURN_CODES
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("domain", "projections", "api", "workers", "infrastructure")
@@ -88,7 +88,7 @@ def test_every_code_that_is_raised_is_in_the_catalogue() -> None:
     wrong = [
         f"{where}: {name}"
         for where, name in (*raised, *codes_of_fields(), *kinds_of_our_own())
-        if name not in CATALOGUE or not CATALOGUE[name].may_be_raised
+        if name not in RETURN_CODES or not RETURN_CODES[name].may_be_raised
     ]
     assert wrong == []
 
@@ -99,7 +99,7 @@ def test_details_are_such_as_the_message_names() -> None:
         for where, call in refusals()
         for name in texts_in(call.args[0])
         for keyword in call.keywords
-        if keyword.arg and keyword.arg not in CATALOGUE[name].placeholders | GIVEN
+        if keyword.arg and keyword.arg not in RETURN_CODES[name].placeholders | GIVEN
     ]
     assert wrong == []
 
@@ -111,5 +111,5 @@ def test_everything_in_the_catalogue_is_raised_somewhere() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    met = {name for name, code in CATALOGUE.items() if code.may_be_raised}
+    met = {name for name, code in RETURN_CODES.items() if code.may_be_raised}
     assert sorted(met - named) == []

@@ -10,7 +10,7 @@ import pytest
 
 from domain.images.sampling import SEED_RANGE, counted_steps, seed_from_text, seed_of_job
 from domain.images.settings import ImageSettings
-from domain.jobs.image_ids import image_ids_of, job_id_from, job_of, place_of
+from domain.jobs.image_ids import batch_index_of, image_ids_of, job_id_from, job_of
 from domain.jobs.lifetimes import Lifetimes
 from domain.models.catalogue import Baseline
 
@@ -74,13 +74,13 @@ def test_an_image_id_leads_to_its_job_and_place() -> None:
     job_id = job_id_from(uuid4())
     ids = image_ids_of(job_id, 20)
     assert len(set(ids)) == 20
-    assert [place_of(image_id) for image_id in ids] == list(range(20))
+    assert [batch_index_of(image_id) for image_id in ids] == list(range(20))
     assert {job_of(image_id) for image_id in ids} == {job_id}
 
 
 def test_an_id_that_no_batch_can_hold_has_no_place_in_one() -> None:
     job_id = job_id_from(uuid4())
     for last_byte in (0, 21, 255):
-        assert place_of(UUID(int=job_id.int + last_byte)) >= 20
+        assert batch_index_of(UUID(int=job_id.int + last_byte)) >= 20
     with pytest.raises(ValueError, match="no batch"):
         image_ids_of(job_id, 21)

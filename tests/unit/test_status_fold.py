@@ -18,7 +18,7 @@ from domain.requests.request import Request, RequestState
 from domain.sealing import Sealed
 from domain.workers.matching import Requirements
 from projections.status.fold import Tracked, evolve, evolve_all
-from projections.view import NotFollowing, Recorded
+from projections.view import NotFollowing, RecordedEvent
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=20)
@@ -126,16 +126,16 @@ class History:
 
     def records(
         self, order: Callable[[Sequence[Sequence[Aggregate.Event]]], Sequence[int]] | None = None
-    ) -> list[Recorded]:
+    ) -> list[RecordedEvent]:
         """Return the log, with the streams of each save in the order that ``order`` gives."""
         events: list[Aggregate.Event] = []
         for streams in self.saves:
             places = range(len(streams)) if order is None else order(streams)
             events.extend(event for place in places for event in streams[place])
-        return [Recorded(position, event) for position, event in enumerate(events, start=1)]
+        return [RecordedEvent(position, event) for position, event in enumerate(events, start=1)]
 
 
-def folded(records: Sequence[Recorded]) -> Tracked:
+def folded(records: Sequence[RecordedEvent]) -> Tracked:
     tracked = evolve_all(None, records)
     assert tracked is not None
     return tracked

@@ -14,8 +14,8 @@ from api.tracking.hub import Hub, Opened
 from api.tracking.pace import Pace
 from domain.jobs.job import Job
 from domain.requests.request import Request
-from projections.following.wakeups import Hearing
-from projections.view import Recorded
+from projections.following.wakeups import WakeupListener
+from projections.view import RecordedEvent
 from tests.unit.tracked_events import batched, cancelled, progressed, sliced, submitted
 from tests.waiting import DEADLINE_SECONDS
 
@@ -26,23 +26,23 @@ class ListedLog:
     """A log in memory, of which every event is final."""
 
     def __init__(self) -> None:
-        self.records: list[Recorded] = []
+        self.records: list[RecordedEvent] = []
         self.reads = 0
         """How often somebody asked for what follows."""
         self.before_tails: Callable[[], None] = lambda: None
 
     def add(self, *events: Request.Event | Job.Event) -> None:
         for event in events:
-            self.records.append(Recorded(len(self.records) + 1, event))
+            self.records.append(RecordedEvent(len(self.records) + 1, event))
 
-    def after(self, position: int, limit: int) -> Sequence[Recorded]:
+    def after(self, position: int, limit: int) -> Sequence[RecordedEvent]:
         self.reads += 1
         return self.records[position : position + limit]
 
-    def committed_after(self, position: int, limit: int) -> Sequence[Recorded]:
+    def committed_after(self, position: int, limit: int) -> Sequence[RecordedEvent]:
         raise AssertionError("a hub hands out final events alone")
 
-    def tails(self, versions: Mapping[UUID, int]) -> Sequence[Recorded]:
+    def tails(self, versions: Mapping[UUID, int]) -> Sequence[RecordedEvent]:
         found = [each for each in self.records if each.event.originator_id in versions]
         self.before_tails()
         return found
@@ -51,13 +51,13 @@ class ListedLog:
         return len(self.records)
 
 
-class Bell:
+class BrokerWakeup:
     """Wake-ups by hand."""
 
     def __init__(self) -> None:
-        self.hearings: list[Hearing] = []
+        self.hearings: list[WakeupListener] = []
 
-    def listen(self, hearing: Hearing) -> Callable[[], None]:
+    def listen(self, hearing: WakeupListener) -> Callable[[], None]:
         self.hearings.append(hearing)
         return lambda: self.hearings.remove(hearing)
 
@@ -75,7 +75,7 @@ class Stage:
 
     def __init__(self, **pace: Any) -> None:
         self.log = ListedLog()
-        self.bell = Bell()
+        self.bell = BrokerWakeup()
         self.hub = Hub(
             self.log, self.bell, Pace(**{"look": NEVER, "look_again": (), "rest": 0.0, **pace})
         )
@@ -258,7 +258,7 @@ def test_a_log_that_fails_is_read_again() -> None:
         await turns(lambda: stage.log.reads)
         working, failures = stage.log.after, iter([OSError("gone")] * 3)
 
-        def failing(position: int, limit: int) -> Sequence[Recorded]:
+        def failing(position: int, limit: int) -> Sequence[RecordedEvent]:
             for failure in failures:
                 raise failure
             return working(position, limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import translations
-from domain.return_codes import CATALOGUE, placeholders_of
+from domain.return_codes import RETURN_CODES, placeholders_of
 from translations import Translated, Translation, coverage_of, english_of, translation_from, written
 
 FILE = """
@@ -31,7 +31,7 @@ def test_every_translation_fits_the_catalogue(tag: str) -> None:
     assert found.unknown == []
     assert found.stale == []
     for name, entry in translation.entries.items():
-        code = CATALOGUE[name]
+        code = RETURN_CODES[name]
         assert bool(entry.detailed) == bool(code.detailed), name
         assert placeholders_of(entry.detailed) == code.placeholders, name
 
@@ -46,8 +46,8 @@ def test_the_shipped_languages_are_whole(tag: str) -> None:
 @pytest.mark.parametrize("tag", TAGS)
 def test_nothing_was_left_in_english(tag: str) -> None:
     for name, entry in translations.shipped()[tag].entries.items():
-        assert entry.message != CATALOGUE[name].message, name
-        assert entry.advice != CATALOGUE[name].advice, name
+        assert entry.message != RETURN_CODES[name].message, name
+        assert entry.advice != RETURN_CODES[name].advice, name
 
 
 def test_a_file_is_read() -> None:
@@ -65,7 +65,7 @@ def test_a_file_is_written_as_it_was_read_with_what_is_missing() -> None:
 
 
 def test_quotes_and_backslashes_survive_writing() -> None:
-    entry = Translated(message='"a" \\ b', advice="c", english=english_of(CATALOGUE["Locked"]))
+    entry = Translated(message='"a" \\ b', advice="c", english=english_of(RETURN_CODES["Locked"]))
     translation = Translation("nl", "Nederlands", {"Locked": entry})
     assert translation_from("nl", written(translation)) == translation
 

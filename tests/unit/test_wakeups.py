@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from infrastructure.wakeups.wakeups import Ear, ProcessWakeups, Step
+from infrastructure.wakeups.wakeups import ChannelListener, ProcessWakeups, Step
 from tests.waiting import wait_until
 
 DEADLINE_SECONDS = 30
@@ -28,7 +28,7 @@ class Gate:
     hearing_ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     may_leave: threading.Event = field(default_factory=threading.Event)
     disconnected: bool = False
-    ear: Ear | None = None
+    ear: ChannelListener | None = None
 
     def send(self, changed: bool, steps: Sequence[Step]) -> None:
         self.tried += 1
@@ -38,7 +38,7 @@ class Gate:
             raise ConnectionError("no broker")
         self.sent.append((changed, tuple(steps)))
 
-    def hear(self, ear: Ear, is_wanted: Callable[[], bool]) -> None:
+    def hear(self, ear: ChannelListener, is_wanted: Callable[[], bool]) -> None:
         if self.fails:
             raise ConnectionError("no broker")
         self.ear = ear

@@ -8,15 +8,16 @@ from uuid import UUID
 
 import pytest
 
+from domain.events import name_of
 from domain.sealing import Sealed
 from domain.webhooks.delivery import DeliveryState, WebhookDelivery, delivery_id_of, policy_for
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.retrying import (
     ONCE,
     PER_ACCOUNT,
     PER_REQUEST,
+    AbandonReason,
     Decision,
-    GivenUpBecause,
     Outcome,
     Policy,
     Problem,
@@ -30,7 +31,7 @@ FAILED = Outcome(500)
 
 
 def scheduled(
-    kind: TrackingKind = TrackingKind.IMAGE, endpoint_id: UUID | None = None
+    kind: NotificationKind = NotificationKind.IMAGE, endpoint_id: UUID | None = None
 ) -> WebhookDelivery:
     return WebhookDelivery.schedule(
         account_id=ACCOUNT,
@@ -47,7 +48,7 @@ def scheduled(
 def attempt(
     delivery: WebhookDelivery, outcome: Outcome, after: timedelta = timedelta()
 ) -> Decision | None:
-    return delivery.record_attempt(outcome, seconds=0.25, chance=0, timestamp=NOW + after)
+    return delivery.record_attempt(outcome, seconds=0.25, jitter=0, timestamp=NOW + after)
 
 
 def standing(delivery: WebhookDelivery) -> tuple[DeliveryState, datetime | None]:
@@ -55,23 +56,23 @@ def standing(delivery: WebhookDelivery) -> tuple[DeliveryState, datetime | None]
 
 
 def names(delivery: WebhookDelivery) -> list[str]:
-    return [type(event).__name__ for event in delivery.pending_events]
+    return [name_of(type(event)).rpartition(".")[2] for event in delivery.pending_events]
 
 
 def test_the_same_thing_told_at_the_same_place_has_the_same_id_and_nothing_else_has() -> None:
     ids = {
         delivery_id_of(request, kind, about, endpoint_id=endpoint, step=step)
         for request in (REQUEST, None)
-        for kind in TrackingKind
+        for kind in NotificationKind
         for about in (IMAGE, REQUEST)
         for endpoint in (None, ENDPOINT)
         for step in (None, 0, 1)
     }
-    assert len(ids) == 2 * len(TrackingKind) * 2 * 2 * 3
+    assert len(ids) == 2 * len(NotificationKind) * 2 * 2 * 3
     assert (
         scheduled().id
         == scheduled().id
-        == delivery_id_of(REQUEST, TrackingKind.IMAGE, IMAGE, endpoint_id=None)
+        == delivery_id_of(REQUEST, NotificationKind.IMAGE, IMAGE, endpoint_id=None)
     )
 
 
@@ -83,14 +84,14 @@ def test_the_id_stays_what_it_was_in_earlier_versions_of_the_program() -> None:
 @pytest.mark.parametrize(
     ("kind", "endpoint_id", "policy"),
     [
-        (TrackingKind.IMAGE, None, PER_REQUEST),
-        (TrackingKind.ENDED, None, PER_REQUEST),
-        (TrackingKind.IMAGE, ENDPOINT, PER_ACCOUNT),
-        (TrackingKind.TEST, ENDPOINT, ONCE),
+        (NotificationKind.IMAGE, None, PER_REQUEST),
+        (NotificationKind.ENDED, None, PER_REQUEST),
+        (NotificationKind.IMAGE, ENDPOINT, PER_ACCOUNT),
+        (NotificationKind.TEST, ENDPOINT, ONCE),
     ],
 )
 def test_how_often_a_delivery_is_tried(
-    kind: TrackingKind, endpoint_id: UUID | None, policy: Policy
+    kind: NotificationKind, endpoint_id: UUID | None, policy: Policy
 ) -> None:
     assert policy_for(kind, endpoint_id) is policy
     assert scheduled(kind, endpoint_id).give_up_at == NOW + policy.lifetime
@@ -113,8 +114,8 @@ def test_a_request_s_own_address_is_tried_three_times() -> None:
     assert seconds == [0, 5, 35]
     assert names(delivery) == ["Scheduled", *["Attempted"] * 3, "GivenUp"]
     last = delivery.pending_events[-1]
-    assert isinstance(last, WebhookDelivery.GivenUp)
-    assert (last.reason, last.attempts) == (GivenUpBecause.FAILED, 3)
+    assert isinstance(last, WebhookDelivery.Abandoned)
+    assert (last.reason, last.attempts) == (AbandonReason.FAILED, 3)
 
 
 def test_the_waits_of_an_account_s_endpoint() -> None:
@@ -132,7 +133,7 @@ def test_what_was_asked_and_what_went_wrong_is_recorded() -> None:
     delivery = scheduled()
     answer = Sealed(ACCOUNT, "c2VhbGVk")
     outcome = Outcome(503, retry_after=timedelta(minutes=2))
-    delivery.record_attempt(outcome, seconds=0.25, answer=answer, chance=0.5, timestamp=NOW)
+    delivery.record_attempt(outcome, seconds=0.25, answer=answer, jitter=0.5, timestamp=NOW)
     tried = delivery.pending_events[-1]
     assert isinstance(tried, WebhookDelivery.Attempted)
     assert (tried.number, tried.status, tried.problem) == (1, 503, None)
@@ -157,15 +158,15 @@ def test_a_receiver_that_is_gone_is_not_called_again(endpoint_id: UUID | None) -
     delivery = scheduled(endpoint_id=endpoint_id)
     outcome = Outcome(410, retry_after=timedelta(seconds=1))
     assert outcome.is_gone
-    assert attempt(delivery, outcome) == Decision(given_up=GivenUpBecause.GONE)
-    assert delivery.state is DeliveryState.GIVEN_UP
+    assert attempt(delivery, outcome) == Decision(given_up=AbandonReason.GONE)
+    assert delivery.state is DeliveryState.ABANDONED
 
 
 def test_a_receiver_that_asks_for_more_time_than_there_is_gets_no_more_tries() -> None:
     delivery = scheduled()
     outcome = Outcome(503, retry_after=timedelta(days=1))
     late = PER_REQUEST.lifetime - timedelta(minutes=5)
-    assert attempt(delivery, outcome, late) == Decision(given_up=GivenUpBecause.LATE)
+    assert attempt(delivery, outcome, late) == Decision(given_up=AbandonReason.LATE)
 
 
 def test_what_nobody_could_try_in_time_is_given_up() -> None:
@@ -175,8 +176,8 @@ def test_what_nobody_could_try_in_time_is_given_up() -> None:
     delivery.give_up_when_late(timestamp=delivery.give_up_at)
     delivery.give_up_when_late(timestamp=delivery.give_up_at)
     last = delivery.pending_events[-1]
-    assert isinstance(last, WebhookDelivery.GivenUp)
-    assert (last.reason, last.attempts) == (GivenUpBecause.LATE, 0)
+    assert isinstance(last, WebhookDelivery.Abandoned)
+    assert (last.reason, last.attempts) == (AbandonReason.LATE, 0)
     assert names(delivery) == ["Scheduled", "GivenUp"]
 
 
@@ -190,9 +191,9 @@ def test_a_second_sender_s_result_changes_nothing_once_it_is_taken() -> None:
 
 def test_what_was_given_up_while_it_was_on_its_way_counts_if_it_arrived() -> None:
     delivery = scheduled(endpoint_id=ENDPOINT)
-    delivery.give_up(GivenUpBecause.DISABLED, timestamp=NOW)
+    delivery.give_up(AbandonReason.DISABLED, timestamp=NOW)
     assert attempt(delivery, FAILED) is None
-    assert standing(delivery) == (DeliveryState.GIVEN_UP, None)
+    assert standing(delivery) == (DeliveryState.ABANDONED, None)
     assert attempt(delivery, Outcome(200)) == Decision(delivered=True)
     assert standing(delivery) == (DeliveryState.DELIVERED, None)
     assert names(delivery) == ["Scheduled", "GivenUp", "Attempted", "Delivered"]
@@ -220,8 +221,8 @@ def test_what_is_due_anyway_is_not_sent_again() -> None:
 
 
 def test_a_test_is_tried_once() -> None:
-    delivery = scheduled(TrackingKind.TEST, ENDPOINT)
-    assert attempt(delivery, FAILED) == Decision(given_up=GivenUpBecause.FAILED)
+    delivery = scheduled(NotificationKind.TEST, ENDPOINT)
+    assert attempt(delivery, FAILED) == Decision(given_up=AbandonReason.FAILED)
 
 
 @pytest.mark.parametrize(

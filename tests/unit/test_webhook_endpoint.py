@@ -9,16 +9,16 @@ from uuid import UUID
 import pytest
 
 from domain.sealing import Sealed
-from domain.webhooks.endpoint import DisabledBecause, WebhookEndpoint
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.endpoint import DisableReason, WebhookEndpoint
+from domain.webhooks.kinds import NotificationKind
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ACCOUNT = UUID(int=1)
 ADDRESS = Sealed(ACCOUNT, "YQ")
-QUEUED, STARTED, IMAGE, PROGRESS, ENDED, TEST = TrackingKind
+QUEUED, STARTED, IMAGE, PROGRESS, ENDED, TEST = NotificationKind
 
 
-def registered(*kinds: TrackingKind) -> WebhookEndpoint:
+def registered(*kinds: NotificationKind) -> WebhookEndpoint:
     return WebhookEndpoint.register(
         UUID(int=2),
         account_id=ACCOUNT,
@@ -32,7 +32,7 @@ def names(endpoint: WebhookEndpoint) -> list[str]:
     return [type(event).__name__ for event in endpoint.pending_events]
 
 
-def wanted(endpoint: WebhookEndpoint) -> set[TrackingKind]:
+def wanted(endpoint: WebhookEndpoint) -> set[NotificationKind]:
     """Return what is to be sent there, if it is scheduled by its filter."""
     filtered = (*endpoint.kinds, TEST)
     return {kind for kind in filtered if endpoint.takes(kind)}
@@ -55,12 +55,12 @@ def test_a_filter_changes_and_the_same_one_is_no_news() -> None:
     assert wanted(endpoint) == {PROGRESS, TEST}
 
 
-@pytest.mark.parametrize("reason", DisabledBecause)
-def test_a_disabled_endpoint_hears_tests_alone_until_it_is_enabled(reason: DisabledBecause) -> None:
+@pytest.mark.parametrize("reason", DisableReason)
+def test_a_disabled_endpoint_hears_tests_alone_until_it_is_enabled(reason: DisableReason) -> None:
     endpoint = registered(IMAGE)
     endpoint.enable(by=ACCOUNT, timestamp=NOW)
     endpoint.disable(reason, timestamp=NOW)
-    endpoint.disable(DisabledBecause.BY_HAND, by=ACCOUNT, timestamp=NOW)
+    endpoint.disable(DisableReason.BY_HAND, by=ACCOUNT, timestamp=NOW)
     assert endpoint.disabled is reason
     assert not endpoint.is_enabled
     assert wanted(endpoint) == {TEST}
@@ -71,7 +71,7 @@ def test_a_disabled_endpoint_hears_tests_alone_until_it_is_enabled(reason: Disab
 
 def test_the_filter_of_a_disabled_endpoint_can_be_mended() -> None:
     endpoint = registered(IMAGE)
-    endpoint.disable(DisabledBecause.DEAD, timestamp=NOW)
+    endpoint.disable(DisableReason.DEAD, timestamp=NOW)
     endpoint.change_filter([ENDED], timestamp=NOW)
     assert endpoint.kinds == (ENDED,)
     assert not endpoint.is_enabled
@@ -81,7 +81,7 @@ def test_the_filter_of_a_disabled_endpoint_can_be_mended() -> None:
     "change",
     [
         lambda endpoint: endpoint.change_filter([ENDED], timestamp=NOW),
-        lambda endpoint: endpoint.disable(DisabledBecause.GONE, timestamp=NOW),
+        lambda endpoint: endpoint.disable(DisableReason.GONE, timestamp=NOW),
         lambda endpoint: endpoint.enable(by=ACCOUNT, timestamp=NOW),
         lambda endpoint: endpoint.delete(timestamp=NOW),
     ],
@@ -93,7 +93,7 @@ def test_a_deleted_endpoint_stays_as_it_is(
 ) -> None:
     endpoint = registered(IMAGE)
     if disabled:
-        endpoint.disable(DisabledBecause.DEAD, timestamp=NOW)
+        endpoint.disable(DisableReason.DEAD, timestamp=NOW)
     endpoint.delete(timestamp=NOW)
     before = names(endpoint)
     change(endpoint)
@@ -103,7 +103,7 @@ def test_a_deleted_endpoint_stays_as_it_is(
 
 def test_its_history_brings_it_back() -> None:
     endpoint = registered(IMAGE)
-    endpoint.disable(DisabledBecause.GONE, timestamp=NOW)
+    endpoint.disable(DisableReason.GONE, timestamp=NOW)
     again: WebhookEndpoint | None = None
     for event in endpoint.collect_events():
         again = event.mutate(again)

@@ -7,25 +7,25 @@ from uuid import UUID, uuid4
 
 from eventsourcing.domain import Aggregate
 
-from projections.view import Recorded
+from projections.view import RecordedEvent
 from projections.webhooks.due import EndpointEntry
 from tests.unit.tracked_events import batched, cancelled, progressed, submitted
-from workers.webhooks.planner import Tellings
+from workers.webhooks.planner import DeliveryPlanner
 
 
 class Streams:
     """A log of a few streams that notes which of them are read."""
 
     def __init__(self, *events: Aggregate.Event) -> None:
-        self.records = [Recorded(place, event) for place, event in enumerate(events, 1)]
+        self.records = [RecordedEvent(place, event) for place, event in enumerate(events, 1)]
         self.read: list[set[UUID]] = []
 
-    def after(self, position: int, limit: int) -> Sequence[Recorded]:
+    def after(self, position: int, limit: int) -> Sequence[RecordedEvent]:
         return self.records[position : position + limit]
 
     committed_after = after
 
-    def tails(self, versions: Mapping[UUID, int]) -> Sequence[Recorded]:
+    def tails(self, versions: Mapping[UUID, int]) -> Sequence[RecordedEvent]:
         self.read.append(set(versions))
         return [record for record in self.records if record.event.originator_id in versions]
 
@@ -55,7 +55,7 @@ def test_what_passed_by_is_not_read_again() -> None:
         ),
         NoEndpoints(),
     )
-    Tellings(log, endpoints).of(log.records)
+    DeliveryPlanner(log, endpoints).of(log.records)
     assert log.read == []
     assert len(endpoints.asked) <= 1
 
@@ -67,14 +67,14 @@ def test_what_did_not_pass_by_is_read_in_one_statement_each() -> None:
         *(batched(job_id, request_id) for job_id, request_id in zip(jobs, requests, strict=True)),
         *(progressed(job_id) for job_id in jobs),
     )
-    tellings = Tellings(log, NoEndpoints())
-    tellings.of(log.records[-3:])
+    planned_deliveries = DeliveryPlanner(log, NoEndpoints())
+    planned_deliveries.of(log.records[-3:])
     assert log.read == [set(jobs), set(requests)]
-    tellings.of(log.records[-3:])
+    planned_deliveries.of(log.records[-3:])
     assert len(log.read) == 2
 
 
 def test_where_nothing_is_told_nobody_is_asked() -> None:
     log, endpoints = Streams(submitted(uuid4())), NoEndpoints()
-    assert Tellings(log, endpoints).of(log.records) == []
+    assert DeliveryPlanner(log, endpoints).of(log.records) == []
     assert endpoints.asked == log.read == []

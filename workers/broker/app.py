@@ -76,7 +76,7 @@ def register_work(app: Celery, work: Callable[[], int]) -> None:
     """Register what a process does when the bell rings: work until idle, return the jobs run."""
 
     @app.task(name=WORK_TASK, Request="workers.broker.acknowledging:WorkRequest")  # type: ignore[untyped-decorator]
-    def answer_bell() -> int:
+    def answer_wakeup() -> int:
         return work()
 
 
@@ -84,7 +84,7 @@ def register_deliver(app: Celery, wake: Callable[[], None]) -> None:
     """Register what a sender of webhooks does when its bell rings: wake up, which takes no time."""
 
     @app.task(name=WEBHOOK_TASK, Request="workers.broker.acknowledging:WorkRequest")  # type: ignore[untyped-decorator]
-    def answer_bell() -> None:
+    def answer_wakeup() -> None:
         wake()
 
 

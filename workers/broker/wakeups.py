@@ -11,7 +11,7 @@ from celery import Celery
 from kombu.connection import Connection
 
 from domain.requests.request import Request
-from projections.view import Recorded
+from projections.view import RecordedEvent
 from workers.broker.app import WORK_QUEUE, WORK_TASK
 
 _log = structlog.get_logger(__name__)
@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 _SECONDS_TO_ANSWER = 2.0
 
 
-def makes_work(records: Sequence[Recorded]) -> bool:
+def makes_work(records: Sequence[RecordedEvent]) -> bool:
     """Whether any of these events put images into the queue."""
     return any(
         isinstance(event, Request.Submitted)
@@ -87,7 +87,7 @@ class BrokerSender:
         return connection
 
 
-class Bell:
+class BrokerWakeup:
     """Wakes a worker. Ringing returns at once and never fails; what is lost is rung again later.
 
     The message is sent by a thread of the bell's own, which starts with the first ring; all that

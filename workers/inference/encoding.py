@@ -6,7 +6,7 @@ import hashlib
 import io
 from typing import TYPE_CHECKING
 
-from workers.inference.provenance import Provenance, to_exif
+from workers.inference.provenance import FileProvenance, to_exif
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _WEBP_QUALITY = 90
 
 
-def encode_webp(picture: Image, provenance: Provenance | None = None) -> bytes:
+def encode_webp(picture: Image, provenance: FileProvenance | None = None) -> bytes:
     """Return the picture as a WebP file; what is transparent stays so.
 
     :param provenance: what the file says of itself, if anything.

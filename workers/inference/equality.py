@@ -6,7 +6,7 @@ The words are part of what clients read: they stay as they are.
 from __future__ import annotations
 
 from domain.images.metadata import GenerationMetadata, MetadataType, MetadataValue
-from domain.images.provenance import Making
+from domain.images.provenance import Provenance
 
 EQUAL = "replica: equal bit for bit to the recorded pixels"
 ROUNDED = "replica: the same picture up to rounding, made without the rest of its batch"
@@ -18,7 +18,7 @@ NOT_PROMISED = "replica: equality is not promised, made with another "
 """What differs follows: ``engine``, ``device``, ``model`` or ``LoRA``, separated by commas."""
 
 
-def verdict_on(recorded: Making | None, made: Making) -> GenerationMetadata:
+def verdict_on(recorded: Provenance | None, made: Provenance) -> GenerationMetadata:
     """Compare an image that was made again with what the history says of the first one.
 
     :param recorded: how the first one was made, None where its worker did not tell.
@@ -27,7 +27,7 @@ def verdict_on(recorded: Making | None, made: Making) -> GenerationMetadata:
     return GenerationMetadata(MetadataType.INFORMATION, MetadataValue.SEE_REF, words)
 
 
-def _words(recorded: Making | None, made: Making) -> str:
+def _words(recorded: Provenance | None, made: Provenance) -> str:
     if recorded is None:
         return UNRECORDED
     if made.pixels_sha256 == recorded.pixels_sha256:
@@ -39,7 +39,7 @@ def _words(recorded: Making | None, made: Making) -> str:
     return DIFFERENT
 
 
-def _differences(recorded: Making, made: Making) -> list[str]:
+def _differences(recorded: Provenance, made: Provenance) -> list[str]:
     differing = {
         "engine": made.engine != recorded.engine,
         "device": made.device != recorded.device,

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.images.metadata import GenerationMetadata
-from domain.images.provenance import Making
+from domain.images.provenance import Provenance
 from domain.jobs.commands import PoppedJob
 from domain.jobs.job import ImageState
 from workers.engines.protocol import Batch, EngineFailed, EngineImage, Made
 from workers.inference.encoding import encode_webp, pixels_sha256
 from workers.inference.equality import verdict_on
-from workers.inference.provenance import Provenance
+from workers.inference.provenance import FileProvenance
 from workers.inference.safety import Inspector, placeholder, words_on
 
 
@@ -29,7 +29,7 @@ class FinishedImage:
     seed: int
     state: ImageState
     metadata: tuple[GenerationMetadata, ...]
-    making: Making | None
+    making: Provenance | None
     """None for a picture that is held back: its digest would be a trace of it."""
 
 
@@ -98,8 +98,8 @@ def _finished(
     )
 
 
-def _making_of(batch: Batch, made: Made, image: EngineImage) -> Making:
-    return Making(
+def _making_of(batch: Batch, made: Made, image: EngineImage) -> Provenance:
+    return Provenance(
         engine=made.engine,
         device=made.device,
         model_sha256=made.model_sha256,
@@ -110,8 +110,8 @@ def _making_of(batch: Batch, made: Made, image: EngineImage) -> Making:
     )
 
 
-def _provenance_of(job: PoppedJob, batch: Batch, made: Made, image: EngineImage) -> Provenance:
-    return Provenance(
+def _provenance_of(job: PoppedJob, batch: Batch, made: Made, image: EngineImage) -> FileProvenance:
+    return FileProvenance(
         request=str(job.request_id),
         job=str(job.job_id),
         image=str(image.image_id),

@@ -21,7 +21,7 @@ _MARK = "Hoard"
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
+class FileProvenance:
     """How one image came about."""
 
     request: str
@@ -44,7 +44,7 @@ class Provenance:
     """Name and version of the engine."""
 
 
-def to_exif(provenance: Provenance) -> bytes:
+def to_exif(provenance: FileProvenance) -> bytes:
     """Return the Exif block of a file, for Pillow's ``exif=`` when saving WebP or PNG."""
     from PIL import Image
 
@@ -55,7 +55,7 @@ def to_exif(provenance: Provenance) -> bytes:
     return exif.tobytes()
 
 
-def read_provenance(file: bytes) -> Provenance | None:
+def read_provenance(file: bytes) -> FileProvenance | None:
     """Return what an image file says of itself; None when it says nothing, or nothing of ours.
 
     Whoever has the file may have written anything there: the proof is the file's digest in the
@@ -71,6 +71,6 @@ def read_provenance(file: bytes) -> Provenance | None:
     if exif.get(_SOFTWARE) != _MARK or not isinstance(comment, bytes):
         return None
     try:
-        return Provenance(**json.loads(comment.removeprefix(_ASCII)))
+        return FileProvenance(**json.loads(comment.removeprefix(_ASCII)))
     except (ValueError, TypeError):
         return None

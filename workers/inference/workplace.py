@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from domain.images.metadata import GenerationMetadata
-from domain.images.provenance import Making
+from domain.images.provenance import Provenance
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.jobs.job import ImageState
 from domain.ports import Clock
@@ -46,7 +46,7 @@ class Jobs(Protocol):
         seed: int,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
-        making: Making | None = None,
+        making: Provenance | None = None,
     ) -> float:
         """Take one finished image and return the reward."""
 

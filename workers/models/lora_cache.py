@@ -45,7 +45,7 @@ class _Kept:
     last_used_ns: int
 
 
-class LoraShelf:
+class LoraCache:
     """Fetched LoRAs in one folder, which several processes may use at a time.
 
     The files lie in the folder itself, named ``hoard-<version id>.safetensors`` so that ComfyUI

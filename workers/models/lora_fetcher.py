@@ -11,7 +11,7 @@ from typing import Final
 from workers.models.downloads import DownloadFailed, DownloadLimits, Downloads
 from workers.models.hashes import HashCache, digest_of
 from workers.models.locks import LockTaken, locked
-from workers.models.lora_cache import LoraShelf, NoRoom
+from workers.models.lora_cache import LoraCache, NoRoom
 from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
 from workers.models.lora_metadata import PublishedLora
 from workers.models.lora_records import LoraRecord
@@ -52,7 +52,7 @@ class LoraFetcher:
 
     def __init__(
         self,
-        shelf: LoraShelf,
+        shelf: LoraCache,
         downloads: Downloads,
         hashes: HashCache,
         limits: LoraLimits,

@@ -12,7 +12,7 @@ from typing import Final
 from domain.models.loras import Lora, is_civitai_id
 from workers.models.downloads import Downloads
 from workers.models.hashes import HashCache
-from workers.models.lora_cache import LoraShelf, own_file
+from workers.models.lora_cache import LoraCache, own_file
 from workers.models.lora_fetcher import LoraFetcher, LoraLimits
 from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
 from workers.models.lora_metadata import LoraFiles, MetadataAway, PublishedLora
@@ -56,7 +56,7 @@ class LoraStore:
         :param pause: waits for some seconds between attempts to download.
         """
         self._limits = limits or LoraLimits()
-        self._shelf = LoraShelf(folder, hashes, budget_bytes=self._limits.budget_bytes)
+        self._shelf = LoraCache(folder, hashes, budget_bytes=self._limits.budget_bytes)
         self._fetcher = LoraFetcher(self._shelf, downloads, hashes, self._limits, pause)
         self._folder = folder
         self._hashes = hashes

@@ -10,7 +10,7 @@ _LONGEST_SECONDS = 60.0
 _IDLE_SECONDS = 2.0
 
 
-class Patience:
+class Backoff:
     """Doubles the wait with each failure in a row, from one second to a minute.
 
     Each wait is cut by a random part of up to a half: workers that lost their server together
@@ -18,7 +18,7 @@ class Patience:
     """
 
     def __init__(
-        self, wait: Callable[[float], None], chance: Callable[[], float] = random.random
+        self, wait: Callable[[float], None], random_source: Callable[[], float] = random.random
     ) -> None:
         """Wait with this function.
 
@@ -26,7 +26,7 @@ class Patience:
         :param chance: a random number from 0 to 1.
         """
         self._wait = wait
-        self._chance = chance
+        self._random_source = random_source
         self._seconds = _FIRST_SECONDS
 
     def after_failure(self, at_least: float = 0.0) -> None:
@@ -47,4 +47,4 @@ class Patience:
         self._seconds = _FIRST_SECONDS
 
     def _cut(self, seconds: float) -> float:
-        return seconds * (1 - self._chance() / 2)
+        return seconds * (1 - self._random_source() / 2)

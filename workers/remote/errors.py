@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.return_codes import CATALOGUE, Refused
+from domain.return_codes import RETURN_CODES, Refused
 
 
 class ServerAway(Exception):
@@ -58,7 +58,7 @@ def refusal_from(status: int, rc: str, message: str) -> Refused:
     :param status: the HTTP status, 400 to 499.
     :param rc: the return code as the server gave it, perhaps empty.
     """
-    code = CATALOGUE.get(rc)
+    code = RETURN_CODES.get(rc)
     if code is not None and code.may_be_raised:
         return Refused(rc, message)
     by_words = (name for words, name in _KNOWN_BY_WORDS if words in message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 
-class Pocket:
+class JobImages:
     """Holds what one job starts from and what it made, until the next job."""
 
     def __init__(self) -> None:

@@ -10,12 +10,12 @@ from uuid import UUID
 import structlog
 
 from domain.images.metadata import GenerationMetadata, MetadataType, MetadataValue
-from domain.images.provenance import Making
+from domain.images.provenance import Provenance
 from domain.images.sampling import seed_from_text
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.jobs.job import ImageState
 from domain.models.catalogue import Models
-from domain.ports import Chance, Clock
+from domain.ports import Clock, RandomSource
 from domain.return_codes import Refused
 from domain.service.fetching import Fetcher
 from workers.remote.answers import (
@@ -29,7 +29,7 @@ from workers.remote.answers import (
 from workers.remote.declaring import pop_body
 from workers.remote.errors import NotNow, ServerAway, refused_pop
 from workers.remote.fitting import why_misfit
-from workers.remote.image_cache import Pocket
+from workers.remote.image_cache import JobImages
 from workers.remote.server import Server
 from workers.remote.sources import sources_of
 from workers.remote.submission import Delivery, Uploader
@@ -71,11 +71,11 @@ class RemoteJobs:
         self,
         server: Server,
         outside: Outside,
-        pocket: Pocket,
+        job_images: JobImages,
         *,
         models: Models,
         clock: Clock,
-        chance: Chance,
+        random_source: RandomSource,
     ) -> None:
         """Serve this server.
 
@@ -83,10 +83,10 @@ class RemoteJobs:
         """
         self._server = server
         self._outside = outside
-        self._pocket = pocket
+        self._pocket = job_images
         self._models = models
         self._clock = clock
-        self._chance = chance
+        self._random_source = random_source
         self._held: _Held | None = None
         self._read: set[str] = set()
         self.earned = 0.0
@@ -144,7 +144,7 @@ class RemoteJobs:
         seed: int,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
-        making: Making | None = None,
+        making: Provenance | None = None,
     ) -> float:
         """Deliver an image from the pocket; return the reward in kudos.
 
@@ -204,7 +204,7 @@ class RemoteJobs:
     def _popped(self, offer: Offer, asked_at: datetime) -> PoppedJob:
         prompt, negative_prompt = offer.payload.prompts
         given_seed = str(offer.payload.seed)
-        seed = seed_from_text(given_seed) if given_seed else self._chance.new_seed()
+        seed = seed_from_text(given_seed) if given_seed else self._random_source.new_seed()
         ends_at = asked_at + timedelta(seconds=offer.ttl)
         self._held = _Held(
             image_ids=offer.image_ids,

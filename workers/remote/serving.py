@@ -8,14 +8,14 @@ from workers.inference.lease_watch import WorkerStopping
 from workers.inference.task import work_until_idle
 from workers.inference.workplace import InClusterWorker, Workplace
 from workers.remote.answers import AnswerNotUnderstood
-from workers.remote.backoff import Patience
+from workers.remote.backoff import Backoff
 from workers.remote.errors import NotNow, ServerAway
 from workers.remote.server import Server
 
 _log = structlog.get_logger(__name__)
 
 
-def serve(worker: InClusterWorker, place: Workplace, server: Server, patience: Patience) -> None:
+def serve(worker: InClusterWorker, place: Workplace, server: Server, patience: Backoff) -> None:
     """Work until the shutdown is asked for; the batch under way is finished first.
 
     :raises NotAdmitted: when the server will not have this worker as it is.

@@ -10,7 +10,7 @@ import structlog
 from domain.images.source_images import MOST_BYTES, ExtraSourceImage, SourceImages
 from domain.service.fetching import Fetcher, FetchFailed, FetchLimits
 from workers.remote.answers import Offer
-from workers.remote.image_cache import Pocket
+from workers.remote.image_cache import JobImages
 
 _log = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ _MISSING = ""
 """Stands for an image that could not be had: the pocket never has it, so the job is given up."""
 
 
-def sources_of(offer: Offer, fetcher: Fetcher, pocket: Pocket) -> SourceImages | None:
+def sources_of(offer: Offer, fetcher: Fetcher, job_images: JobImages) -> SourceImages | None:
     """Return what a job starts from, its images in the pocket; None when that is noise alone.
 
     :param fetcher: fetches what is given by its address; it must be one that strangers' addresses
@@ -31,7 +31,7 @@ def sources_of(offer: Offer, fetcher: Fetcher, pocket: Pocket) -> SourceImages |
 
     def kept(given: str) -> str:
         data = _bytes_of(given, fetcher)
-        return _MISSING if data is None else pocket.put(data)
+        return _MISSING if data is None else job_images.put(data)
 
     return SourceImages(
         processing=offer.source_processing,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from domain.service.fetching import FetchFailed, Trouble
+from domain.service.fetching import FetchFailed, FetchProblem
 from workers.remote.errors import ServerAway
 from workers.remote.server import Server
 
@@ -20,7 +20,7 @@ UPLOADED = "R2"
 _SECONDS = 120.0
 _ATTEMPTS = 3
 _OK = range(200, 300)
-_HOPELESS = frozenset({Trouble.ADDRESS_INVALID, Trouble.ADDRESS_REFUSED})
+_HOPELESS = frozenset({FetchProblem.ADDRESS_INVALID, FetchProblem.ADDRESS_REFUSED})
 _PASSING = frozenset({408, 425, 429})
 
 

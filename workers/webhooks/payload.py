@@ -13,11 +13,11 @@ from uuid import UUID
 import orjson
 
 from domain.images.addresses import Signer, image_address
-from domain.requests.notifications import tracking_of
+from domain.requests.notifications import notification_of
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.kinds import TrackingKind
+from domain.webhooks.kinds import NotificationKind
 from projections.status.fold import Generation
-from projections.tracking.data import tracking_data
+from projections.tracking.data import notification_data
 from projections.tracking.history import RequestHistory
 
 TEST_TYPE = "endpoint.test"
@@ -63,7 +63,7 @@ class Payloads:
         if history is None:
             return _enveloped(TEST_TYPE, delivery, {"endpoint": delivery.endpoint_id})
         data = self._told(delivery, history)
-        if delivery.kind is TrackingKind.IMAGE and delivery.endpoint_id is None:
+        if delivery.kind is NotificationKind.IMAGE and delivery.endpoint_id is None:
             return orjson.dumps(data)
         return _enveloped(f"request.{delivery.kind.value}", delivery, data)
 
@@ -78,9 +78,9 @@ class Payloads:
 
         for record in history.records:
             so_far.add(record)
-            tracking = tracking_of(record.event, history.request_id)
+            tracking = notification_of(record.event, history.request_id)
             if tracking and (tracking.kind, tracking.about, tracking.step) == wanted:
-                return tracking_data(record, so_far, image_of)
+                return notification_data(record, so_far, image_of)
         raise NothingToTell
 
     def _address(self, request_id: UUID, image_id: UUID) -> str:

@@ -12,12 +12,12 @@ from eventsourcing.domain import Aggregate
 
 from domain.accounts.account import ANONYMOUS_ID
 from domain.jobs.job import Job
-from domain.ledger.webhook_deliveries import Telling
-from domain.requests.notifications import Tracking, tracking_of
+from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.requests.notifications import Notification, notification_of
 from domain.requests.request import Request
 from domain.webhooks.kinds import WEBHOOK_KINDS
 from domain.webhooks.webhook import Webhook
-from projections.view import Log, Recorded
+from projections.view import Log, RecordedEvent
 from projections.webhooks.due import EndpointEntry
 
 _MOST_REMEMBERED = 50_000
@@ -40,7 +40,7 @@ class _Asked:
     webhook: Webhook | None
 
 
-class Tellings:
+class DeliveryPlanner:
     """Finds what is to be told. What passed by is remembered; the rest is read from the log."""
 
     def __init__(self, log: Log, endpoints: Endpoints) -> None:
@@ -49,7 +49,7 @@ class Tellings:
         self._requests = _Memory(log, _what_was_asked)
         self._jobs = _Memory(log, _whose_job)
 
-    def of(self, records: Sequence[Recorded]) -> list[tuple[int, Telling]]:
+    def of(self, records: Sequence[RecordedEvent]) -> list[tuple[int, PlannedDelivery]]:
         """Return what is to be told of these events, each with its event's position, in order."""
         for record in records:
             self._requests.note(record.event)
@@ -61,12 +61,14 @@ class Tellings:
         accounts = {each.account_id for each in asked.values()} - {ANONYMOUS_ID}
         endpoints = self._endpoints.endpoints_of(accounts) if accounts else {}
         return [
-            (position, telling)
+            (position, planned_delivery)
             for position, tracking in told
-            for telling in _where_told(position, tracking, asked[tracking.request_id], endpoints)
+            for planned_delivery in _where_told(
+                position, tracking, asked[tracking.request_id], endpoints
+            )
         ]
 
-    def _told(self, records: Sequence[Recorded]) -> list[tuple[int, Tracking]]:
+    def _told(self, records: Sequence[RecordedEvent]) -> list[tuple[int, Notification]]:
         """Return what of these events webhooks tell, each with its position."""
         jobs = self._jobs.of(
             {
@@ -86,7 +88,7 @@ class Tellings:
                 request_id = event.originator_id
             else:
                 continue
-            tracking = tracking_of(event, request_id)
+            tracking = notification_of(event, request_id)
             if tracking is not None and tracking.kind in WEBHOOK_KINDS:
                 told.append((record.position, tracking))
         return told
@@ -136,15 +138,15 @@ def _whose_job(event: Aggregate.Event) -> UUID | None:
 
 def _where_told(
     position: int,
-    tracking: Tracking,
+    tracking: Notification,
     asked: _Asked,
     endpoints: Mapping[UUID, Sequence[EndpointEntry]],
-) -> Sequence[Telling]:
+) -> Sequence[PlannedDelivery]:
     """Return where something is told: at the request's own address, and at the endpoints of its
     account that were there already and want to hear of it."""
     told = []
     if asked.webhook is not None and tracking.kind in asked.webhook.kinds:
-        told.append(Telling(tracking, asked.account_id, None, asked.webhook.destination))
+        told.append(PlannedDelivery(tracking, asked.account_id, None, asked.webhook.destination))
     for endpoint in endpoints.get(asked.account_id, ()):
         if (
             endpoint.disabled is None
@@ -152,6 +154,8 @@ def _where_told(
             and endpoint.registered_at_position < position
         ):
             told.append(
-                Telling(tracking, asked.account_id, endpoint.endpoint_id, endpoint.endpoint_id)
+                PlannedDelivery(
+                    tracking, asked.account_id, endpoint.endpoint_id, endpoint.endpoint_id
+                )
             )
     return told

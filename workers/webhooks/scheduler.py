@@ -15,12 +15,12 @@ from typing import Protocol
 
 import structlog
 
-from domain.ledger.webhook_deliveries import Telling
+from domain.ledger.webhook_deliveries import PlannedDelivery
 from projections.following.follow import Wake
 from projections.following.positions import REACTION_POSITIONS
-from projections.view import Log, Recorded, ViewDatabase
+from projections.view import Log, RecordedEvent, ViewDatabase
 from workers.broker.tracing import where
-from workers.webhooks.planner import Endpoints, Tellings
+from workers.webhooks.planner import DeliveryPlanner, Endpoints
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class SchedulingFailed(RuntimeError):
 class Scheduler(Protocol):
     """The ledger as it is seen from here."""
 
-    def schedule_deliveries(self, tellings: Sequence[Telling]) -> int:
+    def schedule_deliveries(self, planned_deliveries: Sequence[PlannedDelivery]) -> int:
         """Have things told, each once, in the transaction that is open; return how many are new."""
 
 
@@ -67,7 +67,7 @@ class WebhookScheduling:
         self._log = log
         self._database = database
         self._ledger = ledger
-        self._tellings = Tellings(log, endpoints)
+        self._tellings = DeliveryPlanner(log, endpoints)
         self._kept: int | None = None
         """The position that is stored, as far as this process knows."""
         self._seen = 0
@@ -94,7 +94,7 @@ class WebhookScheduling:
                 self._react_one_by_one([each for each in records if each.position > self._seen])
         return len(records), self._scheduled
 
-    def _react_one_by_one(self, records: Sequence[Recorded]) -> None:
+    def _react_one_by_one(self, records: Sequence[RecordedEvent]) -> None:
         """React to as many as can be: one of them is to blame, and gets named in its turn."""
         for place, record in enumerate(records):
             if self._kept is None:
@@ -106,43 +106,45 @@ class WebhookScheduling:
                     return
                 raise SchedulingFailed(record.position) from error
 
-    def _react(self, records: Sequence[Recorded]) -> None:
-        for last, tellings in _pieces(self._tellings.of(records), records[-1].position):
-            if not tellings:
+    def _react(self, records: Sequence[RecordedEvent]) -> None:
+        for last, planned_deliveries in _pieces(self._tellings.of(records), records[-1].position):
+            if not planned_deliveries:
                 self._unkept += len(records)
-            if tellings or self._unkept >= _MOST_UNKEPT:
-                if not self._schedule(tellings, last):
+            if planned_deliveries or self._unkept >= _MOST_UNKEPT:
+                if not self._schedule(planned_deliveries, last):
                     # Somebody else was quicker.
                     self._kept = None
                     return
                 self._kept, self._unkept = last, 0
             self._seen = last
 
-    def _schedule(self, tellings: Sequence[Telling], last: int) -> bool:
+    def _schedule(self, planned_deliveries: Sequence[PlannedDelivery], last: int) -> bool:
         """Schedule together with the move to ``last``; return whether nobody else did meanwhile."""
         assert self._kept is not None
         new = 0
         with self._database.transaction() as connection:
             if not REACTION_POSITIONS.move(connection, NAME, old=self._kept, new=last):
                 return False
-            if tellings:
-                new = self._ledger.schedule_deliveries(tellings)
+            if planned_deliveries:
+                new = self._ledger.schedule_deliveries(planned_deliveries)
         self._scheduled += new
         return True
 
 
-def _pieces(told: Sequence[tuple[int, Telling]], end: int) -> Iterator[tuple[int, list[Telling]]]:
+def _pieces(
+    told: Sequence[tuple[int, PlannedDelivery]], end: int
+) -> Iterator[tuple[int, list[PlannedDelivery]]]:
     """Divide what is to be told between events; yield each part with the position it leads to.
 
     :param end: the position that the last part leads to.
     """
-    piece: list[Telling] = []
+    piece: list[PlannedDelivery] = []
     last = 0
-    for position, telling in told:
+    for position, planned_delivery in told:
         if len(piece) >= _MOST_AT_ONCE and position != last:
             yield last, piece
             piece = []
-        piece.append(telling)
+        piece.append(planned_delivery)
         last = position
     yield end, piece
 

@@ -13,22 +13,22 @@ import structlog
 
 from domain.ports import Clock
 from domain.sealing import Forgotten, Sealed, Sealer
-from domain.service.fetching import FetchFailed, Trouble
+from domain.service.fetching import FetchFailed, FetchProblem
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.endpoint import DisabledBecause, WebhookEndpoint
-from domain.webhooks.retrying import Decision, GivenUpBecause, Health, Outcome, Problem
+from domain.webhooks.endpoint import DisableReason, WebhookEndpoint
+from domain.webhooks.retrying import AbandonReason, Decision, Health, Outcome, Problem
 from projections.tracking.history import RequestHistory
 from workers.webhooks.payload import NothingToTell, Payloads
 
 _log = structlog.get_logger(__name__)
 
 _PROBLEMS = {
-    Trouble.ADDRESS_INVALID: Problem.FORBIDDEN,
-    Trouble.ADDRESS_REFUSED: Problem.FORBIDDEN,
-    Trouble.NOT_RESOLVED: Problem.NOT_RESOLVED,
-    Trouble.NOT_TRUSTED: Problem.TLS,
-    Trouble.UNREACHABLE: Problem.NOT_CONNECTED,
-    Trouble.TOO_SLOW: Problem.TIMED_OUT,
+    FetchProblem.ADDRESS_INVALID: Problem.FORBIDDEN,
+    FetchProblem.ADDRESS_REFUSED: Problem.FORBIDDEN,
+    FetchProblem.NOT_RESOLVED: Problem.NOT_RESOLVED,
+    FetchProblem.NOT_TRUSTED: Problem.TLS,
+    FetchProblem.UNREACHABLE: Problem.NOT_CONNECTED,
+    FetchProblem.TOO_SLOW: Problem.TIMED_OUT,
 }
 _MOST_REMEMBERED = 10_000
 
@@ -47,10 +47,10 @@ class Ledger(Protocol):
     ) -> Decision | None:
         """Note what came of a try that has just ended."""
 
-    def give_delivery_up(self, delivery_id: UUID, reason: GivenUpBecause) -> None:
+    def give_delivery_up(self, delivery_id: UUID, reason: AbandonReason) -> None:
         """Try a delivery no more."""
 
-    def disable_endpoint(self, endpoint_id: UUID, reason: DisabledBecause) -> None:
+    def disable_endpoint(self, endpoint_id: UUID, reason: DisableReason) -> None:
         """Send nothing to an endpoint any more."""
 
 
@@ -98,7 +98,7 @@ class NotTried(Exception):
 
 
 class _Pointless(Exception):
-    def __init__(self, reason: GivenUpBecause) -> None:
+    def __init__(self, reason: AbandonReason) -> None:
         self.reason = reason
 
 
@@ -163,7 +163,7 @@ class WebhookSender:
 
     def _letter(self, delivery: WebhookDelivery) -> _Letter:
         if self._clock.now() >= delivery.give_up_at:
-            raise _Pointless(GivenUpBecause.LATE)
+            raise _Pointless(AbandonReason.LATE)
         history = None
         if delivery.request_id is not None:
             history = self._history_of(delivery.request_id)
@@ -172,14 +172,14 @@ class WebhookSender:
         try:
             address = self._sealer.open(self._sealed_address(delivery, history))
         except Forgotten:
-            raise _Pointless(GivenUpBecause.FORGOTTEN) from None
+            raise _Pointless(AbandonReason.FORGOTTEN) from None
         return _Letter(address, self._payloads.body(delivery, history))
 
     def _sealed_address(self, delivery: WebhookDelivery, history: RequestHistory | None) -> Sealed:
         if delivery.endpoint_id is not None:
             endpoint = self._ledger.endpoint(delivery.endpoint_id)
             if not endpoint.takes(delivery.kind):
-                raise _Pointless(GivenUpBecause.DISABLED)
+                raise _Pointless(AbandonReason.DISABLED)
             return endpoint.address
         if history is None or history.submitted.webhook is None:
             raise NothingToTell
@@ -191,7 +191,7 @@ class WebhookSender:
         try:
             answer = self._posts.post(letter.address, letter.body, headers, seconds=self._seconds)
         except FetchFailed as failed:
-            if failed.trouble is Trouble.BUSY:
+            if failed.trouble is FetchProblem.BUSY:
                 raise NotTried from None
             return Outcome(problem=_PROBLEMS.get(failed.trouble, Problem.BROKEN_OFF)), ""
         return Outcome(status=answer.status, retry_after=answer.retry_after), answer.cut
@@ -202,12 +202,12 @@ class WebhookSender:
             self._resting.discard(delivery.destination)
             return
         if outcome.is_gone and delivery.endpoint_id is not None:
-            self._ledger.disable_endpoint(delivery.endpoint_id, DisabledBecause.GONE)
+            self._ledger.disable_endpoint(delivery.endpoint_id, DisableReason.GONE)
             _log.warning("webhook endpoint is gone", endpoint=str(delivery.endpoint_id))
             return
         health = self._healths.health(delivery.destination)
         if health.is_dead and delivery.endpoint_id is not None:
-            self._ledger.disable_endpoint(delivery.endpoint_id, DisabledBecause.DEAD)
+            self._ledger.disable_endpoint(delivery.endpoint_id, DisableReason.DEAD)
             _log.warning("webhook endpoint is dead", endpoint=str(delivery.endpoint_id))
         elif (until := health.rests_until) is not None:
             self._note_rest(delivery.destination, until)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.context import Context
-from api.v2.accounts.visibility import Sight
+from api.v2.accounts.visibility import Visibility
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.directory import AccountEntry
 from domain.accounts.kudos import kudos_from
@@ -17,7 +17,7 @@ _MOST_ACTIVE = 500
 _MILLION = 1_000_000
 
 
-def account_body(hoard: Context, account: AccountEntry, sight: Sight) -> dict[str, Any]:
+def account_body(hoard: Context, account: AccountEntry, visibility: Visibility) -> dict[str, Any]:
     """Return an account as v2 tells it, as far as somebody sees it."""
     services = hoard.services
     record = services.accounts.record(account.account_id)
@@ -56,11 +56,11 @@ def account_body(hoard: Context, account: AccountEntry, sight: Sight) -> dict[st
     }
     if account.account_id == ANONYMOUS_ID:
         return body
-    if account.public_workers or sight >= Sight.OWN:
+    if account.public_workers or visibility >= Visibility.OWN:
         body["worker_ids"] = [worker.worker_id for worker in workers]
-    if sight >= Sight.OWN:
+    if visibility >= Visibility.OWN:
         body |= _own(hoard, account)
-    if sight >= Sight.MODERATOR:
+    if visibility >= Visibility.MODERATOR:
         comment = services.directory.notes_on(account.account_id).comment
         body |= {
             "evaluating_kudos": 0.0,

@@ -9,8 +9,8 @@ from api.context import Context, Provided, address_of
 from api.http.answer import Answer
 from api.http.authentication import ANONYMOUS, ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.idempotency import IdempotencyKey, attempt_from
-from api.http.openapi import refuses, takes
+from api.http.idempotency import IdempotencyKeyHeader, attempt_from
+from api.http.openapi import error_responses, request_body
 from api.v2.accounts.schemas import (
     KudosAwarded,
     KudosAwardInput,
@@ -28,15 +28,15 @@ _AWARD_REASON = "awarded"
 
 @router.post(
     "/kudos/transfer",
-    responses={200: {"model": KudosTransferred}, **refuses(400, 401, 403, 404, 423)},
-    openapi_extra=takes(KudosTransferInput),
+    responses={200: {"model": KudosTransferred}, **error_responses(400, 401, 403, 404, 423)},
+    openapi_extra=request_body(KudosTransferInput),
 )
 def transfer(
     hoard: Provided,
     request: Request,
     raw: RawBody,
     apikey: ApiKey,
-    idempotency_key: IdempotencyKey = None,
+    idempotency_key: IdempotencyKeyHeader = None,
 ) -> Answer:
     """Send kudos of your own to another account."""
     sender = hoard.account(apikey)
@@ -62,8 +62,8 @@ def transfer(
 
 @router.post(
     "/kudos/award",
-    responses={200: {"model": KudosAwarded}, **refuses(400, 401, 403, 423)},
-    openapi_extra=takes(KudosAwardInput),
+    responses={200: {"model": KudosAwarded}, **error_responses(400, 401, 403, 423)},
+    openapi_extra=request_body(KudosAwardInput),
 )
 def award(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Give an account kudos that come from nowhere: for admins."""

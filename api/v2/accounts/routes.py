@@ -11,10 +11,10 @@ from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ANONYMOUS, ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.openapi import refuses, takes
+from api.http.openapi import error_responses, request_body
 from api.v2.accounts.bodies import account_body
 from api.v2.accounts.schemas import ModifyUser, ModifyUserInput, SimpleResponse, UserDetails
-from api.v2.accounts.visibility import Sight, sight_of
+from api.v2.accounts.visibility import Visibility, visibility_of
 from domain.accounts.changes import AccountChange
 from domain.accounts.directory import AccountEntry
 from domain.accounts.kudos import kudos_from
@@ -45,7 +45,7 @@ _ROLES = (
 _AWARD_REASON = "given by an admin"
 
 
-@router.get("/users", responses={200: {"model": list[UserDetails]}, **refuses(400)})
+@router.get("/users", responses={200: {"model": list[UserDetails]}, **error_responses(400)})
 def users(
     hoard: Provided,
     page: Annotated[int, Query(ge=1, le=10_000, description="25 accounts a page.")] = 1,
@@ -56,23 +56,25 @@ def users(
     ids = hoard.services.accounts.page(order, page)
     entries = hoard.services.directory.accounts_by_ids(ids)
     return Answer(
-        [account_body(hoard, entries[each], Sight.PUBLIC) for each in ids if each in entries],
+        [account_body(hoard, entries[each], Visibility.PUBLIC) for each in ids if each in entries],
         headers={"cache-control": "public, max-age=30"},
     )
 
 
-@router.get("/users/{user_id}", responses={200: {"model": UserDetails}, **refuses(401, 403, 404)})
+@router.get(
+    "/users/{user_id}", responses={200: {"model": UserDetails}, **error_responses(401, 403, 404)}
+)
 def user(hoard: Provided, user_id: str, apikey: ApiKey = None) -> Answer:
     """Tell about an account, by its number; its owner and moderators see more."""
     viewer = hoard.account(apikey) if apikey else None
     account = _account(hoard, user_id)
-    sight = sight_of(viewer, account.account_id)
-    if account.deleted and sight < Sight.MODERATOR:
+    visibility = visibility_of(viewer, account.account_id)
+    if account.deleted and visibility < Visibility.MODERATOR:
         raise Refused("UserNotFound")
-    return Answer(account_body(hoard, account, sight), headers=NOT_KEPT)
+    return Answer(account_body(hoard, account, visibility), headers=NOT_KEPT)
 
 
-@router.get("/find_user", responses={200: {"model": UserDetails}, **refuses(401, 403, 404)})
+@router.get("/find_user", responses={200: {"model": UserDetails}, **error_responses(401, 403, 404)})
 def find_user(hoard: Provided, apikey: ApiKey = None) -> Answer:
     """Tell whose a key is. Of a shared key, its owner is told as everybody may know it."""
     try:
@@ -83,9 +85,9 @@ def find_user(hoard: Provided, apikey: ApiKey = None) -> Answer:
         raise
     shared_key_id = account.shared_key_id
     if shared_key_id is None:
-        body = account_body(hoard, account, Sight.OWN)
+        body = account_body(hoard, account, Visibility.OWN)
     else:
-        body = account_body(hoard, account, Sight.PUBLIC)
+        body = account_body(hoard, account, Visibility.PUBLIC)
         key = hoard.services.directory.shared_key(shared_key_id)
         name = f": {key.name}" if key is not None and key.name else ""
         body["username"] += f" (Shared Key{name})"
@@ -94,8 +96,8 @@ def find_user(hoard: Provided, apikey: ApiKey = None) -> Answer:
 
 @router.put(
     "/users/{user_id}",
-    responses={200: {"model": ModifyUser}, **refuses(400, 401, 403, 404, 423, 501)},
-    openapi_extra=takes(ModifyUserInput),
+    responses={200: {"model": ModifyUser}, **error_responses(400, 401, 403, 404, 423, 501)},
+    openapi_extra=request_body(ModifyUserInput),
 )
 def change_user(hoard: Provided, user_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
     """Change an account, all that is named or nothing; kudos are given last.
@@ -140,7 +142,7 @@ def change_user(hoard: Provided, user_id: str, raw: RawBody, apikey: ApiKey) -> 
 
 @router.delete(
     "/users/{user_id}",
-    responses={200: {"model": SimpleResponse}, **refuses(401, 403, 404, 423)},
+    responses={200: {"model": SimpleResponse}, **error_responses(401, 403, 404, 423)},
 )
 def delete_user(hoard: Provided, user_id: str, apikey: ApiKey) -> Answer:
     """Close an account and forget the person; its key opens nothing any more.
@@ -184,11 +186,11 @@ def _refuse_what_is_not_served(actor: AccountEntry, given: ModifyUserInput) -> N
 
 
 def _change_from(hoard: Context, given: ModifyUserInput) -> AccountChange:
-    decency = hoard.services.decency
+    content_filter = hoard.services.content_filter
     roles = {role: getattr(given, role) for role in _ROLES if getattr(given, role) is not None}
     return AccountChange(
-        name=_checked(given.username, lambda text: user_name_from(text, decency)),
-        contact=_checked(given.contact, lambda text: contact_from(text, decency)),
+        name=_checked(given.username, lambda text: user_name_from(text, content_filter)),
+        contact=_checked(given.contact, lambda text: contact_from(text, content_filter)),
         public_workers=given.public_workers,
         roles=roles,
         concurrency=given.concurrency,

@@ -18,7 +18,7 @@ from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.openapi import refuses, takes
+from api.http.openapi import error_responses, request_body
 from api.v2.accounts.schemas import DEFAULT_KUDOS, SharedKeyDetails, SharedKeyInput, SimpleResponse
 from api.v2.requests.specification import uuid_from
 from domain.accounts.directory import SharedKeyEntry
@@ -34,8 +34,8 @@ _UNLIMITED = -1
 
 @router.put(
     "/sharedkeys",
-    responses={200: {"model": SharedKeyDetails}, **refuses(400, 401, 403, 423)},
-    openapi_extra=takes(SharedKeyInput),
+    responses={200: {"model": SharedKeyDetails}, **error_responses(400, 401, 403, 423)},
+    openapi_extra=request_body(SharedKeyInput),
 )
 def make_shared_key(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Make a shared key. Its ``id`` is the key: it cannot be shown again."""
@@ -45,7 +45,7 @@ def make_shared_key(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     fresh = KeyLimits(kudos=DEFAULT_KUDOS)
     limits = _limits(hoard, fresh, given, Balance())
     services = hoard.services
-    key = str(services.chance.new_id())
+    key = str(services.random_source.new_id())
     key_id = services.ledger.issue_shared_key(
         owner.account_id, name=given.name or "", key_digest=services.digest_of(key), limits=limits
     )
@@ -54,7 +54,7 @@ def make_shared_key(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
 
 @router.get(
     "/sharedkeys/{sharedkey_id}",
-    responses={200: {"model": SharedKeyDetails}, **refuses(400)},
+    responses={200: {"model": SharedKeyDetails}, **error_responses(400)},
 )
 def shared_key(hoard: Provided, sharedkey_id: str) -> Answer:
     """Tell about a shared key, by the key or its public id."""
@@ -65,8 +65,8 @@ def shared_key(hoard: Provided, sharedkey_id: str) -> Answer:
 
 @router.patch(
     "/sharedkeys/{sharedkey_id}",
-    responses={200: {"model": SharedKeyDetails}, **refuses(400, 401, 403, 423)},
-    openapi_extra=takes(SharedKeyInput),
+    responses={200: {"model": SharedKeyDetails}, **error_responses(400, 401, 403, 423)},
+    openapi_extra=request_body(SharedKeyInput),
 )
 def change_shared_key(hoard: Provided, sharedkey_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
     """Change what is named: its owner and moderators may."""
@@ -88,7 +88,7 @@ def change_shared_key(hoard: Provided, sharedkey_id: str, raw: RawBody, apikey: 
 
 @router.delete(
     "/sharedkeys/{sharedkey_id}",
-    responses={200: {"model": SimpleResponse}, **refuses(400, 401, 403, 423)},
+    responses={200: {"model": SimpleResponse}, **error_responses(400, 401, 403, 423)},
 )
 def delete_shared_key(hoard: Provided, sharedkey_id: str, apikey: ApiKey) -> Answer:
     """Take a shared key back for good: its owner and moderators may."""

@@ -9,7 +9,7 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.directory import AccountEntry
 
 
-class Sight(IntEnum):
+class Visibility(IntEnum):
     """Whoever sees more sees all that those below see."""
 
     PUBLIC = 0
@@ -17,13 +17,13 @@ class Sight(IntEnum):
     MODERATOR = 2
 
 
-def sight_of(viewer: AccountEntry | None, owner_id: UUID) -> Sight:
+def visibility_of(viewer: AccountEntry | None, owner_id: UUID) -> Visibility:
     """Return how much a viewer sees of what belongs to an account.
 
     :param viewer: None, and anonymous, is everybody.
     """
     if viewer is None or viewer.account_id == ANONYMOUS_ID:
-        return Sight.PUBLIC
+        return Visibility.PUBLIC
     if viewer.roles.may_moderate:
-        return Sight.MODERATOR
-    return Sight.OWN if viewer.account_id == owner_id else Sight.PUBLIC
+        return Visibility.MODERATOR
+    return Visibility.OWN if viewer.account_id == owner_id else Visibility.PUBLIC

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
-from api.http.openapi import refuses
+from api.http.openapi import error_responses
 from api.v2.models.schemas import ActiveModel
 from api.v2.workers.present import UNMEASURED_SPEED
 from domain.return_codes import Refused
@@ -53,7 +53,7 @@ KnownState = Annotated[str, _one_of(ModelState)]
 Count = Annotated[str | None, Query(json_schema_extra={"type": "integer", "minimum": 0})]
 
 
-@router.get("/status/models", responses={200: {"model": list[ActiveModel]}, **refuses(400)})
+@router.get("/status/models", responses={200: {"model": list[ActiveModel]}, **error_responses(400)})
 def models(
     hoard: Provided,
     type: Annotated[str, _one_of(ModelType)] = ModelType.IMAGE,
@@ -83,7 +83,7 @@ def models(
 
 @router.get(
     "/status/models/{model_name:path}",
-    responses={200: {"model": list[ActiveModel]}, **refuses()},
+    responses={200: {"model": list[ActiveModel]}, **error_responses()},
 )
 def model(hoard: Provided, model_name: str) -> Answer:
     """Describe one model; the list is empty when nobody offers it, asks for it or knows it."""

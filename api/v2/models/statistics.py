@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from api.context import Provided
 from api.http.answer import Answer
-from api.http.openapi import refuses
+from api.http.openapi import error_responses
 from api.v2.models.routes import KnownState, ModelState, chosen, is_in_state
 from api.v2.models.schemas import ImgModelStats, StatsImgTotals
 
@@ -17,7 +17,7 @@ router = APIRouter(tags=["stats"], default_response_class=Answer)
 _KEPT = {"cache-control": "public, max-age=10"}
 
 
-@router.get("/stats/img/totals", responses={200: {"model": StatsImgTotals}, **refuses()})
+@router.get("/stats/img/totals", responses={200: {"model": StatsImgTotals}, **error_responses()})
 def totals(hoard: Provided) -> Answer:
     """Count images and their work: the last minute, hour, day, 30 days, and ever."""
     made = hoard.services.made.totals()
@@ -34,7 +34,7 @@ def totals(hoard: Provided) -> Answer:
     return Answer(body, headers=_KEPT)
 
 
-@router.get("/stats/img/models", responses={200: {"model": ImgModelStats}, **refuses(400)})
+@router.get("/stats/img/models", responses={200: {"model": ImgModelStats}, **error_responses(400)})
 def models(hoard: Provided, model_state: KnownState = ModelState.KNOWN) -> Answer:
     """Count images by model: the last day, 30 days, and ever."""
     is_meant = is_in_state(hoard, chosen("model_state", ModelState, model_state))

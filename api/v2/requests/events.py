@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.context import Context, Provided
-from api.http.openapi import refuses
+from api.http.openapi import error_responses
 from api.tracking.stream import Place, Stream, StreamResponse
 from api.v2.requests.routes import image_of
 from api.v2.requests.specification import uuid_from
@@ -43,7 +43,7 @@ _NO_POSITION = "Last-Event-ID is not the id of an event of this server."
             "description": "The events, as they happen.",
         },
         204: {"description": "The request has ended, and the client knows."},
-        **refuses(400, 404),
+        **error_responses(400, 404),
     },
 )
 async def events(
@@ -98,5 +98,5 @@ def _place_now(hoard: Context, request_id: UUID) -> Place | None:
     status = services.status.check(request_id)
     if status is None or not status.waiting:
         return None
-    body = check_body(status, services.backlog, hoard.crowd)
+    body = check_body(status, services.backlog, hoard.available_workers)
     return {name: body[name] for name in ("queue_position", "wait_time")}

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.context import Context, Provided
 from api.http.images import media_type_of
-from api.http.openapi import refuses
+from api.http.openapi import error_responses
 from api.v2.requests.specification import uuid_from
 from domain.images import addresses as image_addresses
 from domain.return_codes import Refused
@@ -42,7 +42,7 @@ def image_address(hoard: Context, base_url: str, request_id: UUID, image_id: UUI
     responses={
         200: {"content": {"image/webp": {}, "image/png": {}, "image/jpeg": {}}},
         304: {"description": "The client has it."},
-        **refuses(403, 404, 410),
+        **error_responses(403, 404, 410),
     },
 )
 def image(

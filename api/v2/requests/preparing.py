@@ -13,7 +13,7 @@ from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline, heaviest
 from domain.requests.commands import SubmitRequest
 from domain.requests.upfront import Demand, downgraded, is_always_free, upfront_needed
-from domain.requests.warnings import Advice, Warned, advice_on
+from domain.requests.warnings import RequestWarning, WarningCode, advice_on
 
 _NO_WORKER = "No worker that is here now may serve this request; it waits for one until it expires."
 
@@ -69,7 +69,7 @@ def with_upfront(command: SubmitRequest, hoard: Context) -> SubmitRequest:
     return replace(command, upfront=upfront)
 
 
-def advice_for(wish: Wish, prepared_request: Prepared, hoard: Context) -> list[Advice]:
+def advice_for(wish: Wish, prepared_request: Prepared, hoard: Context) -> list[RequestWarning]:
     """Return what the client of a request is warned of."""
     catalogue = hoard.services.catalogue
     known = [entry for name in wish.given.models if (entry := catalogue.entry(name)) is not None]
@@ -77,15 +77,15 @@ def advice_for(wish: Wish, prepared_request: Prepared, hoard: Context) -> list[A
     return [*advice_on_workers(prepared_request.command, hoard), *advice]
 
 
-def advice_on_workers(command: SubmitRequest, hoard: Context) -> list[Advice]:
+def advice_on_workers(command: SubmitRequest, hoard: Context) -> list[RequestWarning]:
     """Return what the client is warned of when no worker that is here may serve its request."""
-    if hoard.crowd.may_serve(command.requirements):
+    if hoard.available_workers.may_serve(command.requirements):
         return []
-    return [Advice(Warned.NO_AVAILABLE_WORKER, _NO_WORKER)]
+    return [RequestWarning(WarningCode.NO_AVAILABLE_WORKER, _NO_WORKER)]
 
 
 def body_of_taken(
-    request_id: UUID, kudos: float, advice: Sequence[Advice], message: str | None
+    request_id: UUID, kudos: float, advice: Sequence[RequestWarning], message: str | None
 ) -> dict[str, Any]:
     """Return the answer to a request that is in the queue."""
     body: dict[str, Any] = {"id": request_id, "kudos": kudos}
@@ -96,7 +96,7 @@ def body_of_taken(
     return body
 
 
-def told_of(wish: Wish, prepared_request: Prepared, advice: Sequence[Advice]) -> str | None:
+def told_of(wish: Wish, prepared_request: Prepared, advice: Sequence[RequestWarning]) -> str | None:
     """Return the message of the answer to a request, None when there is nothing to tell."""
     told = []
     if prepared_request.was_downgraded:
@@ -111,9 +111,9 @@ def told_of(wish: Wish, prepared_request: Prepared, advice: Sequence[Advice]) ->
     return " ".join(told) or None
 
 
-def told_of_workers(advice: Sequence[Advice]) -> list[str]:
+def told_of_workers(advice: Sequence[RequestWarning]) -> list[str]:
     """Return what of an advice is so grave that it stands in the message of the answer too."""
-    return [one.message for one in advice if one.code is Warned.NO_AVAILABLE_WORKER]
+    return [one.message for one in advice if one.code is WarningCode.NO_AVAILABLE_WORKER]
 
 
 def _demand(judged: ImageSettings, family: Baseline, hoard: Context) -> Demand:

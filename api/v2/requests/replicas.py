@@ -13,10 +13,10 @@ from api.v2.requests.preparing import (
     told_of_workers,
     with_upfront,
 )
-from api.v2.requests.requester import Asker
+from api.v2.requests.requester import Requester
 from api.v2.requests.schemas import GenerationInputStable, ReplicationInput
 from api.v2.requests.specification import uuid_from
-from api.v2.webhooks.targets import webhook_wished
+from api.v2.webhooks.targets import webhook_target
 from domain.images.source_images import SourceImages
 from domain.requests.commands import ReplicateImage
 from domain.return_codes import Refused
@@ -51,7 +51,7 @@ def read_asked(raw: bytes) -> GenerationInputStable | ReplicationInput:
     return given
 
 
-def replicated(given: ReplicationInput, asker: Asker, hoard: Context) -> Answer:
+def replicated(given: ReplicationInput, requester: Requester, hoard: Context) -> Answer:
     """Answer a request for an image that was made before.
 
     :raises Refused: ``ImageNotFound``, ``ImageNotGenerated``, ``ImageForgotten``,
@@ -63,25 +63,25 @@ def replicated(given: ReplicationInput, asker: Asker, hoard: Context) -> Answer:
         raise Refused("ImageNotFound")
     command = ledger.request_again(
         ReplicateImage(
-            account_id=asker.account.account_id,
-            shared_key_id=asker.account.shared_key_id,
+            account_id=requester.account.account_id,
+            shared_key_id=requester.account.shared_key_id,
             image_id=image_id,
             exact=given.exact,
             shared=given.shared,
             r2=given.r2,
             slow_workers=given.slow_workers,
             trusted_workers=given.trusted_workers,
-            unsafe_ip=asker.unsafe_ip,
-            client_address=asker.address,
-            client_agent=asker.agent,
-            webhook=webhook_wished(given, asker.account, hoard),
+            unsafe_ip=requester.unsafe_ip,
+            client_address=requester.address,
+            client_agent=requester.agent,
+            webhook=webhook_target(given, requester.account, hoard),
         )
     )
     if command.source is not None:
         _require_kept(command.source, hoard)
     if given.dry_run:
         return Answer({"kudos": ledger.price(command).total})
-    request_id, kudos = ledger.submit_request(with_upfront(command, hoard), asker.attempt)
+    request_id, kudos = ledger.submit_request(with_upfront(command, hoard), requester.attempt)
     advice = advice_on_workers(command, hoard)
     told = " ".join(told_of_workers(advice)) or None
     return Answer(body_of_taken(request_id, kudos, advice, told), status_code=202)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from domain.accounts.directory import AccountEntry
-from domain.ledger.idempotency import Attempt
+from domain.ledger.idempotency import IdempotencyKey
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Requester:
     """Whoever asks for images."""
 
     account: AccountEntry
@@ -19,5 +19,5 @@ class Asker:
     """The client, as ``name:version:contact``."""
     unsafe_ip: bool
     """Whether it came through a network that the operator calls unsafe."""
-    attempt: Attempt | None
+    attempt: IdempotencyKey | None
     """What tells the call when it is sent again; None for one that is never."""

@@ -16,8 +16,8 @@ from api.context import Context, Provided, address_of
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody
-from api.http.idempotency import IdempotencyKey, attempt_from
-from api.http.openapi import refuses, takes
+from api.http.idempotency import IdempotencyKeyHeader, attempt_from
+from api.http.openapi import error_responses, request_body
 from api.tracking.long_polling import (
     WAITING_PARAMETERS,
     changed_status,
@@ -27,7 +27,7 @@ from api.tracking.long_polling import (
 from api.v2.requests.images import image_address
 from api.v2.requests.preparing import advice_for, body_of_taken, prepared, told_of
 from api.v2.requests.replicas import read_asked, replicated
-from api.v2.requests.requester import Asker
+from api.v2.requests.requester import Requester
 from api.v2.requests.schemas import (
     GenerationInputStable,
     ReplicationInput,
@@ -45,7 +45,7 @@ from api.v2.requests.specification import (
     wish_from,
 )
 from api.v2.requests.status import as_base64, check_body, status_body
-from api.v2.webhooks.targets import webhook_wished
+from api.v2.webhooks.targets import webhook_target
 from domain.images.settings import ImageSettings
 from domain.requests.commands import SubmitRequest
 from domain.return_codes import Refused
@@ -62,9 +62,9 @@ ClientAgent = Annotated[str, Header(description="`name:version:contact` of the c
     responses={
         202: {"model": RequestAsync, "description": "The request is in the queue."},
         200: {"model": RequestDryRun, "description": "With `dry_run`: what it would cost."},
-        **refuses(400, 401, 403, 404, 410, 413, 429, 501),
+        **error_responses(400, 401, 403, 404, 410, 413, 429, 501),
     },
-    openapi_extra=takes(GenerationInputStable, ReplicationInput),
+    openapi_extra=request_body(GenerationInputStable, ReplicationInput),
 )
 def ask_for_images(
     hoard: Provided,
@@ -72,7 +72,7 @@ def ask_for_images(
     raw: RawBody,
     apikey: ApiKey,
     client_agent: ClientAgent = "unknown:0:unknown",
-    idempotency_key: IdempotencyKey = None,
+    idempotency_key: IdempotencyKeyHeader = None,
 ) -> Answer:
     """Ask for images. The id in the answer is all that is needed to watch, fetch and cancel.
 
@@ -94,15 +94,15 @@ def ask_for_images(
         if earlier is not None:
             return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
     unsafe_ip = address in hoard.services.unsafe_networks
-    asker = Asker(account, address, agent, unsafe_ip=unsafe_ip, attempt=attempt)
+    requester = Requester(account, address, agent, unsafe_ip=unsafe_ip, attempt=attempt)
     if isinstance(given, ReplicationInput):
-        return replicated(given, asker, hoard)
-    return _drawn_anew(given, asker, hoard)
+        return replicated(given, requester, hoard)
+    return _drawn_anew(given, requester, hoard)
 
 
 @router.get(
     "/generate/check/{request_id}",
-    responses={200: {"model": RequestStatusCheck}, **refuses(400, 404)},
+    responses={200: {"model": RequestStatusCheck}, **error_responses(400, 404)},
     openapi_extra={"parameters": WAITING_PARAMETERS},
 )
 async def check(hoard: Provided, request: Request, request_id: str) -> Answer:
@@ -127,7 +127,7 @@ async def check(hoard: Provided, request: Request, request_id: str) -> Answer:
 
 @router.get(
     "/generate/status/{request_id}",
-    responses={200: {"model": RequestStatusStable}, **refuses(404)},
+    responses={200: {"model": RequestStatusStable}, **error_responses(404)},
 )
 def status(hoard: Provided, request: Request, request_id: str) -> Answer:
     """Say how far a request is, with the images that are there."""
@@ -136,7 +136,7 @@ def status(hoard: Provided, request: Request, request_id: str) -> Answer:
 
 @router.delete(
     "/generate/status/{request_id}",
-    responses={200: {"model": RequestStatusStable}, **refuses(404, 423)},
+    responses={200: {"model": RequestStatusStable}, **error_responses(404, 423)},
 )
 def cancel(hoard: Provided, request: Request, request_id: str) -> Answer:
     """Cancel a request; images that are finished stay. Cancelling again changes nothing."""
@@ -145,21 +145,21 @@ def cancel(hoard: Provided, request: Request, request_id: str) -> Answer:
     return _status_answer(hoard, request, known)
 
 
-def _drawn_anew(given: GenerationInputStable, asker: Asker, hoard: Context) -> Answer:
+def _drawn_anew(given: GenerationInputStable, requester: Requester, hoard: Context) -> Answer:
     """Answer a request for images that nobody has drawn before."""
     ledger = hoard.services.ledger
-    wish = wish_from(given, account=asker.account, knowledge=_knowledge(hoard))
-    webhook = webhook_wished(given, asker.account, hoard)
+    wish = wish_from(given, account=requester.account, knowledge=_knowledge(hoard))
+    webhook = webhook_target(given, requester.account, hoard)
 
     def build(settings: ImageSettings) -> SubmitRequest:
         return command_from(
             replace(wish, settings=settings),
-            account=asker.account,
+            account=requester.account,
             catalogue=hoard.services.catalogue,
             source=wish.source,
-            client_address=asker.address,
-            client_agent=asker.agent,
-            unsafe_ip=asker.unsafe_ip,
+            client_address=requester.address,
+            client_agent=requester.agent,
+            unsafe_ip=requester.unsafe_ip,
             webhook=webhook,
         )
 
@@ -172,7 +172,7 @@ def _drawn_anew(given: GenerationInputStable, asker: Asker, hoard: Context) -> A
     if wish.source is not None:
         ledger.check_rights(command)
         command = replace(command, source=take_in_sources(given, hoard))
-    request_id, kudos = ledger.submit_request(command, asker.attempt)
+    request_id, kudos = ledger.submit_request(command, requester.attempt)
     advice = advice_for(wish, asked, hoard)
     told = told_of(wish, asked, advice)
     return Answer(body_of_taken(request_id, kudos, advice, told), status_code=202)
@@ -202,7 +202,9 @@ def _counts_answer(hoard: Context, status: RequestStatus | None) -> Answer:
 def _counted(hoard: Context, status: RequestStatus | None) -> Answer:
     if status is None:
         raise Refused("RequestNotFound")
-    return Answer(check_body(status, hoard.services.backlog, hoard.crowd), headers=NOT_KEPT)
+    return Answer(
+        check_body(status, hoard.services.backlog, hoard.available_workers), headers=NOT_KEPT
+    )
 
 
 def _status_answer(hoard: Context, request: Request, request_id: UUID) -> Answer:
@@ -211,7 +213,7 @@ def _status_answer(hoard: Context, request: Request, request_id: UUID) -> Answer
     if status is None:
         raise Refused("RequestNotFound")
     image = image_of(hoard, str(request.base_url), request_id, r2=status.r2)
-    body = status_body(status, services.backlog, hoard.crowd, image)
+    body = status_body(status, services.backlog, hoard.available_workers, image)
     return Answer(body, headers=NOT_KEPT)
 
 

@@ -22,7 +22,7 @@ from api.http.fields import (
     Workflow,
 )
 from domain.models.loras import LONGEST_NAME, LONGEST_TRIGGER, STRENGTHS
-from domain.requests.warnings import Warned
+from domain.requests.warnings import WarningCode
 
 
 class ReplicationInput(Body):
@@ -345,7 +345,7 @@ class GenerationInputStable(Body):
 class RequestSingleWarning(BaseModel):
     """Something that the client may want to change."""
 
-    code: Warned
+    code: WarningCode
     message: str
 
 

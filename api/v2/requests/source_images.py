@@ -23,7 +23,7 @@ from domain.images.source_images import (
 )
 from domain.jobs.commands import PoppedJob
 from domain.return_codes import Refused
-from domain.service.fetching import FetchFailed, FetchLimits, Trouble
+from domain.service.fetching import FetchFailed, FetchLimits, FetchProblem
 
 _logger = logging.getLogger(__name__)
 
@@ -182,9 +182,9 @@ class _Taking:
             return self.hoard.services.fetcher.get(url, limits).data
         except FetchFailed as failed:
             match failed.trouble:
-                case Trouble.TOO_LARGE:
+                case FetchProblem.TOO_LARGE:
                     code = "SourceImageSizeExceeded"
-                case Trouble.BUSY:
+                case FetchProblem.BUSY:
                     code = "Locked"
                 case _:
                     code = "SourceImageUrlInvalid"

@@ -21,7 +21,7 @@ from domain.models.loras import Lora, LoraVersions, TextualInversion, TriggerPla
 from domain.requests.commands import SubmitRequest
 from domain.requests.requirements import requirements_of
 from domain.return_codes import Refused
-from domain.webhooks.webhook import WebhookWish
+from domain.webhooks.webhook import WebhookTarget
 from domain.workers.directory import WorkerEntry
 
 NEGATIVE_SEPARATOR = "###"
@@ -120,7 +120,7 @@ def command_from(
     client_address: str,
     client_agent: str,
     unsafe_ip: bool = False,
-    webhook: WebhookWish | None = None,
+    webhook: WebhookTarget | None = None,
 ) -> SubmitRequest:
     """Return the command for a request.
 

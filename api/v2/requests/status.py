@@ -7,13 +7,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from api.v2.workers.present import Crowd
+from api.v2.workers.present import AvailableWorkers
 from projections.backlog.reader import Ahead, BacklogReader
 from projections.status.generation import generation_details
 from projections.status.reader import Generation, RequestStatus
 
 
-def check_body(status: RequestStatus, backlog: BacklogReader, crowd: Crowd) -> dict[str, Any]:
+def check_body(
+    status: RequestStatus, backlog: BacklogReader, available_workers: AvailableWorkers
+) -> dict[str, Any]:
     """Return how far a request is."""
     ahead = backlog.ahead_of(status)
     return {
@@ -23,24 +25,24 @@ def check_body(status: RequestStatus, backlog: BacklogReader, crowd: Crowd) -> d
         "waiting": status.waiting,
         "done": status.done,
         "faulted": status.faulted,
-        "wait_time": _wait_seconds(status, ahead, crowd),
+        "wait_time": _wait_seconds(status, ahead, available_workers),
         "queue_position": ahead.requests + 1 if status.waiting else 0,
         "kudos": status.kudos,
-        "is_possible": not status.waiting or crowd.may_serve(status.requirements),
+        "is_possible": not status.waiting or available_workers.may_serve(status.requirements),
     }
 
 
 def status_body(
     status: RequestStatus,
     backlog: BacklogReader,
-    crowd: Crowd,
+    available_workers: AvailableWorkers,
     image_of: Callable[[Generation], str],
 ) -> dict[str, Any]:
     """Return how far a request is, with its images.
 
     :param image_of: returns the ``img`` of an image: its address, or base64.
     """
-    body = check_body(status, backlog, crowd)
+    body = check_body(status, backlog, available_workers)
     body["generations"] = [
         generation_details(generation, img=image_of(generation), images=status.images)
         for generation in status.generations
@@ -54,9 +56,9 @@ def as_base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _wait_seconds(status: RequestStatus, ahead: Ahead, crowd: Crowd) -> int:
+def _wait_seconds(status: RequestStatus, ahead: Ahead, available_workers: AvailableWorkers) -> int:
     """Return the estimate: all the work up to this request's last image, shared by all workers."""
     if status.done:
         return 0
     own = (status.waiting + status.processing) * status.megapixelsteps
-    return math.ceil((ahead.megapixelsteps + own) / crowd.megapixelsteps_per_second())
+    return math.ceil((ahead.megapixelsteps + own) / available_workers.megapixelsteps_per_second())

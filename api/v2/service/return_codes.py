@@ -10,9 +10,9 @@ from starlette.responses import Response
 import translations
 from api.http.answer import Answer
 from api.http.languages import language_for
-from api.http.openapi import refuses
+from api.http.openapi import error_responses
 from api.v2.service.schemas import ReturnCodeEntry
-from domain.return_codes import CATALOGUE, ReturnCode
+from domain.return_codes import RETURN_CODES, ReturnCode
 from translations import Translation
 
 router = APIRouter(tags=["return codes"])
@@ -25,7 +25,7 @@ AcceptLanguage = Annotated[
 @router.get(
     "/return_codes",
     response_class=Answer,
-    responses={200: {"model": list[ReturnCodeEntry]}, **refuses()},
+    responses={200: {"model": list[ReturnCodeEntry]}, **error_responses()},
 )
 async def return_codes(accept_language: AcceptLanguage = None) -> Response:
     """List every return code, those that are only kept for later among them.
@@ -35,7 +35,7 @@ async def return_codes(accept_language: AcceptLanguage = None) -> Response:
     language = language_for(accept_language)
     translation = translations.shipped().get(language)
     return Answer(
-        [_entry(code, translation) for code in CATALOGUE.values()],
+        [_entry(code, translation) for code in RETURN_CODES.values()],
         headers={
             "content-language": language,
             "vary": "Accept-Language",

@@ -10,13 +10,13 @@ from api.context import Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.openapi import refuses, takes
+from api.http.openapi import error_responses, request_body
 from api.v2.service.schemas import (
     Heartbeat,
     HordeModes,
     HordePerformance,
     ModifyHordeModes,
-    Newspiece,
+    NewsItem,
 )
 from domain.accounts.directory import AccountEntry
 from domain.return_codes import Refused
@@ -33,7 +33,9 @@ async def heartbeat(hoard: Provided) -> Answer:
     return Answer({"message": "OK", "version": hoard.services.version}, headers=NOT_KEPT)
 
 
-@router.get("/status/performance", responses={200: {"model": HordePerformance}, **refuses()})
+@router.get(
+    "/status/performance", responses={200: {"model": HordePerformance}, **error_responses()}
+)
 def performance(hoard: Provided) -> Answer:
     """Say how much waits, who is there to do it, and what was done within the last minute."""
     services = hoard.services
@@ -60,7 +62,7 @@ def performance(hoard: Provided) -> Answer:
 
 @router.get(
     "/status/modes",
-    responses={200: {"model": HordeModes}, **refuses(401)},
+    responses={200: {"model": HordeModes}, **error_responses(401)},
 )
 def modes(hoard: Provided, apikey: ApiKey = None) -> Answer:
     """Say in which modes the service is; whether in raid mode, to moderators only."""
@@ -70,8 +72,8 @@ def modes(hoard: Provided, apikey: ApiKey = None) -> Answer:
 
 @router.put(
     "/status/modes",
-    responses={200: {"model": HordeModes}, **refuses(400, 401, 403, 423)},
-    openapi_extra=takes(ModifyHordeModes),
+    responses={200: {"model": HordeModes}, **error_responses(400, 401, 403, 423)},
+    openapi_extra=request_body(ModifyHordeModes),
 )
 def change_modes(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Change modes: maintenance is for admins, the others are for moderators."""
@@ -91,7 +93,7 @@ def change_modes(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     return Answer(_modes_body(changed, account), headers=NOT_KEPT)
 
 
-@router.get("/status/news", responses={200: {"model": list[Newspiece]}, **refuses()})
+@router.get("/status/news", responses={200: {"model": list[NewsItem]}, **error_responses()})
 def news(hoard: Provided) -> Answer:
     """Tell what the operators have to tell, the latest first."""
     return Answer(

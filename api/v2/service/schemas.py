@@ -55,12 +55,12 @@ class ModifyHordeModes(Body):
     raid_mode: bool | None = None
 
 
-class Newspiece(BaseModel):
+class NewsItem(BaseModel):
     """One piece of news."""
 
     date_published: str
     """ISO 8601 date."""
-    newspiece: str
+    news_item: str
     """Markdown."""
     importance: str
     tags: list[str]

@@ -12,7 +12,7 @@ from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.openapi import refuses, takes
+from api.http.openapi import error_responses, request_body
 from api.v2.accounts.schemas import SimpleResponse
 from api.v2.workers.routes import worker_entry
 from api.v2.workers.schemas import (
@@ -32,7 +32,7 @@ _SEEN_WITHIN = timedelta(days=30)
 
 @router.get(
     "/operations/ipaddr",
-    responses={200: {"model": list[IPTimeout]}, **refuses(401, 403)},
+    responses={200: {"model": list[IPTimeout]}, **error_responses(401, 403)},
 )
 def timeouts(hoard: Provided, apikey: ApiKey) -> Answer:
     """List who is shut out, the first to end first; moderators only."""
@@ -42,7 +42,7 @@ def timeouts(hoard: Provided, apikey: ApiKey) -> Answer:
 
 @router.get(
     "/operations/ipaddr/{ipaddr:path}",
-    responses={200: {"model": list[IPTimeout]}, **refuses(400, 401, 403, 404)},
+    responses={200: {"model": list[IPTimeout]}, **error_responses(400, 401, 403, 404)},
 )
 def timeouts_of(hoard: Provided, ipaddr: str, apikey: ApiKey) -> Answer:
     """List that by which an address or a network is shut out; moderators only."""
@@ -52,8 +52,8 @@ def timeouts_of(hoard: Provided, ipaddr: str, apikey: ApiKey) -> Answer:
 
 @router.post(
     "/operations/ipaddr",
-    responses={200: {"model": SimpleResponse}, **refuses(400, 401, 403)},
-    openapi_extra=takes(AddTimeoutIPInput),
+    responses={200: {"model": SimpleResponse}, **error_responses(400, 401, 403)},
+    openapi_extra=request_body(AddTimeoutIPInput),
 )
 def shut_out(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Shut an address or a network out: it gets neither images nor work; moderators only."""
@@ -65,8 +65,8 @@ def shut_out(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
 
 @router.delete(
     "/operations/ipaddr",
-    responses={200: {"model": SimpleResponse}, **refuses(400, 401, 403)},
-    openapi_extra=takes(DeleteTimeoutIPInput),
+    responses={200: {"model": SimpleResponse}, **error_responses(400, 401, 403)},
+    openapi_extra=request_body(DeleteTimeoutIPInput),
 )
 def let_in(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Let an address or a network in again; moderators only."""
@@ -78,8 +78,8 @@ def let_in(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
 
 @router.put(
     "/operations/block_worker_ipaddr/{worker_id}",
-    responses={200: {"model": SimpleResponse}, **refuses(400, 401, 403, 404)},
-    openapi_extra=takes(AddWorkerTimeout),
+    responses={200: {"model": SimpleResponse}, **error_responses(400, 401, 403, 404)},
+    openapi_extra=request_body(AddWorkerTimeout),
 )
 def block_worker(hoard: Provided, worker_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
     """Shut out the address that a worker asked from last, unread; moderators only."""
@@ -92,7 +92,7 @@ def block_worker(hoard: Provided, worker_id: str, raw: RawBody, apikey: ApiKey) 
 
 @router.delete(
     "/operations/block_worker_ipaddr/{worker_id}",
-    responses={200: {"model": SimpleResponse}, **refuses(400, 401, 403, 404)},
+    responses={200: {"model": SimpleResponse}, **error_responses(400, 401, 403, 404)},
 )
 def unblock_worker(hoard: Provided, worker_id: str, apikey: ApiKey) -> Answer:
     """Let the address in again that a worker asked from last; moderators only."""

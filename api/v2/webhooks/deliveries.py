@@ -12,7 +12,7 @@ from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.openapi import refuses, takes
+from api.http.openapi import error_responses, request_body
 from api.v2.requests.specification import uuid_from
 from api.v2.webhooks.bodies import details_of, summary_of
 from api.v2.webhooks.endpoints import endpoint_id_from, registered
@@ -35,7 +35,7 @@ MOST_RESENT = 250
 
 @router.get(
     "/webhooks/deliveries",
-    responses={200: {"model": list[DeliverySummary]}, **refuses(400, 401, 403)},
+    responses={200: {"model": list[DeliverySummary]}, **error_responses(400, 401, 403)},
 )
 def deliveries(
     hoard: Provided,
@@ -61,8 +61,8 @@ def deliveries(
 @router.post(
     "/webhooks/deliveries/resend",
     status_code=202,
-    responses={202: {"model": DeliveriesResent}, **refuses(400, 401, 403, 404, 413, 423)},
-    openapi_extra=takes(ResendInput),
+    responses={202: {"model": DeliveriesResent}, **error_responses(400, 401, 403, 404, 413, 423)},
+    openapi_extra=request_body(ResendInput),
 )
 def resend_all(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Send again what was given up since a time, those first that were given up first.
@@ -86,7 +86,7 @@ def resend_all(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
 
 @router.get(
     "/webhooks/deliveries/{delivery_id}",
-    responses={200: {"model": DeliveryDetails}, **refuses(401, 403, 404)},
+    responses={200: {"model": DeliveryDetails}, **error_responses(401, 403, 404)},
 )
 def delivery(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
     """Tell about a delivery, with each of its tries. How an answer began is in it."""
@@ -97,7 +97,7 @@ def delivery(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
 @router.post(
     "/webhooks/deliveries/{delivery_id}/resend",
     status_code=202,
-    responses={202: {"model": DeliveryResent}, **refuses(401, 403, 404, 423)},
+    responses={202: {"model": DeliveryResent}, **error_responses(401, 403, 404, 423)},
 )
 def resend(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
     """Send a delivery again under the same id, with all its tries anew.
@@ -130,5 +130,5 @@ def _given_up(
     for portion in portions:
         for delivery_id in portion:
             # The list may not know yet that it was sent again a moment ago.
-            if services.ledger.delivery(delivery_id).state is DeliveryState.GIVEN_UP:
+            if services.ledger.delivery(delivery_id).state is DeliveryState.ABANDONED:
                 yield delivery_id

@@ -12,7 +12,7 @@ from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.openapi import refuses, takes
+from api.http.openapi import error_responses, request_body
 from api.v2.accounts.schemas import SimpleResponse
 from api.v2.requests.specification import uuid_from
 from api.v2.webhooks.bodies import opened
@@ -32,7 +32,7 @@ _NO_CHANGE = "Nothing about the endpoint is to be changed: name events or enable
 
 @router.get(
     "/webhooks/endpoints",
-    responses={200: {"model": list[EndpointDetails]}, **refuses(401, 403)},
+    responses={200: {"model": list[EndpointDetails]}, **error_responses(401, 403)},
 )
 def endpoints(hoard: Provided, apikey: ApiKey) -> Answer:
     """List your endpoints, the first registered first."""
@@ -48,8 +48,8 @@ def endpoints(hoard: Provided, apikey: ApiKey) -> Answer:
 @router.post(
     "/webhooks/endpoints",
     status_code=201,
-    responses={201: {"model": EndpointDetails}, **refuses(400, 401, 403, 413)},
-    openapi_extra=takes(EndpointInput),
+    responses={201: {"model": EndpointDetails}, **error_responses(400, 401, 403, 413)},
+    openapi_extra=request_body(EndpointInput),
 )
 def add_endpoint(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Be told at an address of all your requests from now on."""
@@ -67,7 +67,7 @@ def add_endpoint(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
 
 @router.get(
     "/webhooks/endpoints/{endpoint_id}",
-    responses={200: {"model": EndpointDetails}, **refuses(401, 403, 404)},
+    responses={200: {"model": EndpointDetails}, **error_responses(401, 403, 404)},
 )
 def endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
     """Tell about one of your endpoints: what is told there, and how it answers."""
@@ -77,8 +77,8 @@ def endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
 
 @router.patch(
     "/webhooks/endpoints/{endpoint_id}",
-    responses={200: {"model": EndpointDetails}, **refuses(400, 401, 403, 404, 413, 423)},
-    openapi_extra=takes(EndpointChange),
+    responses={200: {"model": EndpointDetails}, **error_responses(400, 401, 403, 404, 413, 423)},
+    openapi_extra=request_body(EndpointChange),
 )
 def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
     """Change what is named. To enable an endpoint again is to say that it works again."""
@@ -98,7 +98,7 @@ def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: Api
 
 @router.delete(
     "/webhooks/endpoints/{endpoint_id}",
-    responses={200: {"model": SimpleResponse}, **refuses(401, 403, 404, 423)},
+    responses={200: {"model": SimpleResponse}, **error_responses(401, 403, 404, 423)},
 )
 def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
     """Take an endpoint away for good. What was still to be told there is given up."""
@@ -110,7 +110,7 @@ def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer
 @router.post(
     "/webhooks/endpoints/{endpoint_id}/test",
     status_code=202,
-    responses={202: {"model": TestScheduled}, **refuses(401, 403, 404)},
+    responses={202: {"model": TestScheduled}, **error_responses(401, 403, 404)},
 )
 def send_test(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
     """Send a test now, also to an endpoint that is disabled or rests."""

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from domain.webhooks.endpoint import DisabledBecause
+from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.retrying import Health
 
 _DISABLED = {
-    DisabledBecause.GONE: (
+    DisableReason.GONE: (
         "It answered 410 (gone), so nothing is sent there any more. Enable it again if that was "
         "a mistake."
     ),
-    DisabledBecause.DEAD: (
+    DisableReason.DEAD: (
         "Nothing arrived there for days, so nothing is sent there any more. Test it, and enable "
         "it again once the test arrives."
     ),
 }
 
 
-def notice_of(disabled: DisabledBecause | None, health: Health, now: datetime) -> str | None:
+def notice_of(disabled: DisableReason | None, health: Health, now: datetime) -> str | None:
     """Return a few sentences where something is wrong with an endpoint; None where nothing is.
 
     One that somebody disabled by hand needs none.

@@ -11,9 +11,9 @@ from pydantic_core import PydanticCustomError
 from api.http.bodies import Body
 from api.http.fields import WebhookAddress, WebhookEvent, WebhookEvents, WholeNumber
 from domain.webhooks.delivery import DeliveryState
-from domain.webhooks.endpoint import DisabledBecause
-from domain.webhooks.kinds import TrackingKind
-from domain.webhooks.retrying import GivenUpBecause, Problem
+from domain.webhooks.endpoint import DisableReason
+from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.retrying import AbandonReason, Problem
 from domain.webhooks.secret import LONGEST_OVERLAP, OVERLAP
 
 
@@ -59,7 +59,7 @@ class EndpointDetails(BaseModel):
     events: list[WebhookEvent]
     enabled: bool
     disabled_because: Annotated[
-        DisabledBecause | None,
+        DisableReason | None,
         Field(description="`gone`: it answered 410; `dead`: nothing arrived there for days."),
     ]
     notice: Annotated[
@@ -82,7 +82,7 @@ class DeliverySummary(BaseModel):
     """Something that was to be told at one address, and what came of it."""
 
     id: Annotated[str, Field(description="The `webhook-id` of every try.")]
-    event: TrackingKind
+    event: NotificationKind
     request: Annotated[str | None, Field(description="Null for a test.")]
     about: Annotated[
         str,
@@ -107,7 +107,7 @@ class DeliverySummary(BaseModel):
     last_problem: Annotated[Problem | None, Field(description="Why the last try got no answer.")]
     last_attempt_at: str | None
     last_seconds: Annotated[float | None, Field(description="How long the last try took.")]
-    given_up_because: GivenUpBecause | None
+    given_up_because: AbandonReason | None
     given_up_at: str | None
 
 

@@ -11,7 +11,7 @@ from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.openapi import refuses, takes
+from api.http.openapi import error_responses, request_body
 from api.v2.webhooks.endpoints import registered
 from api.v2.webhooks.schemas import RotationInput, WebhookSecrets
 
@@ -20,7 +20,7 @@ router = APIRouter(tags=["webhooks"], default_response_class=Answer)
 
 @router.get(
     "/webhooks/secret",
-    responses={200: {"model": WebhookSecrets}, **refuses(401, 403)},
+    responses={200: {"model": WebhookSecrets}, **error_responses(401, 403)},
 )
 def secret(hoard: Provided, apikey: ApiKey) -> Answer:
     """Tell with what your webhooks are verified.
@@ -32,8 +32,8 @@ def secret(hoard: Provided, apikey: ApiKey) -> Answer:
 
 @router.post(
     "/webhooks/secret/rotate",
-    responses={200: {"model": WebhookSecrets}, **refuses(400, 401, 403, 413, 423)},
-    openapi_extra=takes(RotationInput, required=False),
+    responses={200: {"model": WebhookSecrets}, **error_responses(400, 401, 403, 413, 423)},
+    openapi_extra=request_body(RotationInput, required=False),
 )
 def rotate(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Make another secret. The one that you have signs beside it for a while."""

@@ -9,16 +9,16 @@ from api.http.fields import WebhookEvent
 from api.v2.requests.schemas import GenerationInputStable, ReplicationInput
 from domain.accounts.directory import AccountEntry
 from domain.return_codes import Refused
-from domain.service.fetching import FetchFailed, Trouble
-from domain.webhooks.kinds import TrackingKind
-from domain.webhooks.webhook import USUAL_KINDS, WebhookWish, in_order
+from domain.service.fetching import FetchFailed, FetchProblem
+from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.webhook import USUAL_KINDS, WebhookTarget, in_order
 
 _NO_ADDRESS = "there is no webhook that they are for"
 
 
-def webhook_wished(
+def webhook_target(
     given: GenerationInputStable | ReplicationInput, account: AccountEntry, hoard: Context
-) -> WebhookWish | None:
+) -> WebhookTarget | None:
     """Return the webhook that a request wants; None where it wants none.
 
     :raises Refused: ``WebhookInvalid``, or ``BadRequest`` for events without a webhook.
@@ -29,7 +29,7 @@ def webhook_wished(
                 "BadRequest", f"webhook_events: {_NO_ADDRESS}", {"webhook_events": _NO_ADDRESS}
             )
         return None
-    return WebhookWish(
+    return WebhookTarget(
         address=checked_address(given.webhook, hoard, field="webhook"),
         destination=hoard.services.webhook_keys.destination(account.account_id, given.webhook),
         kinds=kinds_from(given.webhook_events),
@@ -51,14 +51,14 @@ def checked_address(address: str, hoard: Context, *, field: str) -> str:
     return address
 
 
-def _said_of(trouble: Trouble) -> str:
-    if trouble is Trouble.ADDRESS_REFUSED:
+def _said_of(trouble: FetchProblem) -> str:
+    if trouble is FetchProblem.ADDRESS_REFUSED:
         return "must name a public host, and port 443 or one above 1023"
     return "must be an https address without a name or a password"
 
 
-def kinds_from(events: Sequence[WebhookEvent] | None) -> tuple[TrackingKind, ...]:
+def kinds_from(events: Sequence[WebhookEvent] | None) -> tuple[NotificationKind, ...]:
     """Return what is to be told; None: each image, and the end."""
     if events is None:
         return USUAL_KINDS
-    return in_order([TrackingKind(event) for event in events])
+    return in_order([NotificationKind(event) for event in events])

@@ -36,8 +36,8 @@ def command_from_pop(
     services = hoard.services
     if account.roles.flagged:
         raise Refused("WorkerFlaggedMaintenance")
-    name = worker_name_from(given.name, services.decency)
-    if services.decency.is_indecent(given.bridge_agent):
+    name = worker_name_from(given.name, services.content_filter)
+    if services.content_filter.is_blocked(given.bridge_agent):
         raise Refused("ProfaneBridgeAgent")
     capabilities = capabilities_from(
         given,
@@ -47,7 +47,7 @@ def command_from_pop(
     )
     prioritised = _prioritised(given.priority_usernames, hoard)
     most = 0 if account.roles.trusted else services.workers_per_address
-    if hoard.crowd.is_full_at(address, most, name):
+    if hoard.available_workers.is_full_at(address, most, name):
         raise Refused("TooManySameIPs")
     return PopJob(
         owner_id=account.account_id,
@@ -57,7 +57,7 @@ def command_from_pop(
         worker_name=name,
         capabilities=capabilities,
         prioritised=prioritised,
-        slow=hoard.crowd.is_slow(name),
+        slow=hoard.available_workers.is_slow(name),
     )
 
 
@@ -147,7 +147,7 @@ def messages_for(worker_id: UUID, hoard: Context) -> list[dict[str, Any]]:
 
 
 def _prioritised(handles: Sequence[str], hoard: Context) -> tuple[UUID, ...]:
-    accounts = dict.fromkeys(hoard.crowd.account_of(handle) for handle in handles)
+    accounts = dict.fromkeys(hoard.available_workers.account_of(handle) for handle in handles)
     if None in accounts:
         raise Refused("InvalidPriorityUsername")
     return tuple(account for account in accounts if account is not None)

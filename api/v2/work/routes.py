@@ -14,7 +14,7 @@ from api.http.answer import Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
 from api.http.images import image_from_base64
-from api.http.openapi import refuses, takes
+from api.http.openapi import error_responses, request_body
 from api.v2.requests.specification import uuid_from
 from api.v2.work.pop import command_from_pop, job_body, no_job_body
 from api.v2.work.schemas import (
@@ -45,9 +45,9 @@ UPLOADED = "R2"
     "/generate/pop",
     responses={
         200: {"model": GenerationPayloadStable, "description": "A job, or why there is none."},
-        **refuses(400, 401, 403, 413, 423),
+        **error_responses(400, 401, 403, 413, 423),
     },
-    openapi_extra=takes(PopInputStable),
+    openapi_extra=request_body(PopInputStable),
 )
 def pop(hoard: Provided, request: Request, raw: RawBody, apikey: ApiKey) -> Answer:
     """Ask for work. A job is a slice of one request, to be made as one batch before its ttl ends.
@@ -72,8 +72,11 @@ def pop(hoard: Provided, request: Request, raw: RawBody, apikey: ApiKey) -> Answ
 
 @router.post(
     "/generate/submit",
-    responses={200: {"model": GenerationSubmitted}, **refuses(400, 401, 403, 404, 413, 423)},
-    openapi_extra=takes(SubmitInputStable),
+    responses={
+        200: {"model": GenerationSubmitted},
+        **error_responses(400, 401, 403, 404, 413, 423),
+    },
+    openapi_extra=request_body(SubmitInputStable),
 )
 def submit(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Deliver one image of a job, or say that it could not be made (state ``faulted``)."""

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from api.context import Context, Provided
 from api.http.bodies import RawBody
 from api.http.images import require_image
-from api.http.openapi import refuses
+from api.http.openapi import error_responses
 from api.v2.requests.specification import uuid_from
 from domain.jobs.commands import PoppedJob
 from domain.return_codes import Refused
@@ -49,7 +49,7 @@ def upload_addresses(hoard: Context, base_url: str, popped: PoppedJob) -> Sequen
     response_class=Response,
     responses={
         200: {"description": "The image was taken.", "content": {}},
-        **refuses(400, 403, 404, 413),
+        **error_responses(400, 403, 404, 413),
     },
     openapi_extra={
         "requestBody": {

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from api.context import Context
-from api.v2.accounts.visibility import Sight
+from api.v2.accounts.visibility import Visibility
 from domain.accounts.directory import AccountEntry
 from domain.names import handle_of
 from domain.sealing import Forgotten
@@ -20,21 +20,21 @@ from projections.workers.view import WorkerRecord
 _HOUR = timedelta(hours=1)
 
 
-def worker_body(hoard: Context, worker: WorkerEntry, sight: Sight) -> dict[str, Any]:
+def worker_body(hoard: Context, worker: WorkerEntry, visibility: Visibility) -> dict[str, Any]:
     """Return one worker as v2 tells it, as far as somebody sees it."""
     services = hoard.services
     owner = services.directory.account(worker.owner_id)
     record = services.workers.worker(worker.worker_id)
-    body = _body(worker, owner, record, sight, is_online=worker.worker_id in _online(hoard))
-    if sight >= Sight.OWN:
+    body = _body(worker, owner, record, visibility, is_online=worker.worker_id in _online(hoard))
+    if visibility >= Visibility.OWN:
         messages = services.messages.for_worker(worker.worker_id)
         body["messages"] = message_bodies(hoard, messages)
-    if sight >= Sight.MODERATOR and owner is not None:
+    if visibility >= Visibility.MODERATOR and owner is not None:
         body["contact"] = _contact(hoard, owner)
     return body
 
 
-def worker_bodies(hoard: Context, sight: Sight) -> list[dict[str, Any]]:
+def worker_bodies(hoard: Context, visibility: Visibility) -> list[dict[str, Any]]:
     """Return the workers that are here, by their names."""
     services = hoard.services
     online = _online(hoard)
@@ -42,7 +42,9 @@ def worker_bodies(hoard: Context, sight: Sight) -> list[dict[str, Any]]:
     owners = services.directory.accounts_by_ids({each.owner_id for each in workers})
     records = services.workers.records(online)
     return [
-        _body(each, owners.get(each.owner_id), records.get(each.worker_id), sight, is_online=True)
+        _body(
+            each, owners.get(each.owner_id), records.get(each.worker_id), visibility, is_online=True
+        )
         for each in workers
     ]
 
@@ -73,7 +75,7 @@ def _body(
     worker: WorkerEntry,
     owner: AccountEntry | None,
     record: WorkerRecord | None,
-    sight: Sight,
+    visibility: Visibility,
     *,
     is_online: bool,
 ) -> dict[str, Any]:
@@ -108,11 +110,11 @@ def _body(
         "controlnet": declared.controlnet,
         "sdxl_controlnet": declared.sdxl_controlnet,
     }
-    if owner is not None and (owner.public_workers or sight >= Sight.OWN):
+    if owner is not None and (owner.public_workers or visibility >= Visibility.OWN):
         body["owner"] = handle_of(owner.name, owner.number)
-    if sight >= Sight.OWN:
+    if visibility >= Visibility.OWN:
         body["paused"] = worker.paused
-    if sight >= Sight.MODERATOR:
+    if visibility >= Visibility.MODERATOR:
         body["suspicious"] = 0
     return body
 

@@ -14,7 +14,7 @@ from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.openapi import refuses, takes
+from api.http.openapi import error_responses, request_body
 from api.v2.accounts.schemas import SimpleResponse
 from api.v2.requests.specification import uuid_from
 from api.v2.workers.bodies import message_bodies
@@ -31,7 +31,7 @@ router = APIRouter(tags=["messages"], default_response_class=Answer)
 
 @router.get(
     "/workers/messages",
-    responses={200: {"model": list[ResponseModelMessage]}, **refuses(400, 401, 403, 404)},
+    responses={200: {"model": list[ResponseModelMessage]}, **error_responses(400, 401, 403, 404)},
 )
 def messages(
     hoard: Provided,
@@ -53,8 +53,8 @@ def messages(
 
 @router.post(
     "/workers/messages",
-    responses={200: {"model": ResponseModelMessage}, **refuses(400, 401, 403, 404, 413)},
-    openapi_extra=takes(MessageInput),
+    responses={200: {"model": ResponseModelMessage}, **error_responses(400, 401, 403, 404, 413)},
+    openapi_extra=request_body(MessageInput),
 )
 def send_message(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Send a message: it is told with each pop until it ends.
@@ -76,7 +76,7 @@ def send_message(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     services = hoard.services
     now = services.clock.now()
     message = WorkerMessage(
-        message_id=services.chance.new_id(),
+        message_id=services.random_source.new_id(),
         worker_id=worker_id,
         author_id=author.account_id,
         text=given.message,
@@ -90,7 +90,7 @@ def send_message(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
 
 @router.get(
     "/workers/messages/{message_id}",
-    responses={200: {"model": ResponseModelMessage}, **refuses(404)},
+    responses={200: {"model": ResponseModelMessage}, **error_responses(404)},
 )
 def message(hoard: Provided, message_id: str) -> Answer:
     """Tell a message; its id is all that is needed."""
@@ -99,7 +99,7 @@ def message(hoard: Provided, message_id: str) -> Answer:
 
 @router.delete(
     "/workers/messages/{message_id}",
-    responses={200: {"model": SimpleResponse}, **refuses(401, 403, 404)},
+    responses={200: {"model": SimpleResponse}, **error_responses(401, 403, 404)},
 )
 def delete_message(hoard: Provided, message_id: str, apikey: ApiKey) -> Answer:
     """Throw a message away: whoever sent it and moderators may."""

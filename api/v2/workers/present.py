@@ -40,7 +40,7 @@ class _Gathering:
         return known
 
 
-class Crowd:
+class AvailableWorkers:
     """Answers from one look at the workers a second, however many ask."""
 
     def __init__(

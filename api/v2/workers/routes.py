@@ -10,8 +10,8 @@ from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.openapi import refuses, takes
-from api.v2.accounts.visibility import Sight, sight_of
+from api.http.openapi import error_responses, request_body
+from api.v2.accounts.visibility import Visibility, visibility_of
 from api.v2.requests.specification import uuid_from
 from api.v2.workers.bodies import worker_bodies, worker_body
 from api.v2.workers.schemas import DeletedWorker, ModifyWorker, ModifyWorkerInput, WorkerDetails
@@ -26,7 +26,9 @@ from domain.workers.directory import WorkerEntry
 router = APIRouter(tags=["workers"], default_response_class=Answer)
 
 
-@router.get("/workers", responses={200: {"model": list[WorkerDetails]}, **refuses(401, 403)})
+@router.get(
+    "/workers", responses={200: {"model": list[WorkerDetails]}, **error_responses(401, 403)}
+)
 def workers(
     hoard: Provided,
     apikey: ApiKey = None,
@@ -37,25 +39,27 @@ def workers(
 ) -> Answer:
     """List the workers that asked for work within the last five minutes."""
     viewer = hoard.account(apikey) if apikey else None
-    sight = Sight.PUBLIC
+    visibility = Visibility.PUBLIC
     if viewer is not None and viewer.roles.may_moderate:
-        sight = Sight.MODERATOR
+        visibility = Visibility.MODERATOR
     if type not in {"", "image"}:
         return Answer([], headers=NOT_KEPT)
     if name is None:
-        return Answer(worker_bodies(hoard, sight), headers=NOT_KEPT)
+        return Answer(worker_bodies(hoard, visibility), headers=NOT_KEPT)
     named = [
-        body for body in worker_bodies(hoard, sight) if body["name"].casefold() == name.casefold()
+        body
+        for body in worker_bodies(hoard, visibility)
+        if body["name"].casefold() == name.casefold()
     ]
     entry = None if named else _entry_named(hoard, name)
     if entry is not None:
-        named = [worker_body(hoard, entry, sight_of(viewer, entry.owner_id))]
+        named = [worker_body(hoard, entry, visibility_of(viewer, entry.owner_id))]
     return Answer(named, headers=NOT_KEPT)
 
 
 @router.get(
     "/workers/name/{worker_name}",
-    responses={200: {"model": WorkerDetails}, **refuses(401, 403, 404)},
+    responses={200: {"model": WorkerDetails}, **error_responses(401, 403, 404)},
 )
 def worker_by_name(hoard: Provided, worker_name: str, apikey: ApiKey = None) -> Answer:
     """Tell about the worker of a name; its owner and moderators see more."""
@@ -66,7 +70,8 @@ def worker_by_name(hoard: Provided, worker_name: str, apikey: ApiKey = None) -> 
 
 
 @router.get(
-    "/workers/{worker_id}", responses={200: {"model": WorkerDetails}, **refuses(401, 403, 404)}
+    "/workers/{worker_id}",
+    responses={200: {"model": WorkerDetails}, **error_responses(401, 403, 404)},
 )
 def worker(hoard: Provided, worker_id: str, apikey: ApiKey = None) -> Answer:
     """Tell about a worker; its owner and moderators see more."""
@@ -75,8 +80,8 @@ def worker(hoard: Provided, worker_id: str, apikey: ApiKey = None) -> Answer:
 
 @router.put(
     "/workers/{worker_id}",
-    responses={200: {"model": ModifyWorker}, **refuses(400, 401, 403, 404, 423, 501)},
-    openapi_extra=takes(ModifyWorkerInput),
+    responses={200: {"model": ModifyWorker}, **error_responses(400, 401, 403, 404, 423, 501)},
+    openapi_extra=request_body(ModifyWorkerInput),
 )
 def change_worker(hoard: Provided, worker_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
     """Change a worker, all that is named or nothing: its owner and moderators may.
@@ -101,7 +106,7 @@ def change_worker(hoard: Provided, worker_id: str, raw: RawBody, apikey: ApiKey)
 
 @router.delete(
     "/workers/{worker_id}",
-    responses={200: {"model": DeletedWorker}, **refuses(401, 403, 404, 423)},
+    responses={200: {"model": DeletedWorker}, **error_responses(401, 403, 404, 423)},
 )
 def delete_worker(hoard: Provided, worker_id: str, apikey: ApiKey) -> Answer:
     """Strike a worker from the list: its owner and moderators may. What it earned stays."""
@@ -131,7 +136,7 @@ def _entry_named(hoard: Context, name: str) -> WorkerEntry | None:
 
 def _told(hoard: Context, entry: WorkerEntry, apikey: str | None) -> Answer:
     viewer = hoard.account(apikey) if apikey else None
-    body = worker_body(hoard, entry, sight_of(viewer, entry.owner_id))
+    body = worker_body(hoard, entry, visibility_of(viewer, entry.owner_id))
     return Answer(body, headers=NOT_KEPT)
 
 
@@ -143,10 +148,10 @@ def _registered(hoard: Context, apikey: str | None) -> AccountEntry:
 
 
 def _change_from(hoard: Context, given: ModifyWorkerInput) -> WorkerChange:
-    decency = hoard.services.decency
+    content_filter = hoard.services.content_filter
     return WorkerChange(
-        name=None if given.name is None else worker_name_from(given.name, decency),
-        info=None if given.info is None else worker_info_from(given.info, decency),
+        name=None if given.name is None else worker_name_from(given.name, content_filter),
+        info=None if given.info is None else worker_info_from(given.info, content_filter),
         maintenance=given.maintenance,
         maintenance_message=given.maintenance_msg or "",
         paused=given.paused,

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from infrastructure.cli.accounts.naming import account_called
 from infrastructure.cli.terminal import options
-from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.opening import opened
 from infrastructure.cli.terminal.output import Column, Output, counted
 
@@ -75,7 +75,7 @@ def create(
     name = name.strip()
     fits = 1 <= len(name) <= LONGEST_USER_NAME and name.isprintable()
     if not fits or NUMBER_SIGN in name:
-        raise Trouble(
+        raise CliError(
             f"A name has 1 to {LONGEST_USER_NAME} characters that can be printed, and no "
             f"{NUMBER_SIGN}.",
             advice="Choose another name.",
@@ -185,7 +185,7 @@ def roles(
 
     changed = {each.value: True for each in give or ()} | {each.value: False for each in take or ()}
     if not changed:
-        raise Trouble(
+        raise CliError(
             "No role is named.",
             advice=f"Name some with --give and --take: {', '.join(Role)}.",
             exit_status=WRONGLY_ASKED,

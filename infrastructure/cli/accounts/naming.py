@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 
 if TYPE_CHECKING:
     from domain.accounts.directory import AccountEntry
@@ -22,7 +22,7 @@ def id_from(text: str, *, what: str, listed_by: str) -> UUID:
     try:
         return UUID(text.strip())
     except ValueError:
-        raise Trouble(
+        raise CliError(
             f"{text} is no id of a{'n' if what[0] in 'aeiou' else ''} {what}.",
             advice="Ids look like 8f14e45f-ceea-467f-9c6b-1d2a3b4c5d6e; "
             f"`{listed_by}` lists those there are.",
@@ -45,7 +45,7 @@ def account_called(hoard: Hoard, who: str) -> AccountEntry:
     if entry is None:
         entry = hoard.directory.account_by_name(who)
     if entry is None:
-        raise Trouble(
+        raise CliError(
             f"There is no account {who}.", advice="See `hoard accounts list`, or name its number."
         )
     return entry

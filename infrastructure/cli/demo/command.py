@@ -17,7 +17,7 @@ import typer
 from rich.text import Text
 
 from infrastructure.cli.requests import quick_settings
-from infrastructure.cli.terminal.errors import Trouble
+from infrastructure.cli.terminal.errors import CliError
 from infrastructure.cli.terminal.output import Column, Output
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from infrastructure.cli.requests.pictures import Picture
     from infrastructure.cli.requests.v2_client import Status, V2Client
     from infrastructure.settings.settings import Settings
-    from projections.view import Recorded
+    from projections.view import RecordedEvent
 
 IMAGES = 20
 SIZE = 512
@@ -101,7 +101,7 @@ def demo(
             demo.holds(server.stop() == 0, "API, projector, worker and Redis have ended")
     _say_what_next(demo, folder, made)
     if demo.failures:
-        raise Trouble(
+        raise CliError(
             f"{demo.failures} of the demo's promises did not hold.",
             advice=f"What the server said is in {folder / 'hoard-up.log'} and {settings.data}.",
         )
@@ -176,7 +176,7 @@ def _show_history(demo: Demo, settings: Settings, made: Made) -> None:
             _verify_views(demo, hoard)
 
 
-def _show_events(demo: Demo, history: Sequence[Recorded]) -> None:
+def _show_events(demo: Demo, history: Sequence[RecordedEvent]) -> None:
     from infrastructure.cli.demo.proof import slice_of
     from infrastructure.cli.history.event_lines import EventLine
 
@@ -193,7 +193,7 @@ def _show_events(demo: Demo, history: Sequence[Recorded]) -> None:
     )
 
 
-def _show_replay(demo: Demo, history: Sequence[Recorded], made: Made) -> None:
+def _show_replay(demo: Demo, history: Sequence[RecordedEvent], made: Made) -> None:
     from infrastructure.cli.demo.proof import compare, replayed
 
     files = {picture.generation.id: picture.content for picture in made.pictures}

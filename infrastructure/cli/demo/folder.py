@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 
-from infrastructure.cli.terminal.errors import Trouble
+from infrastructure.cli.terminal.errors import CliError
 
 
 def fresh_folder(folder: Path) -> Path:
@@ -22,12 +22,12 @@ def fresh_folder(folder: Path) -> Path:
             (candidate / "data").mkdir(parents=True)
         except FileExistsError:
             if any(part.exists() and not part.is_dir() for part in (folder, candidate)):
-                raise Trouble(
+                raise CliError(
                     f"{candidate} is no folder.", advice="Choose another with --out DIR."
                 ) from None
             continue
         except NotADirectoryError:
-            raise Trouble(
+            raise CliError(
                 f"{folder} is no folder.", advice="Choose another with --out DIR."
             ) from None
         return candidate

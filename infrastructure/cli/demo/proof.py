@@ -10,7 +10,7 @@ from domain.jobs.job import Job
 from domain.requests.request import Request
 from infrastructure.cli.requests.v2_client import Status
 from projections.status.fold import RequestStatus, evolve_all
-from projections.view import Recorded
+from projections.view import RecordedEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Compared:
         return self.served == self.replayed
 
 
-def slice_of(history: Sequence[Recorded]) -> Slice:
+def slice_of(history: Sequence[RecordedEvent]) -> Slice:
     """Return how the request of this history was sliced.
 
     :raises ValueError: when it was not sliced at all.
@@ -61,7 +61,7 @@ def slice_of(history: Sequence[Recorded]) -> Slice:
     )
 
 
-def replayed(history: Sequence[Recorded]) -> RequestStatus:
+def replayed(history: Sequence[RecordedEvent]) -> RequestStatus:
     """Return the status that the events of a request give, from the first one on.
 
     :raises ValueError: when there is none.
@@ -113,5 +113,5 @@ def compare(
     return [*counts, *images]
 
 
-def _events(history: Sequence[Recorded]) -> list[object]:
+def _events(history: Sequence[RecordedEvent]) -> list[object]:
     return [recorded.event for recorded in history]

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 import infrastructure
-from infrastructure.cli.terminal.errors import Trouble
+from infrastructure.cli.terminal.errors import CliError
 from infrastructure.processes import launch
 
 _LOG_LINES_SHOWN = 15
@@ -84,7 +84,7 @@ class ServerProcess:
         if said and self._child.poll() is None:
             return
         why = "ended while it started" if said else f"was not ready within {seconds:g} seconds"
-        raise Trouble(
+        raise CliError(
             f"The server {why}. The end of {self._log}:\n{self._end_of_log()}",
             advice="Nothing of it is left running; correct what it says and try again.",
         )

@@ -17,7 +17,7 @@ from domain.events import EVENT_CLASSES, name_of
 from domain.sealing import Sealed
 from infrastructure.cli.history.brief_data import brief
 from infrastructure.cli.terminal.output import printable
-from projections.view import Recorded
+from projections.view import RecordedEvent
 
 SEALED = "‹sealed›"  # noqa: RUF001
 """What stands where personal data is: listing the history never opens it."""
@@ -61,7 +61,7 @@ class EventLine:
     """The event's own facts, ready for JSON, personal ones as :data:`SEALED`."""
 
     @classmethod
-    def of(cls, recorded: Recorded) -> EventLine:
+    def of(cls, recorded: RecordedEvent) -> EventLine:
         """Return the line of an event."""
         event = recorded.event
         name = name_of(type(event))

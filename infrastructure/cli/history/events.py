@@ -9,12 +9,12 @@ from uuid import UUID
 import typer
 
 from infrastructure.cli.terminal import options
-from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.opening import opened
 from infrastructure.cli.terminal.output import Output
 
 if TYPE_CHECKING:
-    from projections.view import Log, Recorded
+    from projections.view import Log, RecordedEvent
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -48,7 +48,7 @@ def events(
     """
     request_id = None if request is None else _request_id(request)
     if request_id is not None and follow:
-        raise Trouble(
+        raise CliError(
             "--follow shows everything that happens, --request one history.",
             advice="Give one of the two.",
             exit_status=WRONGLY_ASKED,
@@ -61,7 +61,7 @@ def events(
             _show_log(hoard.log, after, limit, follow, output)
 
 
-def write_event(recorded: Recorded, output: Output) -> None:
+def write_event(recorded: RecordedEvent, output: Output) -> None:
     """Write one event as its line."""
     from infrastructure.cli.history.event_lines import EventLine
 
@@ -78,7 +78,7 @@ def _request_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise Trouble(
+        raise CliError(
             f"{text} is no request id.",
             advice="Ids look like 8f14e45f-ceea-467f-9c6b-1d2a3b4c5d6e; "
             "`hoard events` lists those there are.",
@@ -93,7 +93,7 @@ def _show_history(
 
     history = history_of(log, request_id)
     if not history:
-        raise Trouble(
+        raise CliError(
             f"There is no request {request_id}.", advice="`hoard events` lists all that happened."
         )
     for recorded in [event for event in history if event.position > after][:limit]:

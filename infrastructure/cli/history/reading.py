@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from domain.requests.request import Request
-from projections.view import Log, Recorded
+from projections.view import Log, RecordedEvent
 
 _PAGE = 500
 
 
-def history_of(log: Log, request_id: UUID) -> Sequence[Recorded]:
+def history_of(log: Log, request_id: UUID) -> Sequence[RecordedEvent]:
     """Return the events of a request and of its jobs in log order; none for an unknown id."""
     events = log.tails({request_id: 0})
     jobs = {
@@ -24,7 +24,7 @@ def history_of(log: Log, request_id: UUID) -> Sequence[Recorded]:
     return log.tails({request_id: 0, **jobs}) if jobs else events
 
 
-def history_after(log: Log, position: int, limit: int | None) -> Iterator[Recorded]:
+def history_after(log: Log, position: int, limit: int | None) -> Iterator[RecordedEvent]:
     """Yield the events above a position in log order, at most ``limit`` of them."""
     left = limit
     while left is None or left > 0:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infrastructure.cli.terminal import options
-from infrastructure.cli.terminal.errors import WENT_WRONG, WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.errors import WENT_WRONG, WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.opening import opened
 from infrastructure.cli.terminal.output import Column, Output, counted
 
@@ -109,7 +109,7 @@ def add(
     sums = dict(_pairs("--sha256", sha256 or ()))
     files = _pairs("--file", file or ())
     if strangers := sums.keys() - {file_name for file_name, _ in files}:
-        raise Trouble(
+        raise CliError(
             f"--sha256 names a file that no --file names: {min(strangers)}.",
             exit_status=WRONGLY_ASKED,
         )
@@ -124,7 +124,7 @@ def add(
     try:
         entry = add_model(path, fields, tables)
     except CatalogueInvalid as invalid:
-        raise Trouble(
+        raise CliError(
             f"{path} would not be valid:\n{invalid}",
             advice="`hoard models list` shows how families are spelt.",
             exit_status=WRONGLY_ASKED,
@@ -164,7 +164,7 @@ def check(
     meant = _meant(catalogue, model or ())
     try:
         _check_workers(output, catalogue, data)
-    except Trouble as trouble:
+    except CliError as trouble:
         if folder is None and not addresses:
             raise
         output.remark(trouble.message)
@@ -190,7 +190,7 @@ def _check_folder(output: Output, folder: Path, models: Sequence[ModelEntry]) ->
     from infrastructure.models.files import FileState, files_in
 
     if not folder.is_dir():
-        raise Trouble(f"There is no folder {folder}.", exit_status=WRONGLY_ASKED)
+        raise CliError(f"There is no folder {folder}.", exit_status=WRONGLY_ASKED)
     wrong = 0
     missing: list[str] = []
     for found in files_in(folder, models):
@@ -240,7 +240,7 @@ def _of_baseline(entries: Sequence[ModelEntry], baseline: str | None) -> Sequenc
     if baseline is None:
         return entries
     if baseline not in list(Baseline):
-        raise Trouble(
+        raise CliError(
             f"No family is called {baseline}.",
             advice=f"Choose one of: {', '.join(Baseline)}.",
             exit_status=WRONGLY_ASKED,
@@ -252,7 +252,7 @@ def _meant(catalogue: ModelCatalogue, names: Iterable[str]) -> Sequence[ModelEnt
     wanted = list(names)
     for name in wanted:
         if catalogue.entry(name) is None:
-            raise Trouble(
+            raise CliError(
                 f"The catalogue has no model {name}.",
                 advice="`hoard models list` shows all.",
                 exit_status=WRONGLY_ASKED,
@@ -265,7 +265,7 @@ def _pairs(option: str, given: Iterable[str]) -> Sequence[tuple[str, str]]:
     for text in given:
         name, sign, value = text.partition("=")
         if not (name and sign and value):
-            raise Trouble(
+            raise CliError(
                 f"{option} {text} is not of the form NAME=VALUE.", exit_status=WRONGLY_ASKED
             )
         pairs.append((name, value))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from infrastructure.cli.terminal import options
-from infrastructure.cli.terminal.errors import Trouble
+from infrastructure.cli.terminal.errors import CliError
 from infrastructure.cli.terminal.opening import opened
 from infrastructure.cli.terminal.output import Column, Output, counted
 
@@ -89,7 +89,7 @@ def verify(name: Name, data: options.Data = None, as_json: options.AsJson = Fals
             served.name for served in chosen(hoard, name) if not verified(hoard, served, output)
         ]
     if wrong:
-        raise Trouble(
+        raise CliError(
             f"Not what the events say: {', '.join(wrong)}.",
             advice=f"`hoard projections rebuild {wrong[0]}` puts what they say in its place.",
         )

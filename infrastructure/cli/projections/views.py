@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from infrastructure.bootstrap import Hoard
 from infrastructure.cli.history.reading import count_after
-from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.storage.database import Database
 from projections.following.follow import Follower
 from projections.view import View
@@ -78,7 +78,7 @@ def chosen(hoard: Hoard, name: str) -> Sequence[ServedView]:
     views = views_of(hoard)
     found = [served for served in views if name in (served.name, ALL)]
     if not found:
-        raise Trouble(
+        raise CliError(
             f"There is no view {name}.",
             advice=f"There are {', '.join(served.name for served in views)}; "
             f"`{ALL}` means every one.",

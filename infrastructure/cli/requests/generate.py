@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infrastructure.cli.terminal import options
-from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Output, counted, printable
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def generate(
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if len(pictures) < images:
-        raise Trouble(
+        raise CliError(
             f"{len(pictures)} of {images} images were made; the request "
             + ("was given up as faulted." if status.faulted else "ended before the others."),
             advice=f"`hoard events --request {accepted.id}` says what happened.",
@@ -138,7 +138,7 @@ def payload_for(prompt: str, models: Sequence[str], **parameters: Any) -> dict[s
 def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text.strip())
     if found is None:
-        raise Trouble(
+        raise CliError(
             f"{printable(text)} is no size.",
             advice="Give it as WIDTHxHEIGHT, such as 512x512, both multiples of 64.",
             exit_status=WRONGLY_ASKED,
@@ -181,7 +181,7 @@ def _cancelled(client: V2Client, request_id: str, images: int, output: Output) -
     try:
         status = client.cancel(request_id)
     except ServerUnreachable as error:
-        raise Trouble(
+        raise CliError(
             f"The request could not be cancelled and goes on. {error}.",
             advice=f"Later: curl -X DELETE {client.server}/api/v2/generate/status/{request_id}",
         ) from None

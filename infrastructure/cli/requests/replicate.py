@@ -10,7 +10,7 @@ import typer
 
 from infrastructure.cli.requests.generate import CLIENT_AGENT, INTERRUPTED, announce, watched
 from infrastructure.cli.terminal import options
-from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Output, printable
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def replicate(
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not status.generations:
-        raise Trouble(
+        raise CliError(
             "The image was not made; the request "
             + ("was given up as faulted." if status.faulted else "ended before."),
             advice=f"`hoard events --request {accepted.id}` says what happened.",
@@ -74,7 +74,7 @@ def _image_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise Trouble(
+        raise CliError(
             f"{printable(text)} is no id of an image.",
             advice="Ids stand in the status of a request; `hoard generate --json` tells them too.",
             exit_status=WRONGLY_ASKED,

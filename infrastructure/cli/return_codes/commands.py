@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infrastructure.cli.terminal import options
-from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Column, Output, counted
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ def list_codes(
     as_json: options.AsJson = False,
 ) -> None:
     """List the return codes that clients can meet."""
-    from domain.return_codes import CATALOGUE
+    from domain.return_codes import RETURN_CODES
 
     translation = _translation(language)
-    codes = [code for code in CATALOGUE.values() if everything or code.may_be_raised]
+    codes = [code for code in RETURN_CODES.values() if everything or code.may_be_raised]
     output = Output(as_json=as_json)
     for code in codes:
         output.record(_fields(code, translation))
@@ -119,7 +119,7 @@ def template(
 
     existing = translations.shipped().get(tag)
     if existing is None and not name:
-        raise Trouble(
+        raise CliError(
             f"There is no translation {tag} yet.",
             advice="Say with --name what the language calls itself, such as Italiano.",
             exit_status=WRONGLY_ASKED,
@@ -139,7 +139,7 @@ def docs(
     from infrastructure.cli.return_codes.pages import left_out_page, return_codes_page
 
     if not folder.is_dir():
-        raise Trouble(
+        raise CliError(
             f"{folder} is no folder.", advice="Name one that is.", exit_status=WRONGLY_ASKED
         )
     pages = {
@@ -152,12 +152,12 @@ def docs(
 
 
 def _code(name: str) -> ReturnCode:
-    from domain.return_codes import CATALOGUE
+    from domain.return_codes import RETURN_CODES
 
-    for known, code in CATALOGUE.items():
+    for known, code in RETURN_CODES.items():
         if known.casefold() == name.casefold():
             return code
-    raise Trouble(
+    raise CliError(
         f"There is no return code {name}.",
         advice="`hoard return-codes list --all` lists them.",
         exit_status=WRONGLY_ASKED,
@@ -172,7 +172,7 @@ def _translation(tag: str | None) -> Translation | None:
     found = translations.shipped().get(tag)
     if found is None:
         there = ", ".join(("en", *translations.shipped()))
-        raise Trouble(
+        raise CliError(
             f"There is no translation {tag}.",
             advice=f"There are: {there}.",
             exit_status=WRONGLY_ASKED,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 
 from api.v2.service.left_out import LEFT_OUT
-from domain.return_codes import CATALOGUE, ReturnCode
+from domain.return_codes import RETURN_CODES, ReturnCode
 from translations import Translation
 
 _INTRODUCTION = """\
@@ -63,7 +63,7 @@ Hoard speaks the part of the AI Horde v2 API that is about images. These address
 def return_codes_page(languages: Mapping[str, Translation]) -> str:
     """Return ``docs/return-codes.md``."""
     named = ", ".join(f"{each.language} (`{tag}`)" for tag, each in languages.items())
-    codes = CATALOGUE.values()
+    codes = RETURN_CODES.values()
     met = sorted({code.status for code in codes if code.may_be_raised})
     return "".join(
         (
@@ -90,7 +90,7 @@ def left_out_page() -> str:
 def _section(status: int) -> Iterator[str]:
     yield f"\n## {status} {HTTPStatus(status).phrase}\n\n"
     yield "| rc | message | when | what to do |\n| --- | --- | --- | --- |\n"
-    for code in CATALOGUE.values():
+    for code in RETURN_CODES.values():
         if code.may_be_raised and code.status == status:
             yield (
                 f'| <a id="{code.name}"></a>`{code.name}` | {code.message} | {code.when} '

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infrastructure.cli.terminal.errors import Trouble
+from infrastructure.cli.terminal.errors import CliError
 
 if TYPE_CHECKING:
     from infrastructure.bootstrap import Hoard
@@ -44,7 +44,7 @@ def _require_ledger(settings: Settings) -> None:
     if database.startswith("sqlite:///"):
         file = Path(database.removeprefix("sqlite:///"))
         if not file.exists():
-            raise Trouble(
+            raise CliError(
                 f"There is no ledger at {file}.",
                 advice="Say where it is with --data DIR, or make one with `hoard up --data DIR`.",
             )

@@ -11,7 +11,7 @@ import typer
 
 from infrastructure.cli.accounts.naming import account_named, id_from
 from infrastructure.cli.terminal import options
-from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.moments import moment_from
 from infrastructure.cli.terminal.opening import opened
 from infrastructure.cli.terminal.output import Output
@@ -56,7 +56,7 @@ class State(StrEnum):
 
     DUE = "due"
     DELIVERED = "delivered"
-    GIVEN_UP = "given_up"
+    ABANDONED = "given_up"
 
 
 @app.callback()
@@ -162,7 +162,7 @@ def resend(
 ) -> None:
     """Send one delivery again, or all that were given up since a time, under the same ids."""
     if (delivery is None) is (failed_since is None) or (delivery and account):
-        raise Trouble(
+        raise CliError(
             "What is to be sent again?",
             advice="Name one delivery, or a time with --failed-since and perhaps --account.",
             exit_status=WRONGLY_ASKED,
@@ -236,7 +236,7 @@ def send_test(
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         details = DeliveryDetails.read(hoard, sent, whole_address=False)
     if sent.is_due:
-        raise Trouble(
+        raise CliError(
             f"Nothing was sent within {wait:g} s.",
             advice="Does `hoard up` run here, and its program `webhooks` with it? "
             f"`hoard webhooks show {delivery_id}` tells later what came of it.",
@@ -263,7 +263,7 @@ def _scheduled_test(hoard: Hoard, endpoint_id: UUID) -> UUID:
     except Refused as refused:
         if refused.code.name != "WebhookNotFound":
             raise
-        raise Trouble(
+        raise CliError(
             f"There is no endpoint {endpoint_id}.",
             advice="`hoard webhooks endpoints` lists those there are.",
         ) from None
@@ -283,7 +283,7 @@ def _found(hoard: Hoard, delivery_id: UUID) -> WebhookDelivery:
     try:
         return hoard.ledger.delivery(delivery_id)
     except Refused:
-        raise Trouble(
+        raise CliError(
             f"There is no delivery {delivery_id}.",
             advice="`hoard webhooks list` lists those there are.",
         ) from None

@@ -38,7 +38,7 @@ class DeliveryDetails:
     where: str
     """The host that it goes to, or the whole address."""
     tries: Sequence[Try]
-    given_up: WebhookDelivery.GivenUp | None
+    given_up: WebhookDelivery.Abandoned | None
     """Why it is not tried any more; None where it is, or was delivered."""
     notice: str | None
     """What is wrong with where it goes."""

@@ -36,7 +36,7 @@ def resend_all(hoard: Hoard, since: datetime, account_id: UUID | None, output: O
     with ReplayBar(output, "sending again") as bar:
         for place, delivery_id in enumerate(failed, 1):
             # The list may not know yet that somebody had it sent again.
-            if hoard.ledger.delivery(delivery_id).state is DeliveryState.GIVEN_UP:
+            if hoard.ledger.delivery(delivery_id).state is DeliveryState.ABANDONED:
                 hoard.ledger.resend_delivery(delivery_id, by=None)
                 resent += 1
             bar.progress(place, len(failed))

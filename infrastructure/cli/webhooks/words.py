@@ -12,12 +12,12 @@ from rich.text import Text
 
 from domain.sealing import Forgotten, Sealed
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.retrying import GivenUpBecause, Problem
+from domain.webhooks.retrying import AbandonReason, Problem
 from infrastructure.bootstrap import Hoard
 from infrastructure.cli.terminal.moments import instant
 from infrastructure.cli.terminal.output import Output, printable
 from projections.tracking.history import RequestHistory
-from projections.view import Recorded
+from projections.view import RecordedEvent
 
 FORGOTTEN = "(forgotten)"
 """What stands where text was whose person was forgotten."""
@@ -40,7 +40,7 @@ def outcome(status: int | None, problem: Problem | None) -> str:
     return "–" if problem is None else in_words(problem)
 
 
-def in_words(value: Problem | GivenUpBecause) -> str:
+def in_words(value: Problem | AbandonReason) -> str:
     """Return a reason as a person would write it."""
     return value.value.replace("_", " ")
 
@@ -83,7 +83,7 @@ class DeliveryLines:
         self._output = output
         self._known: OrderedDict[UUID, WebhookDelivery] = OrderedDict()
 
-    def write(self, recorded: Recorded) -> None:
+    def write(self, recorded: RecordedEvent) -> None:
         """Write an event of a delivery; any other is left out."""
         event = recorded.event
         if not isinstance(event, WebhookDelivery.Event):
@@ -135,7 +135,7 @@ def _facts(event: WebhookDelivery.Event) -> dict[str, Any]:
                 "seconds": event.seconds,
                 "again_at": event.again_at,
             }
-        case WebhookDelivery.GivenUp():
+        case WebhookDelivery.Abandoned():
             return {"attempts": event.attempts, "reason": event.reason}
         case WebhookDelivery.Delivered():
             return {"attempts": event.attempts}
@@ -151,7 +151,7 @@ def _said(event: WebhookDelivery.Event) -> str:
             if event.again_at is not None:
                 words += f", again at {event.again_at.astimezone(UTC):%H:%M:%SZ}"
             return words
-        case WebhookDelivery.GivenUp():
+        case WebhookDelivery.Abandoned():
             tries = "1 try" if event.attempts == 1 else f"{event.attempts} tries"
             return f"{in_words(event.reason)}, after {tries}"
         case _:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from infrastructure.cli.terminal import options
-from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Output
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _require_models(settings: Settings) -> None:
         folder = settings.worker_comfyui_folder
         assert folder is not None
         if not (folder / "models").is_dir():
-            raise Trouble(
+            raise CliError(
                 f"{folder} holds no folder “models”.",
                 advice="Give ComfyUI's base folder as --comfyui-folder DIR.",
                 exit_status=WRONGLY_ASKED,
@@ -154,7 +154,7 @@ def _require_models(settings: Settings) -> None:
         return
     for folder in settings.pipelines.values():
         if not (folder / "model_index.json").is_file():
-            raise Trouble(
+            raise CliError(
                 f"{folder} is no folder of a diffusers pipeline: it has no model_index.json.",
                 advice="Save one there with save_pretrained, or name another with --model.",
                 exit_status=WRONGLY_ASKED,
@@ -163,7 +163,7 @@ def _require_models(settings: Settings) -> None:
 
 def _require_installation(settings: Settings) -> None:
     if settings.has_embedded_redis and not settings.redis_socket.exists():
-        raise Trouble(
+        raise CliError(
             f"Nothing runs on {settings.data}: its Redis is not there.",
             advice="Start `hoard up --workers 0` on it first, or set HOARD_BROKER_URL.",
         )
@@ -173,7 +173,7 @@ def _serve_elsewhere(settings: Settings, server: str, api_key: str | None) -> in
     from infrastructure.cli.workers import remote as remote_worker
 
     if not api_key:
-        raise Trouble(
+        raise CliError(
             "A worker of another server needs a key of an account there.",
             advice="Give it as --api-key KEY, or in HOARD_API_KEY.",
             exit_status=WRONGLY_ASKED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infrastructure.cli.terminal.errors import WRONGLY_ASKED, Trouble
+from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Output
 from infrastructure.settings.settings import Settings
 from workers.engines.protocol import EngineFailed
@@ -35,7 +35,7 @@ def run_remote_worker(settings: Settings, *, server: str, api_key: str) -> int:
     from workers.remote.server import Server
 
     if not (api_key.isascii() and api_key.isprintable()):
-        raise Trouble(
+        raise CliError(
             "The API key has characters that no key has.",
             advice=_ADVICE["InvalidAPIKey"],
             exit_status=WRONGLY_ASKED,
@@ -43,7 +43,7 @@ def run_remote_worker(settings: Settings, *, server: str, api_key: str) -> int:
     try:
         remote = Server(server, api_key, agent=BRIDGE_AGENT)
     except ValueError as error:
-        raise Trouble(
+        raise CliError(
             f"--server cannot be used: {error}.", advice=_ADVICE[""], exit_status=WRONGLY_ASKED
         ) from None
     configure_logs(settings.log_level, json=settings.log_json)
@@ -52,13 +52,13 @@ def run_remote_worker(settings: Settings, *, server: str, api_key: str) -> int:
             remote.require_key()
             serve_remotely(settings, remote, lambda: _say_ready(settings, remote.url))
         except NotAdmitted as refusal:
-            raise Trouble(
+            raise CliError(
                 f"{remote.url} does not take this worker: {refusal}",
                 advice=_ADVICE.get(refusal.rc, "Change what it says, then start again."),
                 exit_status=WRONGLY_ASKED,
             ) from None
         except (CatalogueInvalid, EngineFailed, InspectorInvalid) as failure:
-            raise Trouble(f"The worker cannot start: {failure}.") from None
+            raise CliError(f"The worker cannot start: {failure}.") from None
     return 0
 
 

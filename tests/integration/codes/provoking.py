@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from domain.return_codes import CATALOGUE
+from domain.return_codes import RETURN_CODES
 from tests.integration.api_client import Answered, Api
 
 Provoking = Callable[[Api], Answered]
@@ -43,7 +43,7 @@ def provokes(code: str, **settings: Any) -> Callable[[Provoking], Provoking]:
 
     :raises KeyError: when nothing may raise this code.
     """
-    if not CATALOGUE[code].may_be_raised:
+    if not RETURN_CODES[code].may_be_raised:
         raise KeyError(code)
 
     def register(provoke: Provoking) -> Provoking:

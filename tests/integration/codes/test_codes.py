@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.return_codes import CATALOGUE
+from domain.return_codes import RETURN_CODES
 from tests.integration.api_client import serving
 from tests.integration.codes.provoking import Provocation, all_provocations
 
@@ -17,7 +17,7 @@ PROVOCATIONS = all_provocations()
 def test_the_code_is_met(provocation: Provocation, tmp_path: Path) -> None:
     with serving(tmp_path, **provocation.settings) as api:
         answered = provocation.provoke(api)
-    code = CATALOGUE[provocation.code]
+    code = RETURN_CODES[provocation.code]
     assert (answered.status, answered.rc) == (code.status, code.name)
     assert answered.headers["content-type"] == "application/json"
     assert answered.headers["content-language"] == "en"
@@ -28,5 +28,5 @@ def test_the_code_is_met(provocation: Provocation, tmp_path: Path) -> None:
 
 
 def test_every_code_that_clients_can_meet_is_provoked() -> None:
-    met = {name for name, code in CATALOGUE.items() if code.may_be_raised}
+    met = {name for name, code in RETURN_CODES.items() if code.may_be_raised}
     assert sorted(met - {each.code for each in PROVOCATIONS}) == []

@@ -12,7 +12,7 @@ from domain.workers.bridges import Feature
 from workers.engines.diffusers.devices import find_device, make_repeatable
 from workers.engines.diffusers.drawing import draw
 from workers.engines.diffusers.folders import read_folder
-from workers.engines.diffusers.loras import Applied, LoraShelf
+from workers.engines.diffusers.loras import Applied, LoraCache
 from workers.engines.diffusers.memory import free_memory, is_out_of_memory
 from workers.engines.diffusers.passes import plan_passes
 from workers.engines.diffusers.progress import StepCounter
@@ -74,7 +74,7 @@ class DiffusersEngine:
         self._loras = loras
         self._hash_of = hash_of or digest_of
         self._digests: dict[str, str] = {}
-        self._warm: tuple[str, WarmPipeline, LoraShelf] | None = None
+        self._warm: tuple[str, WarmPipeline, LoraCache] | None = None
         self._warm_up(next(iter(self._folders)))
 
     @property
@@ -201,11 +201,11 @@ class DiffusersEngine:
             words=applied.words,
         )
 
-    def _warm_up(self, model: str) -> tuple[WarmPipeline, LoraShelf]:
+    def _warm_up(self, model: str) -> tuple[WarmPipeline, LoraCache]:
         if self._warm is None or self._warm[0] != model:
             self.close()
             warm = WarmPipeline(self._folders[model], self._device)
-            self._warm = (model, warm, LoraShelf(warm.text))
+            self._warm = (model, warm, LoraCache(warm.text))
         return self._warm[1:]
 
     def _digest_of(self, model: str) -> str:

@@ -40,7 +40,7 @@ class _Choice:
 
 
 @dataclass(slots=True)
-class LoraShelf:
+class LoraCache:
     """The LoRAs that are loaded into one pipeline; those of the last batch stay."""
 
     pipeline: Any
