@@ -16,22 +16,38 @@ PAGES = sorted(
     for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
     if "decisions" not in page.parts  # a decision names what was there when it was taken
 )
-NAMED = re.compile(
-    r"`((?:api|benchmarks|domain|infrastructure|projections|tests|translations|workers)/[\w/.-]*)"
-)
+ROOMS = "api|benchmarks|domain|infrastructure|projections|tests|translations|workers"
+PATH = re.compile(rf"`((?:{ROOMS})/[\w/.-]*)")
+MODULE = re.compile(rf"(?<![\w/.])((?:{ROOMS})(?:\.\w+)+)")
 
 
-def named_paths() -> Iterator[tuple[str, str]]:
-    """The paths of this repository that the pages name, each with the name of its page."""
+def found(pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """What the pages say that matches, each with the name of its page."""
     for page in PAGES:
-        for path in NAMED.findall(page.read_text(encoding="utf-8")):
-            yield page.name, path
+        for name in pattern.findall(page.read_text(encoding="utf-8")):
+            yield page.name, name
+
+
+def exists(name: str) -> bool:
+    """Whether this is a package, a module, or may be something in a module."""
+    path = ROOT / name.replace(".", "/")
+    return (
+        path.is_dir()
+        or path.with_suffix(".py").is_file()
+        or path.parent.with_suffix(".py").is_file()
+    )
 
 
 def test_every_path_that_a_page_names_exists() -> None:
-    named = list(named_paths())
+    named = list(found(PATH))
     assert len(named) > 50
     assert [(page, path) for page, path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_module_that_a_page_names_exists() -> None:
+    named = list(found(MODULE))
+    assert len(named) > 3
+    assert [(page, name) for page, name in named if not exists(name)] == []
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:
