@@ -18,7 +18,7 @@ PAGES = sorted(
 )
 ROOMS = "api|benchmarks|domain|infrastructure|projections|tests|translations|workers"
 PATH = re.compile(rf"`((?:{ROOMS})/[\w/.-]*)")
-MODULE = re.compile(rf"(?<![\w/.])((?:{ROOMS})(?:\.\w+)+)")
+MODULE = re.compile(rf"(?<![\w/.])((?:{ROOMS})(?:\.(?!md\b)\w+)+)")
 
 
 def found(pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
