@@ -54,7 +54,7 @@ bench-gpu: $(DEV) ## measure what a batch costs, on the GPU if there is one (BEN
 	$(BIN)/python -m benchmarks.gpu_batch $(BENCH_GPU_ARGS)
 
 docs: $(DEV) ## build the documentation into site/
-	$(BIN)/mkdocs build --strict --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Hoard needs Python 3.11 or newer; say which: make PYTHON=/path/to/python3.11")'

@@ -167,7 +167,7 @@ def test_unknown_workers_are_named_in_the_answer(api: Api) -> None:
 def test_the_documentation_knows_what_lcm_saves(
     api: Api, model: str, side: int, lora: bool
 ) -> None:
-    documented = (Path(__file__).parents[2] / "docs" / "integrate.md").read_text(encoding="utf-8")
+    documented = (Path(__file__).parents[2] / "docs" / "how-to" / "lcm.md").read_text("utf-8")
     size = {"width": side, "height": side}
     loras = {"loras": [{"name": "195519"}]} if lora else {}
     prices = [
