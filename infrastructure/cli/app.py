@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -28,6 +27,7 @@ from infrastructure.cli import (
 )
 from infrastructure.cli.output import Output
 from infrastructure.cli.trouble import trouble_from
+from infrastructure.distribution import installed_version
 
 app = typer.Typer(
     name="hoard",
@@ -54,11 +54,7 @@ app.add_typer(return_codes.app, name="return-codes")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        try:
-            known = version("hoard")
-        except PackageNotFoundError:
-            known = "(not installed)"
-        typer.echo(f"hoard {known}")
+        typer.echo(f"hoard {installed_version() or '(not installed)'}")
         raise typer.Exit
 
 
