@@ -23,11 +23,11 @@ BUILD_REQUIRES := $(PYTHON) -c 'import tomllib; \
 .PHONY: help setup demo test coverage coverage-figure test-comfyui check format hooks bench bench-webhooks \
 	bench-streams bench-gpu docs wheel lock
 
-# The sed keeps the verbs and what stands behind ##; bold is for people, so not for pipes and files.
+# The sed keeps the verbs and what stands behind ##; colour is for people, so not for pipes and files.
 help: ## list these verbs
-	@if [ -t 1 ]; then bold=$$'\e[1m' plain=$$'\e[0m'; else bold= plain=; fi; \
+	@if [ -t 1 ]; then colour=$$'\e[36m' plain=$$'\e[0m'; else colour= plain=; fi; \
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r verb does; do \
-		printf '  %smake %-15s%s%s\n' "$$bold" "$$verb" "$$plain" "$$does"; \
+		printf '  %smake %-15s%s%s\n' "$$colour" "$$verb" "$$plain" "$$does"; \
 	done
 
 setup: $(DEV) ## make .venv with everything that development needs
