@@ -75,7 +75,7 @@ bench-gpu: $(DEV) ## measure what a batch costs, on the GPU if there is one (BEN
 	$(BIN)/python -m benchmarks.gpu_batch $(BENCH_GPU_ARGS)
 
 docs: $(DEV) ## build the documentation into site/
-	$(BIN)/mkdocs build --strict --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 
 wheel: | $(BIN)/python ## build the wheel into dist/
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip wheel $(PIP_ARGS) --no-deps --wheel-dir dist .
