@@ -6,7 +6,6 @@ import os
 import socket
 import sys
 from datetime import timedelta
-from importlib import metadata
 from types import FrameType
 
 import uvicorn
@@ -15,6 +14,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.services import Services
 from infrastructure.bootstrap import Hoard, allowances_of, assemble
+from infrastructure.distribution import installed_version
 from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
 from infrastructure.processes.programs import LISTEN_VARIABLE
 from infrastructure.processes.supervised import start_process, tell_supervisor
@@ -73,7 +73,7 @@ def services_of(hoard: Hoard) -> Services:
         public_url=settings.public_url,
         image_address_lifetime=timedelta(seconds=settings.image_address_seconds),
         max_body_bytes=settings.max_body_bytes,
-        version=_version(),
+        version=installed_version() or "0",
     )
 
 
@@ -123,13 +123,6 @@ def main() -> None:
         _Server(config, app).run(sockets=sockets)
     finally:
         hoard.close()
-
-
-def _version() -> str:
-    try:
-        return metadata.version("hoard")
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 if __name__ == "__main__":
