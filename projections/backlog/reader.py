@@ -31,14 +31,12 @@ from projections.backlog.ranks import (
     rank_of,
     spans_ahead,
 )
-from projections.backlog.view import BACKLOG_BLOCK, BACKLOG_LANE, BACKLOG_REQUEST, BacklogView
+from projections.backlog.tables import BACKLOG_BLOCK, BACKLOG_LANE, BACKLOG_REQUEST
 from projections.sql.cached import CachedAnswer
 from projections.sql.encoding import requirements_from_json
 from projections.sql.statements import Statement
 from projections.status.fold import RequestStatus
 from projections.view import ViewDatabase
-
-__all__ = ["Ahead", "BacklogReader", "BacklogView"]
 
 _SECONDS = 1.0
 """How old the counts of what a worker may not have can be."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from domain.ports import Clock
 from projections.sql.cached import CachedAnswer
-from projections.statistics.view import Made, StatisticsReader
+from projections.statistics.reader import Made, StatisticsReader
 
 MONTH = timedelta(days=30)
 """What counts as a month."""

@@ -10,8 +10,9 @@ from domain.return_codes import Refused
 from domain.service.modes import HORDE_ID, Modes
 from projections.following.rebuild import rebuild, verify
 from projections.service.modes import ModesReader, ModesView
+from projections.statistics.apply import StatisticsView
 from projections.statistics.recent import RecentStatistics
-from projections.statistics.view import STATISTICS_RECENT, StatisticsView
+from projections.statistics.tables import STATISTICS_RECENT
 from tests.view_world import ViewWorld
 
 PIXELSTEPS = 20 * 512 * 512
