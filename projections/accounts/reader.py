@@ -28,7 +28,7 @@ class AccountOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """What is known of an account's doings."""
+    """What an account requested and what its workers made."""
 
     account_id: UUID
     requests: int = 0
@@ -50,11 +50,11 @@ class AccountsReader:
         self._database = database
 
     def record(self, account_id: UUID) -> AccountRecord:
-        """Return what is known of an account's doings."""
+        """Return what an account requested and what its workers made."""
         return self.records([account_id])[account_id]
 
     def records(self, account_ids: Sequence[UUID]) -> dict[UUID, AccountRecord]:
-        """Return what is known of each of these accounts' doings."""
+        """Return what each of these accounts requested, and what its workers made."""
         with self._database.reading() as connection:
             rows = _records.by_key(connection, account_ids)
         known = {

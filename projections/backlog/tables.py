@@ -29,7 +29,7 @@ BACKLOG_REQUEST = Table(
     Column("pixelsteps", BigInteger, nullable=False),
     Index("backlog_request_in_order", "rank", "number"),
 )
-"""Requests that are not over: their place in the order of service and what of them waits."""
+"""Requests that are not over: their queue position and how much of each waits."""
 
 
 BACKLOG_LANE = Table(

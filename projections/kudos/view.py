@@ -205,7 +205,9 @@ class Kudos:
             _fold(connection, free)
         return len(free)
 
-    def hopeful(self, *, earned: float, opened_before: datetime, limit: int) -> Sequence[UUID]:
+    def trust_candidates(
+        self, *, earned: float, opened_before: datetime, limit: int
+    ) -> Sequence[UUID]:
         """Return accounts that are not trusted and whose work may have earned that.
 
         :param earned: the least kudos that their workers earned, as far as folded.

@@ -44,7 +44,7 @@ class ModelStatus:
 
     @property
     def eta(self) -> timedelta | None:
-        """How long the workers present need for what waits; None when nobody can tell."""
+        """How long the workers present need for what waits; None when it is unknown."""
         if not self.record.waiting_pixelsteps:
             return timedelta()
         if not self.workers or not self.record.speed:

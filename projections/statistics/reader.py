@@ -1,4 +1,4 @@
-"""What was made: by hour, by model, in all, and of late."""
+"""What was made: by hour, by model, in all, and within the last hour."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class StatisticsReader:
         made = self.by_model(since)
         return Made("", sum(each.images for each in made), sum(each.pixelsteps for each in made))
 
-    def lately(self, since: datetime) -> Made:
+    def recent(self, since: datetime) -> Made:
         """Return what was made with all models since a moment of the last hour.
 
         The ten seconds in which that moment lies do not count.

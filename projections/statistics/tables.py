@@ -47,7 +47,7 @@ STATISTICS_RECENT = Table(
     Column("pixelsteps", BigInteger, nullable=False),
 )
 """What was made with all models within ten seconds, for the latest hour and some: a ring. ``step``
-counts tens of seconds since 1970 (UTC), ``slot`` is its place in the ring."""
+counts tens of seconds since 1970 (UTC), ``slot`` is its index in the ring."""
 
 
 STEP = timedelta(seconds=10)
