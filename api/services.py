@@ -22,9 +22,9 @@ from domain.service.fetching import Fetcher
 from domain.service.news import News
 from domain.service.timeouts import Timeouts
 from domain.workers.messages import WorkerMessages
-from projections.accounts.view import AccountsReader
+from projections.accounts.reader import AccountsReader
 from projections.backlog.reader import BacklogReader
-from projections.directory.reader import AccountDirectory
+from projections.directory.view import AccountDirectory
 from projections.following.wakeups import Wakeups
 from projections.models.reader import ModelsReader
 from projections.service.modes import ModesReader
@@ -34,7 +34,7 @@ from projections.view import Log
 from projections.webhooks.deliveries import WebhooksReader
 from projections.webhooks.due import Deliveries
 from projections.workers.presence import Presence
-from projections.workers.view import WorkersReader
+from projections.workers.reader import WorkersReader
 
 
 class Blobs(Protocol):

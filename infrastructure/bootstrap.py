@@ -40,22 +40,22 @@ from infrastructure.webhooks.claims import DeliveryClaims
 from infrastructure.webhooks.keys import WebhookKeys
 from infrastructure.webhooks.posts import POSTS_AT_ONCE, WebhookPosts
 from infrastructure.workers.messages import MessageTable
-from projections.accounts.view import AccountsReader
+from projections.accounts.reader import AccountsReader
 from projections.backlog.reader import BacklogReader
-from projections.directory.reader import AccountDirectory
+from projections.directory.view import AccountDirectory
 from projections.following.follow import Follower
 from projections.kudos.view import Kudos
 from projections.models.reader import ModelsReader
 from projections.queue.view import Queue
 from projections.registry import follower_views
 from projections.service.modes import ModesReader, ModesView
-from projections.statistics.view import StatisticsReader
+from projections.statistics.reader import StatisticsReader
 from projections.status.reader import StatusReader
 from projections.view import View
 from projections.webhooks.deliveries import WebhooksReader
 from projections.webhooks.due import Deliveries
 from projections.workers.presence import Presence
-from projections.workers.view import WorkersReader
+from projections.workers.reader import WorkersReader
 
 OPERATOR = "operator"
 """Name of the built-in account that the in-cluster workers belong to."""

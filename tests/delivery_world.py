@@ -17,7 +17,7 @@ from domain.webhooks.retrying import AbandonReason, Outcome, Problem
 from infrastructure.bootstrap import Hoard
 from infrastructure.webhooks.claims import Claimed
 from projections.following.rebuild import verify
-from projections.webhooks.due import DUE_DELIVERY
+from projections.webhooks.due_tables import DUE_DELIVERY
 from tests.world import HandClock
 
 TAKEN, BROKEN = Outcome(status=204), Outcome(status=500)

@@ -19,7 +19,7 @@ from domain.requests.commands import SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import assemble
 from infrastructure.settings.settings import Settings
-from projections.status.reader import RequestStatus
+from projections.status.fold import RequestStatus
 from tests.world import HandClock, SeededRandomSource
 
 LARGE = Capabilities(("A", "B"), 20, 2048 * 2048, True, 1, False, "test:1:large")

@@ -14,7 +14,8 @@ from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.retrying import PER_REQUEST, AbandonReason, Health
 from projections.following.rebuild import rebuild
-from projections.webhooks.due import DUE_DELIVERY, WEBHOOK_DESTINATION, EndpointEntry
+from projections.webhooks.due import EndpointEntry
+from projections.webhooks.due_tables import DUE_DELIVERY, WEBHOOK_DESTINATION
 from tests.delivery_world import BROKEN, GONE, TAKEN, DeliveryWorld, address, numbered
 from tests.integration.deliveries_hoard import told
 

@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import Table, delete, insert, select, update
 
 from domain.jobs.commands import PopJob
-from projections.backlog.view import BACKLOG_BLOCK
+from projections.backlog.tables import BACKLOG_BLOCK
 from projections.following.positions import VIEW_POSITIONS
 from projections.following.rebuild import Report, rebuild, verify
-from projections.queue.view import OPEN_REQUEST
+from projections.queue.tables import OPEN_REQUEST
 from projections.status.tables import REQUEST_GENERATION, REQUEST_STATUS
 from projections.view import View, ViewDatabase
 from tests.delivery_world import DeliveryWorld, address, numbered

@@ -9,13 +9,8 @@ from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.requests.commands import SubmitRequest
 from domain.workers.matching import Requirements
-from projections.accounts.view import (
-    ACCOUNT_OPEN_JOB,
-    ACCOUNT_OPEN_REQUEST,
-    ACCOUNT_RECORD,
-    AccountOrder,
-    AccountRecord,
-)
+from projections.accounts.reader import AccountOrder, AccountRecord
+from projections.accounts.tables import ACCOUNT_OPEN_JOB, ACCOUNT_OPEN_REQUEST, ACCOUNT_RECORD
 from projections.following.rebuild import verify
 from tests.view_world import ViewWorld
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from domain.workers.matching import Candidate, Capabilities
 from projections.backlog.reader import BacklogReader
-from projections.backlog.view import BACKLOG_COUNTER
+from projections.backlog.tables import BACKLOG_COUNTER
 from projections.sql.rows import replace_row
-from projections.status.reader import RequestStatus
+from projections.status.fold import RequestStatus
 from tests.view_world import LARGE, ViewWorld
 
 SMALL = Capabilities(("B",), 1, 512 * 512, False, 1, False, "test:1:small")

@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 
 from projections.following.rebuild import verify
-from projections.models.reader import ANY_MODEL, ModelsReader, ModelStatus
-from projections.statistics.view import Made
+from projections.models.reader import ModelsReader, ModelStatus
+from projections.models.tables import ANY_MODEL
+from projections.statistics.reader import Made
 from projections.workers.presence import Presence
-from projections.workers.view import WorkersReader
+from projections.workers.reader import WorkersReader
 from tests.view_world import LARGE, ViewWorld
 
 MEGAPIXELSTEPS = 20 * 512 * 512 / 1_000_000

@@ -20,7 +20,8 @@ from domain.webhooks.retrying import AbandonReason, Problem
 from projections.following.follow import Follower
 from projections.following.rebuild import rebuild, verify
 from projections.webhooks import deliveries as webhooks
-from projections.webhooks.deliveries import WEBHOOK_DELIVERY, DeliveryRow
+from projections.webhooks.deliveries import DeliveryRow
+from projections.webhooks.delivery_tables import WEBHOOK_DELIVERY
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
 from tests.view_world import ViewWorld
 

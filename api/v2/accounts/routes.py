@@ -26,7 +26,7 @@ from domain.accounts.rights import (
 )
 from domain.names import contact_from, handle_of, number_from, user_name_from
 from domain.return_codes import Refused
-from projections.accounts.view import AccountOrder
+from projections.accounts.reader import AccountOrder
 
 router = APIRouter(tags=["users"], default_response_class=Answer)
 

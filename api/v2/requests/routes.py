@@ -49,7 +49,7 @@ from api.v2.webhooks.targets import webhook_target
 from domain.images.settings import ImageSettings
 from domain.requests.commands import SubmitRequest
 from domain.return_codes import Refused
-from projections.status.reader import Generation, RequestStatus
+from projections.status.fold import Generation, RequestStatus
 
 router = APIRouter(tags=["generate"], default_response_class=Answer)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from api.v2.workers.present import AvailableWorkers
 from projections.backlog.reader import Ahead, BacklogReader
+from projections.status.fold import Generation, RequestStatus
 from projections.status.generation import generation_details
-from projections.status.reader import Generation, RequestStatus
 
 
 def check_body(

@@ -1,4 +1,4 @@
-"""The models as a view: what waits for each, what was made with it, and how long that took."""
+"""How events change what is known of models: what waits, what was made, how fast."""
 
 from __future__ import annotations
 
@@ -8,70 +8,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Connection, Double, Integer, MetaData, Table, Text, Uuid
+from sqlalchemy import Connection, Table
 
 from domain.jobs.job import Job
 from domain.requests.request import Request
 from projections.jobs.open_jobs import JobFacts, OpenJobs, moved_average
+from projections.models.record import ModelRecord
+from projections.models.tables import ANY_MODEL, METADATA, MODEL_RECORD, MODEL_REQUEST
 from projections.sql.bulk import Bulk
-from projections.sql.encoding import Name, kept_name
+from projections.sql.encoding import kept_name
 from projections.view import RecordedEvent
 
-METADATA = MetaData()
-
-ANY_MODEL = ""
-"""Under this name stands what waits for a worker of whatever model."""
-
-MODEL_RECORD = Table(
-    "model_record",
-    METADATA,
-    Column("model", Name, primary_key=True),
-    Column("waiting_requests", Integer, nullable=False),
-    Column("waiting_images", Integer, nullable=False),
-    Column("waiting_pixelsteps", BigInteger, nullable=False),
-    Column("images", Integer, nullable=False),
-    Column("pixelsteps", BigInteger, nullable=False),
-    Column("speed", Double),
-    Column("seconds_per_image", Double),
-)
-"""One model. A request that allows several models waits for each of them."""
-
-MODEL_REQUEST = Table(
-    "model_request",
-    METADATA,
-    Column("request_id", Uuid, primary_key=True),
-    Column("models", Text, nullable=False),
-    Column("waiting", Integer, nullable=False),
-    Column("pixelsteps", BigInteger, nullable=False),
-)
-"""Requests that are not over: the models that they allow (JSON) and what of them waits."""
-
 _work = OpenJobs("model", METADATA)
+
+
 _records, _requests = Bulk(MODEL_RECORD), Bulk(MODEL_REQUEST)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRecord:
-    """What is known of a model."""
-
-    model: str
-    waiting_requests: int = 0
-    waiting_images: int = 0
-    waiting_pixelsteps: int = 0
-    """Denoiser passes times pixels of all images that wait."""
-    images: int = 0
-    """Images made."""
-    pixelsteps: int = 0
-    """Denoiser passes times pixels of all images made."""
-    speed: float | None = None
-    """Megapixelsteps a second of one worker, a moving average over jobs; None before the first."""
-    seconds_per_image: float | None = None
-    """A job's time by its images, a moving average over jobs; None before the first."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing waits for it and nothing was ever made with it."""
-        return not (self.waiting_requests or self.images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The backlog as a view: how much waits for whom, and in what order, kept as counters."""
+"""How events change the backlog: what they put in the queue and what they take out."""
 
 from __future__ import annotations
 
@@ -9,76 +9,24 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     Connection,
-    Index,
-    Integer,
-    MetaData,
-    SmallInteger,
-    String,
     Table,
-    Text,
-    Uuid,
 )
 
 from domain.requests.request import Request
 from domain.workers.matching import Requirements
 from projections.backlog.ranks import blocks_of, rank_of
+from projections.backlog.tables import BACKLOG_BLOCK, BACKLOG_COUNTER, BACKLOG_LANE, BACKLOG_REQUEST
 from projections.queue.lanes import lane_of
 from projections.sql.bulk import Bulk
 from projections.sql.encoding import requirements_to_json
 from projections.view import RecordedEvent
 
-METADATA = MetaData()
-
-BACKLOG_REQUEST = Table(
-    "backlog_request",
-    METADATA,
-    Column("request_id", Uuid, primary_key=True),
-    Column("lane", BigInteger, nullable=False),
-    Column("rank", BigInteger, nullable=False),
-    Column("number", BigInteger, nullable=False),
-    Column("waiting", Integer, nullable=False),
-    Column("pixelsteps", BigInteger, nullable=False),
-    Index("backlog_request_in_order", "rank", "number"),
-)
-"""Requests that are not over: their place in the order of service and what of them waits."""
-
-BACKLOG_LANE = Table(
-    "backlog_lane",
-    METADATA,
-    Column("lane", BigInteger, primary_key=True, autoincrement=False),
-    Column("requirements", Text, nullable=False),
-    Column("open", Integer, nullable=False),
-    Column("requests", Integer, nullable=False),
-    Column("images", Integer, nullable=False),
-)
-"""What waits, by what it asks of a worker. ``open`` counts the requests of the lane that are not
-over, of which ``requests`` wait; a lane without any is not kept."""
-
-BACKLOG_BLOCK = Table(
-    "backlog_block",
-    METADATA,
-    Column("level", SmallInteger, primary_key=True, autoincrement=False),
-    Column("rank", BigInteger, primary_key=True, autoincrement=False),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("requests", BigInteger, nullable=False),
-    Column("pixelsteps", BigInteger, nullable=False),
-)
-"""What waits, by block of the order of service (:mod:`projections.backlog.ranks`), none empty."""
-
-BACKLOG_COUNTER = Table(
-    "backlog_counter",
-    METADATA,
-    Column("name", String(16), primary_key=True),
-    Column("value", BigInteger, nullable=False),
-)
-"""How many requests were ever submitted: the number of the last one."""
-
 _requests, _lanes, _blocks, _counters = map(
     Bulk, (BACKLOG_REQUEST, BACKLOG_LANE, BACKLOG_BLOCK, BACKLOG_COUNTER)
 )
+
+
 _ARRIVALS = "arrivals"
 
 

@@ -1,66 +1,26 @@
-"""The accounts: what each asked for, what its workers made, and how many kudos came of it."""
+"""How events change what is known of accounts: requested, made, and the sum of kudos."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, MetaData, Table, Uuid, select
+from sqlalchemy import Connection, Table
 
 from domain.accounts.account import ANONYMOUS_ID, Account
 from domain.jobs.job import Job
 from domain.requests.request import Request
+from projections.accounts.tables import ACCOUNT_OPEN_JOB, ACCOUNT_OPEN_REQUEST, ACCOUNT_RECORD
 from projections.kudos.entries import entries_of
 from projections.sql.bulk import Bulk
-from projections.view import NotFollowing, RecordedEvent, ViewDatabase
-
-METADATA = MetaData()
-
-ACCOUNT_RECORD = Table(
-    "account_record",
-    METADATA,
-    Column("account_id", Uuid, primary_key=True),
-    Column("number", BigInteger, nullable=False),
-    Column("deleted", Boolean, nullable=False),
-    Column("requests", BigInteger, nullable=False),
-    Column("images_used", BigInteger, nullable=False),
-    Column("pixelsteps_used", BigInteger, nullable=False),
-    Column("images_made", BigInteger, nullable=False),
-    Column("pixelsteps_made", BigInteger, nullable=False),
-    Column("kudos", BigInteger, nullable=False),
-    Index("account_record_by_kudos", "deleted", "kudos", "number"),
-    Index("account_record_by_number", "deleted", "number"),
-)
-"""One account, anonymous among them; ``kudos`` is in hundredths, what is held included."""
-
-ACCOUNT_OPEN_REQUEST = Table(
-    "account_open_request",
-    METADATA,
-    Column("request_id", Uuid, primary_key=True),
-    Column("account_id", Uuid, nullable=False, index=True),
-)
-"""The requests of registered accounts that are not over."""
-
-ACCOUNT_OPEN_JOB = Table(
-    "account_open_job",
-    METADATA,
-    Column("job_id", Uuid, primary_key=True),
-    Column("account_id", Uuid, nullable=False),
-    Column("owner_id", Uuid, nullable=False),
-    Column("pixelsteps", BigInteger, nullable=False),
-)
-"""Who asked for a job and whose worker makes it, while more of it may come."""
+from projections.view import NotFollowing, RecordedEvent
 
 _records, _open_requests, _open_jobs = map(
     Bulk, (ACCOUNT_RECORD, ACCOUNT_OPEN_REQUEST, ACCOUNT_OPEN_JOB)
 )
 
-ACCOUNTS_A_PAGE = 25
-"""As many as the AI Horde lists at a time."""
 
 _COUNTERS = (
     "requests",
@@ -70,34 +30,13 @@ _COUNTERS = (
     "pixelsteps_made",
     "kudos",
 )
+
+
 _NEW: dict[str, Any] = {"deleted": False} | dict.fromkeys(_COUNTERS, 0)
+
+
 _GAINS = {"earned": 1, "received": 1, "awarded": 1, "burnt": -1, "sent": -1, "held": 0}
 """What the figures of a balance do to the sum of kudos."""
-
-
-class AccountOrder(StrEnum):
-    """How a list of accounts is sorted."""
-
-    KUDOS = "kudos"
-    """The richest first."""
-    AGE = "age"
-    """The oldest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRecord:
-    """What is known of an account's doings."""
-
-    account_id: UUID
-    requests: int = 0
-    """Requests that it made."""
-    images_used: int = 0
-    """Images that were made for it."""
-    pixelsteps_used: int = 0
-    """Denoiser passes times pixels of these."""
-    images_made: int = 0
-    """Images that its workers made."""
-    pixelsteps_made: int = 0
 
 
 class AccountsView:
@@ -217,54 +156,3 @@ class _Batch:
         for account_id, deleted in self._deleted.items():
             rows[account_id]["deleted"] = deleted
         _records.put(self._connection, rows.values())
-
-
-class AccountsReader:
-    """Answers about accounts."""
-
-    def __init__(self, database: ViewDatabase) -> None:
-        """Read from the views' database."""
-        self._database = database
-
-    def record(self, account_id: UUID) -> AccountRecord:
-        """Return what is known of an account's doings."""
-        return self.records([account_id])[account_id]
-
-    def records(self, account_ids: Sequence[UUID]) -> dict[UUID, AccountRecord]:
-        """Return what is known of each of these accounts' doings."""
-        with self._database.reading() as connection:
-            rows = _records.by_key(connection, account_ids)
-        known = {
-            row["account_id"]: AccountRecord(
-                row["account_id"],
-                row["requests"],
-                row["images_used"],
-                row["pixelsteps_used"],
-                row["images_made"],
-                row["pixelsteps_made"],
-            )
-            for row in rows
-        }
-        return {each: known.get(each, AccountRecord(each)) for each in account_ids}
-
-    def page(self, order: AccountOrder, page: int) -> Sequence[UUID]:
-        """Return the ids of accounts that are not deleted, 25 a page; without anonymous.
-
-        :param page: 1 for the first.
-        """
-        table = ACCOUNT_RECORD.c
-        found = select(table.account_id).where(~table.deleted, table.number > 0)
-        if order is AccountOrder.KUDOS:
-            found = found.order_by(table.kudos.desc(), table.number)
-        else:
-            found = found.order_by(table.number)
-        found = found.limit(ACCOUNTS_A_PAGE).offset((page - 1) * ACCOUNTS_A_PAGE)
-        with self._database.reading() as connection:
-            return connection.execute(found).scalars().all()
-
-    def open_requests(self, account_id: UUID, most: int) -> Sequence[UUID]:
-        """Return the ids of an account's requests that are not over, up to so many."""
-        table = ACCOUNT_OPEN_REQUEST.c
-        found = select(table.request_id).where(table.account_id == account_id)
-        with self._database.reading() as connection:
-            return connection.execute(found.limit(most)).scalars().all()

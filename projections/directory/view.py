@@ -17,7 +17,6 @@ from domain.workers.directory import WorkerEntry
 from projections.directory.apply import apply_changes, unboxed
 from projections.directory.tables import (
     ACCOUNT,
-    METADATA,
     SHARED_KEY,
     WORKER,
     account_from,
@@ -26,8 +25,6 @@ from projections.directory.tables import (
 from projections.sql.bulk import Bulk
 from projections.sql.statements import Statement
 from projections.view import RecordedEvent, ViewDatabase
-
-__all__ = ["ACCOUNT", "METADATA", "SHARED_KEY", "WORKER", "AccountDirectory"]
 
 _BY_KEY = Statement(select(ACCOUNT).where(ACCOUNT.c.key_digest == bindparam("key")))
 _BY_SHARED_KEY = Statement(
