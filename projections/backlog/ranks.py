@@ -3,8 +3,8 @@
 Requests are served by priority, the highest first, then first come. A request's position in that
 order is a pair of integers: its rank (made from the priority) and its number (dense, by arrival).
 Pairs are grouped into ever smaller blocks, eight levels deep, and of each block that is not empty
-the view keeps how much waits in it. What is ahead of a request is the sum of the blocks ahead of its
-own, level by level, and of the requests ahead of it in its smallest block: at most some hundred
+the view keeps how much waits in it. What is ahead of a request is the sum of the blocks ahead of
+its own, level by level, and of the requests ahead of it in its smallest block: at most some hundred
 counters, whatever waits.
 """
 
