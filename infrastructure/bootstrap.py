@@ -39,7 +39,9 @@ from infrastructure.wakeups.wakeups import ProcessWakeups
 from infrastructure.webhooks.claims import DeliveryClaims
 from infrastructure.webhooks.keys import WebhookKeys
 from infrastructure.webhooks.posts import POSTS_AT_ONCE, WebhookPosts
+from infrastructure.workers.loaded_models import RememberedModels
 from infrastructure.workers.messages import MessageTable
+from infrastructure.workers.skipped_requests import RememberedSkips
 from projections.accounts.reader import AccountsReader
 from projections.backlog.reader import BacklogReader
 from projections.directory.view import AccountDirectory
@@ -112,7 +114,7 @@ class Hoard:
         entry = self.directory.account_by_name(OPERATOR)
         if entry is None:
             # Its key is thrown away: nobody but processes of this installation act for it.
-            self.ledger.open_account(OPERATOR, digest_of(new_api_key()), Roles(trusted=True))
+            self.ledger.accounts.open(OPERATOR, digest_of(new_api_key()), Roles(trusted=True))
             entry = self.directory.account_by_name(OPERATOR)
             assert entry is not None
         return entry
@@ -180,6 +182,8 @@ def assemble(
         lifetimes=_lifetimes(settings),
         allowances=allowances_of(settings),
         repeats=repeats,
+        loaded_models=RememberedModels(),
+        skipped_requests=RememberedSkips(),
     )
     presence = Presence(view_database, clock)
     return Hoard(

@@ -58,7 +58,7 @@ class Registrations:
         contact = contact_from(contact, services.content_filter)
         self._count(address)
         key = services.new_key()
-        account_id = services.ledger.open_account(
+        account_id = services.ledger.accounts.open(
             name, services.digest_of(key), Roles(), contact=contact
         )
         entry = services.directory.account(account_id)
@@ -71,7 +71,9 @@ class Registrations:
         :raises Refused: ``AnonForbiddenUserMod``, ``DeletedUser`` or ``Locked``.
         """
         key = self._services.new_key()
-        self._services.ledger.regenerate_key(account.account_id, self._services.digest_of(key))
+        self._services.ledger.accounts.regenerate_key(
+            account.account_id, self._services.digest_of(key)
+        )
         return Registered(account.account_id, account.handle, key)
 
     def _count(self, address: str) -> None:

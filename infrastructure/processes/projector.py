@@ -64,7 +64,9 @@ def follow_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> Non
 
 def schedule_webhooks_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None:
     """Schedule what is to be told by webhook, and ring when something is due."""
-    scheduling = WebhookScheduling(hoard.log, hoard.ledger_database, hoard.ledger, hoard.deliveries)
+    scheduling = WebhookScheduling(
+        hoard.log, hoard.ledger_database, hoard.ledger.webhooks, hoard.deliveries
+    )
     with _woken(hoard) as wake:
         schedule_until(
             stop, scheduling, bell.ring, interval=hoard.settings.follow_seconds, wake=wake
@@ -93,7 +95,7 @@ def sweep_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None
             hoard.repeats.forget_those_over(now)
             hoard.uploads.forget_those_over()
             most_lost = hoard.settings.worker_losses_per_hour
-            flag_losing_workers(hoard.workers, hoard.ledger, most_lost, now)
+            flag_losing_workers(hoard.workers, hoard.ledger.workers, most_lost, now)
             if swept.leases or swept.requests or swept.failed:
                 _log.info(
                     "swept", leases=swept.leases, requests=swept.requests, failed=swept.failed
@@ -102,7 +104,9 @@ def sweep_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None
             if time.monotonic() >= trust_after:
                 trust_after = time.monotonic() + _TRUST_EVERY_SECONDS
                 allowances = allowances_of(hoard.settings)
-                if new := give_trust(hoard.kudos, hoard.ledger, allowances, hoard.clock.now()):
+                if new := give_trust(
+                    hoard.kudos, hoard.ledger.kudos, allowances, hoard.clock.now()
+                ):
                     _log.info("trusted for good work", accounts=new)
             # A part of the store each time: all of it may be millions of files.
             place = (place + 1) % PLACES

@@ -39,7 +39,7 @@ def with_kudos(api: Api, name: str, kudos: float, **roles: bool) -> str:
     key = api.key(name, **roles)
     entry = api.hoard.directory.account_by_key(digest_of(key))
     assert entry is not None
-    api.hoard.ledger.award_kudos(entry.account_id, kudos, by=None, reason="a test")
+    api.hoard.ledger.kudos.award(entry.account_id, kudos, by=None, reason="a test")
     return key
 
 

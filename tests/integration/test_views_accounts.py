@@ -19,9 +19,9 @@ PIXELSTEPS = 20 * 512 * 512
 
 def test_what_was_asked_for_and_made_is_counted(world: ViewWorld) -> None:
     ledger, accounts = world.hoard.ledger, world.hoard.accounts
-    requester = ledger.open_account("asker", "1" * 64, Roles())
-    ledger.award_kudos(requester, 1000, by=None, reason="to begin with")
-    request_id, _ = ledger.submit_request(
+    requester = ledger.accounts.open("asker", "1" * 64, Roles())
+    ledger.kudos.award(requester, 1000, by=None, reason="to begin with")
+    request_id, _ = ledger.requests.submit(
         SubmitRequest(
             account_id=requester,
             prompt="a red square",
@@ -57,13 +57,13 @@ def test_it_follows_from_the_log_in_whatever_portions(world: ViewWorld) -> None:
     ledger = world.hoard.ledger
     account = world.owner_id
     for place in range(4):
-        account = ledger.open_account(f"account {place}", str(place + 1) * 64, Roles())
-        ledger.award_kudos(account, 10 * place, by=None, reason="to begin with")
+        account = ledger.accounts.open(f"account {place}", str(place + 1) * 64, Roles())
+        ledger.kudos.award(account, 10 * place, by=None, reason="to begin with")
         world.submit(2)
         world.follow()
     world.deliver(world.pop(), 0)
-    ledger.transfer_kudos(account, world.owner_id, 30)
-    ledger.delete_account(account, by=None)
+    ledger.kudos.transfer(account, world.owner_id, 30)
+    ledger.accounts.delete(account, by=None)
     world.submit(1)
     world.follow()
     (follower,) = [each for each in world.hoard.followers if each.view.name == "accounts"]

@@ -39,14 +39,14 @@ def test_a_worker_s_record_counts_what_it_made_and_what_it_gave_up(world: ViewWo
     job = world.pop("first")
     world.deliver(job, seconds=10)
     world.submit(2)
-    world.hoard.ledger.fail_job(
+    world.hoard.ledger.jobs.fail(
         world.pop("first").job_id, owner_id=world.owner_id, reason="out of memory"
     )
     lapsed = world.pop("first")
     world.clock.advance(timedelta(hours=1))
-    world.hoard.ledger.expire_lease(lapsed.job_id)
+    world.hoard.ledger.jobs.expire_lease(lapsed.job_id)
     other = world.pop("second")
-    world.hoard.ledger.cancel_request(other.request_id)
+    world.hoard.ledger.requests.cancel(other.request_id)
     world.follow()
 
     first, second = world.hoard.workers.all()
@@ -97,7 +97,7 @@ def test_what_waits_is_counted_for_each_model_that_a_request_allows(world: ViewW
     world.submit(2, models=("B",))
     cancelled = world.submit(5, models=("C",))
     world.submit(4)
-    world.hoard.ledger.cancel_request(cancelled)
+    world.hoard.ledger.requests.cancel(cancelled)
     world.follow()
     models = models_of(world)
     assert {

@@ -87,12 +87,12 @@ def test_modes_change_in_the_transaction_of_their_event(world: ViewWorld) -> Non
     ledger = world.hoard.ledger
     reader = ModesReader(world.hoard.ledger_database)
     assert reader.now() == Modes()
-    assert ledger.change_modes(maintenance=True, by=world.owner_id) == Modes(maintenance=True)
+    assert ledger.modes.change(maintenance=True, by=world.owner_id) == Modes(maintenance=True)
     reader.forget()
     assert reader.now() == Modes(maintenance=True)
-    assert ledger.change_modes(invite_only=True, maintenance=False) == Modes(invite_only=True)
-    assert ledger.change_modes(raid=True) == Modes(invite_only=True, raid=True)
-    assert ledger.change_modes(raid=True) == Modes(invite_only=True, raid=True)
+    assert ledger.modes.change(invite_only=True, maintenance=False) == Modes(invite_only=True)
+    assert ledger.modes.change(raid=True) == Modes(invite_only=True, raid=True)
+    assert ledger.modes.change(raid=True) == Modes(invite_only=True, raid=True)
     reader.forget()
     assert reader.now() == Modes(invite_only=True, raid=True)
 
@@ -108,14 +108,14 @@ def test_modes_change_in_the_transaction_of_their_event(world: ViewWorld) -> Non
 
 def test_changing_no_mode_is_refused(world: ViewWorld) -> None:
     with pytest.raises(Refused, match="NoHordeModSelected"):
-        world.hoard.ledger.change_modes()
+        world.hoard.ledger.modes.change()
 
 
 def test_modes_are_remembered_for_a_second(world: ViewWorld) -> None:
     seconds = HandSeconds()
     reader = ModesReader(world.hoard.ledger_database, seconds)
     assert reader.now() == Modes()
-    world.hoard.ledger.change_modes(maintenance=True)
+    world.hoard.ledger.modes.change(maintenance=True)
     assert reader.now() == Modes()
     seconds.seconds += 1
     assert reader.now() == Modes(maintenance=True)

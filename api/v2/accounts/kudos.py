@@ -18,6 +18,7 @@ from api.v2.accounts.schemas import (
     KudosTransferred,
 )
 from domain.accounts.directory import AccountEntry
+from domain.accounts.rights import require_may_award
 from domain.names import named_and_numbered
 from domain.return_codes import Refused
 
@@ -54,7 +55,7 @@ def transfer(
     receiver = _account_called(hoard, given.username)
     if receiver is None:
         raise Refused("UserNotFound")
-    transferred = hoard.services.ledger.transfer_kudos(
+    transferred = hoard.services.ledger.kudos.transfer(
         sender.account_id, receiver.account_id, given.amount, attempt=attempt
     )
     return Answer({"transferred": transferred})
@@ -68,13 +69,12 @@ def transfer(
 def award(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Give an account kudos that come from nowhere: for admins."""
     actor = hoard.account(apikey)
-    if not actor.roles.admin:
-        raise Refused("NotAllowedAwards")
+    require_may_award(actor)
     given = read_body(KudosAwardInput, raw)
     receiver = _account_called(hoard, given.username)
     if receiver is None:
         raise Refused("InvalidAwardUsername")
-    awarded = hoard.services.ledger.award_kudos(
+    awarded = hoard.services.ledger.kudos.award(
         receiver.account_id, given.amount, by=actor.account_id, reason=_AWARD_REASON
     )
     return Answer({"awarded": awarded})

@@ -123,13 +123,13 @@ def change_user(hoard: Provided, user_id: str, raw: RawBody, apikey: ApiKey) -> 
     if given.reset_suspicion:
         told["new_suspicion"] = 0
     if given.undelete:
-        ledger.restore_account(target.account_id, by=actor.account_id)
+        ledger.accounts.restore(target.account_id, by=actor.account_id)
         told["undeleted"] = True
     if change != AccountChange():
-        ledger.change_account(target.account_id, change, by=actor.account_id)
+        ledger.accounts.change(target.account_id, change, by=actor.account_id)
         told |= _told_of(change, target)
     if given.kudos is not None:
-        ledger.award_kudos(
+        ledger.kudos.award(
             target.account_id, given.kudos, by=actor.account_id, reason=_AWARD_REASON
         )
         balance = hoard.services.funds.balance(target.account_id)
@@ -152,7 +152,7 @@ def delete_user(hoard: Provided, user_id: str, apikey: ApiKey) -> Answer:
     actor = hoard.account(apikey)
     target = _account(hoard, user_id)
     require_may_delete_account(actor, target.account_id)
-    hoard.services.ledger.delete_account(target.account_id, by=actor.account_id)
+    hoard.services.ledger.accounts.delete(target.account_id, by=actor.account_id)
     hoard.accounts.forget()
     return Answer({"message": "OK"})
 

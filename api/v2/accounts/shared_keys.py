@@ -46,7 +46,7 @@ def make_shared_key(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     limits = _limits(hoard, fresh, given, Balance())
     services = hoard.services
     key = str(services.random_source.new_id())
-    key_id = services.ledger.issue_shared_key(
+    key_id = services.ledger.shared_keys.issue(
         owner.account_id, name=given.name or "", key_digest=services.digest_of(key), limits=limits
     )
     return Answer(_body(hoard, _entry(hoard, key_id), shown_as=key), headers=NOT_KEPT)
@@ -80,7 +80,7 @@ def change_shared_key(hoard: Provided, sharedkey_id: str, raw: RawBody, apikey: 
     used = services.funds.balance(entry.shared_key_id)
     limits = _limits(hoard, entry.limits, given, used)
     name = entry.name if given.name is None else given.name
-    services.ledger.change_shared_key(entry.shared_key_id, name=name, limits=limits)
+    services.ledger.shared_keys.change(entry.shared_key_id, name=name, limits=limits)
     hoard.accounts.forget()
     changed = _entry(hoard, entry.shared_key_id)
     return Answer(_body(hoard, changed, shown_as=sharedkey_id), headers=NOT_KEPT)
@@ -95,7 +95,7 @@ def delete_shared_key(hoard: Provided, sharedkey_id: str, apikey: ApiKey) -> Ans
     actor = hoard.account(apikey)
     entry = _found(hoard, sharedkey_id)
     require_owner(actor, entry.owner_id)
-    hoard.services.ledger.revoke_shared_key(entry.shared_key_id)
+    hoard.services.ledger.shared_keys.revoke(entry.shared_key_id)
     hoard.accounts.forget()
     return Answer({"message": "OK"})
 

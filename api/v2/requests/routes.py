@@ -90,7 +90,7 @@ def ask_for_images(
     )
     if attempt is not None and not given.dry_run:
         # Whatever has changed since, what was taken once is not refused now.
-        earlier = hoard.services.ledger.earlier(attempt)
+        earlier = hoard.services.ledger.requests.earlier(attempt)
         if earlier is not None:
             return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
     unsafe_ip = address in hoard.services.unsafe_networks
@@ -141,7 +141,7 @@ def status(hoard: Provided, request: Request, request_id: str) -> Answer:
 def cancel(hoard: Provided, request: Request, request_id: str) -> Answer:
     """Cancel a request; images that are finished stay. Cancelling again changes nothing."""
     known = _request_id(request_id)
-    hoard.services.ledger.cancel_request(known)
+    hoard.services.ledger.requests.cancel(known)
     return _status_answer(hoard, request, known)
 
 
@@ -165,14 +165,14 @@ def _drawn_anew(given: GenerationInputStable, requester: Requester, hoard: Conte
 
     if given.dry_run:
         command = build(wish.settings)
-        ledger.check_rights(command)
-        return Answer({"kudos": ledger.price(command).total})
+        ledger.requests.check_rights(command)
+        return Answer({"kudos": ledger.requests.price(command).total})
     asked = prepared(wish, build, hoard)
     command = asked.command
+    ledger.requests.check_rights(command)
     if wish.source is not None:
-        ledger.check_rights(command)
         command = replace(command, source=take_in_sources(given, hoard))
-    request_id, kudos = ledger.submit_request(command, requester.attempt)
+    request_id, kudos = ledger.requests.submit(command, requester.attempt)
     advice = advice_for(wish, asked, hoard)
     told = told_of(wish, asked, advice)
     return Answer(body_of_taken(request_id, kudos, advice, told), status_code=202)

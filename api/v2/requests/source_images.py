@@ -126,7 +126,7 @@ def _give_up(popped: PoppedJob, hoard: Context) -> None:
     _logger.error("a source image is lost", extra={"request_id": str(popped.request_id)})
     worker = hoard.services.directory.worker(popped.worker_id)
     if worker is not None:
-        hoard.services.ledger.fail_job(
+        hoard.services.ledger.jobs.fail(
             popped.job_id, owner_id=worker.owner_id, reason="a source image is lost"
         )
 

@@ -83,7 +83,7 @@ def change_modes(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     given = read_body(ModifyHordeModes, raw)
     if given.maintenance_mode is not None and not account.roles.admin:
         raise Refused("NotAdmin")
-    changed = hoard.services.ledger.change_modes(
+    changed = hoard.services.ledger.modes.change(
         maintenance=given.maintenance_mode,
         invite_only=given.invite_only_mode,
         raid=given.raid_mode,

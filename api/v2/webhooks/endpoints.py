@@ -20,7 +20,7 @@ from api.v2.webhooks.notices import notice_of
 from api.v2.webhooks.schemas import EndpointChange, EndpointDetails, EndpointInput, TestScheduled
 from api.v2.webhooks.targets import checked_address, kinds_from
 from domain.accounts.rights import require_registered
-from domain.ledger.webhook_endpoints import MOST_ENDPOINTS
+from domain.ledger.webhooks import MOST_ENDPOINTS
 from domain.return_codes import Refused
 from domain.webhooks.endpoint import WebhookEndpoint
 
@@ -39,7 +39,7 @@ def endpoints(hoard: Provided, apikey: ApiKey) -> Answer:
     account_id = registered(hoard, apikey)
     services = hoard.services
     entries = services.deliveries.endpoints_of([account_id]).get(account_id, ())
-    found = [services.ledger.endpoint(entry.endpoint_id) for entry in entries]
+    found = [services.ledger.webhooks.endpoint(entry.endpoint_id) for entry in entries]
     # One may have been deleted since they were listed.
     bodies = [_body(hoard, endpoint) for endpoint in found if not endpoint.deleted]
     return Answer(bodies, headers=NOT_KEPT)
@@ -59,7 +59,7 @@ def add_endpoint(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     services = hoard.services
     if services.deliveries.count_of_endpoints(account_id) >= MOST_ENDPOINTS:
         raise Refused("Forbidden", _TOO_MANY)
-    endpoint_id = services.ledger.register_endpoint(
+    endpoint_id = services.ledger.webhooks.register_endpoint(
         account_id, address=address, kinds=kinds_from(given.events)
     )
     return _answer(hoard, account_id, endpoint_id, status=201)
@@ -87,7 +87,7 @@ def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: Api
     given = read_body(EndpointChange, raw)
     if given == EndpointChange():
         raise Refused("BadRequest", _NO_CHANGE)
-    hoard.services.ledger.change_endpoint(
+    hoard.services.ledger.webhooks.change_endpoint(
         known,
         account_id=account_id,
         kinds=None if given.events is None else kinds_from(given.events),
@@ -103,7 +103,9 @@ def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: Api
 def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
     """Take an endpoint away for good. What was still to be told there is given up."""
     account_id = registered(hoard, apikey)
-    hoard.services.ledger.delete_endpoint(endpoint_id_from(endpoint_id), account_id=account_id)
+    hoard.services.ledger.webhooks.delete_endpoint(
+        endpoint_id_from(endpoint_id), account_id=account_id
+    )
     return Answer({"message": "OK"})
 
 
@@ -115,7 +117,7 @@ def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer
 def send_test(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
     """Send a test now, also to an endpoint that is disabled or rests."""
     account_id = registered(hoard, apikey)
-    delivery_id = hoard.services.ledger.test_endpoint(
+    delivery_id = hoard.services.ledger.webhooks.test_endpoint(
         endpoint_id_from(endpoint_id), account_id=account_id
     )
     return Answer({"delivery_id": delivery_id}, status_code=202)
@@ -143,7 +145,7 @@ def registered(hoard: Context, key: str | None) -> UUID:
 
 
 def _answer(hoard: Context, account_id: UUID, endpoint_id: UUID, status: int = 200) -> Answer:
-    found = hoard.services.ledger.endpoint_of(account_id, endpoint_id)
+    found = hoard.services.ledger.webhooks.endpoint_of(account_id, endpoint_id)
     return Answer(_body(hoard, found), status_code=status, headers=NOT_KEPT)
 
 

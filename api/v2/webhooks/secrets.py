@@ -39,7 +39,7 @@ def rotate(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Make another secret. The one that you have signs beside it for a while."""
     account_id = registered(hoard, apikey)
     given = read_body(RotationInput, raw or b"{}")
-    hoard.services.ledger.rotate_webhook_secret(
+    hoard.services.ledger.webhooks.rotate_secret(
         account_id, overlap=timedelta(seconds=given.overlap_seconds)
     )
     return _secrets(hoard, account_id)
@@ -47,7 +47,7 @@ def rotate(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
 
 def _secrets(hoard: Context, account_id: UUID) -> Answer:
     services = hoard.services
-    numbers = services.ledger.webhook_secret_numbers(account_id)
+    numbers = services.ledger.webhooks.secret_numbers(account_id)
     keys = services.webhook_keys
     return Answer(
         {

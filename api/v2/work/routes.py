@@ -62,7 +62,7 @@ def pop(hoard: Provided, request: Request, raw: RawBody, apikey: ApiKey) -> Answ
     given = read_body(PopInputStable, raw)
     digest = hoard.services.address_digest(address_of(request))
     command = command_from_pop(given, account, address=digest, hoard=hoard)
-    found = hoard.services.ledger.pop_job(command)
+    found = hoard.services.ledger.jobs.pop(command)
     _note_presence(hoard, found.worker_id, command.capabilities, digest)
     if isinstance(found, PoppedJob):
         uploads = upload_addresses(hoard, str(request.base_url), found)
@@ -111,13 +111,13 @@ def _deliver(
 ) -> float:
     ledger = hoard.services.ledger
     if given.state == "faulted":
-        ledger.fault_image(image_id, owner_id=account.account_id)
+        ledger.jobs.fault_image(image_id, owner_id=account.account_id)
         return 0.0
     if given.seed is None:
         raise Refused("BadRequest", "seed: say which was used", {"seed": "is missing"})
     if not given.generation:
         raise Refused("BadRequest", "generation: send the image", {"generation": "is missing"})
-    return ledger.submit_image(
+    return ledger.jobs.submit_image(
         image_id,
         owner_id=account.account_id,
         digest=partial(_digest_of, hoard, image_id, given.generation),

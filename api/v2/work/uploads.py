@@ -76,7 +76,7 @@ def upload(
     services.signer.verify(_PURPOSE, image_id, expires=expires, signature=signature)
     if known_id is None:
         raise Refused("InvalidJobID", id=image_id)
-    services.ledger.may_upload(known_id)
+    services.ledger.jobs.may_upload(known_id)
     known = services.uploads.digest_of(known_id)
     if known is None:
         require_image(raw)

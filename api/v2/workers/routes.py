@@ -100,7 +100,7 @@ def change_worker(hoard: Provided, worker_id: str, raw: RawBody, apikey: ApiKey)
         raise Refused("NoWorkerModSelected")
     if change.maintenance is False and actor.roles.flagged and not actor.roles.may_moderate:
         raise Refused("WorkerFlaggedMaintenance")
-    hoard.services.ledger.change_worker(entry.worker_id, change)
+    hoard.services.ledger.workers.change(entry.worker_id, change)
     return Answer(_changed(change))
 
 
@@ -113,7 +113,7 @@ def delete_worker(hoard: Provided, worker_id: str, apikey: ApiKey) -> Answer:
     actor = _registered(hoard, apikey)
     entry = worker_entry(hoard, worker_id)
     require_owner(actor, entry.owner_id)
-    hoard.services.ledger.delete_worker(entry.worker_id)
+    hoard.services.ledger.workers.delete(entry.worker_id)
     return Answer({"deleted_id": entry.worker_id, "deleted_name": entry.name})
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection
 from threading import Lock
 from uuid import UUID
+
+from cachetools import FIFOCache, LRUCache
 
 _WORKERS = 1000
 _REQUESTS = 200
@@ -13,19 +14,19 @@ _REQUESTS = 200
 Words = tuple[str, ...]
 
 
-class SkippedRequests:
-    """Remembers, for each worker and its present blacklist, the last 200 requests.
+class RememberedSkips:
+    """Remembers, for each of 1,000 workers and its blacklist, the last 200 requests; thread-safe.
 
-    No decision rests on it: what is forgotten is opened, and passed over, once more.
+    See :class:`domain.ledger.ports.SkippedRequests`.
     """
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self._of: OrderedDict[tuple[UUID, Words], OrderedDict[UUID, None]] = OrderedDict()
+        self._of: LRUCache[tuple[UUID, Words], FIFOCache[UUID, None]] = LRUCache(_WORKERS)
         self._lock = Lock()
 
     def by(self, worker_id: UUID, blacklist: Words) -> Collection[UUID]:
-        """Return what this worker was not given."""
+        """Return what this worker was not given, with its present blacklist."""
         if not blacklist:
             return ()
         with self._lock:
@@ -34,10 +35,7 @@ class SkippedRequests:
     def add(self, worker_id: UUID, blacklist: Words, request_id: UUID) -> None:
         """Note that it was not given this request either."""
         with self._lock:
-            requests = self._of.setdefault((worker_id, blacklist), OrderedDict())
-            self._of.move_to_end((worker_id, blacklist))
+            requests = self._of.get((worker_id, blacklist))
+            if requests is None:
+                requests = self._of[worker_id, blacklist] = FIFOCache(_REQUESTS)
             requests[request_id] = None
-            if len(requests) > _REQUESTS:
-                requests.popitem(last=False)
-            if len(self._of) > _WORKERS:
-                self._of.popitem(last=False)

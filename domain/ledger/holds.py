@@ -7,9 +7,12 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.accounts.account import ANONYMOUS_ID
-from domain.accounts.directory import AccountEntry, SharedKeyEntry
+from domain.accounts.allowances import Allowances
+from domain.accounts.directory import SharedKeyEntry
+from domain.accounts.funds import Funds
 from domain.accounts.kudos import hold_for, hundredths, priority_after
-from domain.ledger.base import LedgerBase
+from domain.ledger.ports import Directory
+from domain.ports import Clock
 from domain.requests.commands import SubmitRequest
 from domain.requests.pricing import Quote
 from domain.return_codes import Refused
@@ -30,21 +33,33 @@ class Hold:
 _NOTHING = Hold(held=0.0, priority=0.0, is_funded=False)
 
 
-class HoldingCommands(LedgerBase):
+class KudosHolds:
     """What a payer's balance decides."""
 
-    def concurrency_of(self, account: AccountEntry) -> int:
-        """Return how many images of an account may wait at a time."""
-        return self._allowances.images_waiting(account)
+    def __init__(
+        self, funds: Funds, directory: Directory, allowances: Allowances, clock: Clock
+    ) -> None:
+        """Hold kudos of these funds."""
+        self._funds = funds
+        self._directory = directory
+        self._allowances = allowances
+        self._clock = clock
 
-    def _hold(self, command: SubmitRequest, price: Quote) -> Hold:
+    def covers(self, account_id: UUID, price: Quote) -> bool:
+        """Whether the kudos of an account cover a price now; those of anonymous never do."""
+        if account_id == ANONYMOUS_ID:
+            return False
+        return self._funds.balance(account_id).available >= hundredths(price.total)
+
+    def hold(self, command: SubmitRequest, price: Quote) -> Hold:
         """Set the price of a request aside, within the transaction that submits it.
 
         A registered payer is locked until that transaction ends, so that no two of its requests
         decide on the same kudos. Of anonymous nothing is read or locked: strangers never meet here.
 
-        :raises Refused: ``KudosUpfront``, ``TooManyPrompts``, ``SharedKeyInvalid``,
-            ``SharedKeyExpired``, ``SharedKeyEmpty`` or ``SharedKeyInsufficientKudos``.
+        :raises Refused: ``InvalidAPIKey`` (no such account), ``KudosUpfront``, ``TooManyPrompts``,
+            ``SharedKeyInvalid``, ``SharedKeyExpired``, ``SharedKeyEmpty`` or
+            ``SharedKeyInsufficientKudos``.
         """
         if command.account_id == ANONYMOUS_ID:
             if command.upfront:
@@ -54,7 +69,7 @@ class HoldingCommands(LedgerBase):
         account = self._funds.lock(command.account_id)
         if account is None or account.deleted:
             raise Refused("InvalidAPIKey")
-        most = self.concurrency_of(account)
+        most = self._allowances.images_waiting(account)
         purse = self._funds.purse(account.account_id, most=most)
         waiting = command.images + purse.waiting
         if waiting > most:
