@@ -51,6 +51,6 @@ def check_workflow(
         raise Refused("ControlNetMismatch")
 
 
-def runs_one_by_one(workflow: str | None) -> bool:
-    """Whether a workflow makes each image as a job of its own, whoever asks."""
+def needs_single_jobs(workflow: str | None) -> bool:
+    """Whether a workflow makes each image as a job of its own, whoever the requester is."""
     return workflow == QR_CODE

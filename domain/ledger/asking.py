@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from uuid import UUID
 
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.kudos import hundredths
-from domain.images.workflows import runs_one_by_one
+from domain.images.workflows import needs_single_jobs
 from domain.ledger.ending import EndingCommands
 from domain.ledger.holding import HoldingCommands
 from domain.ledger.idempotency import CommandResult, IdempotencyKey
 from domain.ledger.repeating import RepeatingCommands
-from domain.models.catalogue import heaviest
-from domain.requests.commands import SubmitRequest
-from domain.requests.pricing import Quote, quote
+from domain.requests.pricing import Quote, price_of
 from domain.requests.request import Request
+from domain.requests.specification import SubmitRequest, Terms
 from domain.return_codes import Refused
 from domain.sealing import Sealed
-from domain.webhooks.webhook import Webhook
 
 
 class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
@@ -41,8 +37,9 @@ class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
         self.check_rights(command)
         now = self._clock.now()
         request_id = self._random_source.new_id()
-        anonymous = command.account_id == ANONYMOUS_ID
-        subject = request_id if anonymous else command.account_id
+        requester, specification = command.requester, command.specification
+        anonymous = requester.account_id == ANONYMOUS_ID
+        subject = request_id if anonymous else requester.account_id
         price = self.price(command)
 
         def seal(text: str) -> Sealed:
@@ -50,40 +47,23 @@ class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
 
         with self._transactions.transaction():
             hold = self._hold(command, price)
-            request = Request.submit(
-                request_id,
-                account_id=command.account_id,
-                shared_key_id=command.shared_key_id,
-                images=command.images,
-                settings=command.settings,
-                requirements=replace(command.requirements, unfunded=not hold.is_funded),
-                prompt=seal(command.prompt),
-                negative_prompt=seal(command.negative_prompt) if command.negative_prompt else None,
-                extra_texts=seal(json.dumps(command.extra_texts)) if command.extra_texts else None,
-                source=command.source,
-                client_address=seal(command.client_address) if command.client_address else None,
-                client_agent=command.client_agent,
-                proxied_account=seal(command.proxied_account) if command.proxied_account else None,
-                seed=command.seed,
-                seed_variation=command.seed_variation,
-                disable_batching=command.disable_batching,
-                shared=command.shared,
-                r2=command.r2,
-                censor_nsfw=command.censor_nsfw,
-                priority=hold.priority + command.priority,
+            terms = Terms(
                 kudos=price.total,
                 kudos_per_image=price.per_image,
                 held=hold.held,
+                priority=hold.priority + command.priority,
                 expires_at=now
                 + self._lifetimes.waiting(
-                    extra_slow_workers=command.requirements.extra_slow_workers
+                    extra_slow_workers=specification.requirements.extra_slow_workers
                 ),
-                replicates=command.replicates,
-                webhook=(
-                    Webhook(seal(wish.address), wish.destination, wish.kinds)
-                    if (wish := command.webhook)
-                    else None
-                ),
+            )
+            request = Request.submit(
+                request_id,
+                specification,
+                requester,
+                terms,
+                seal=seal,
+                funded=hold.is_funded,
                 timestamp=now,
             )
             self.save(request)
@@ -94,29 +74,24 @@ class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
 
         :raises Refused: ``RequiresTrust``.
         """
+        specification = command.specification
         if (
-            command.disable_batching
-            and command.images > 1
-            and not runs_one_by_one(command.settings.workflow)
+            specification.disable_batching
+            and specification.images > 1
+            and not needs_single_jobs(specification.settings.workflow)
         ):
-            self._require_batching_rights(command.account_id)
+            self._require_batching_rights(command.requester.account_id)
 
     def price(self, command: SubmitRequest) -> Quote:
         """Return the kudos that a request would burn."""
-        return quote(
-            command.settings,
-            command.images,
-            family=heaviest(command.requirements.models, self._models),
-            has_source=command.requirements.img2img,
-            slow_workers=command.requirements.slow_workers,
-            worker_blacklist=command.requirements.worker_blacklist,
-        )
+        return price_of(command.specification, self._models)
 
     def can_afford(self, command: SubmitRequest) -> bool:
         """Whether the kudos of its account cover a request now; of anonymous they never do."""
-        if command.account_id == ANONYMOUS_ID:
+        account_id = command.requester.account_id
+        if account_id == ANONYMOUS_ID:
             return False
-        balance = self._funds.balance(command.account_id)
+        balance = self._funds.balance(account_id)
         return balance.available >= hundredths(self.price(command).total)
 
     def cancel_request(self, request_id: UUID) -> None:

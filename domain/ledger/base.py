@@ -86,7 +86,9 @@ class LedgerBase(Application[UUID]):
         return self._given_events
 
     def _waiting(self, request: Request) -> timedelta:
-        return self._lifetimes.waiting(extra_slow_workers=request.requirements.extra_slow_workers)
+        return self._lifetimes.waiting(
+            extra_slow_workers=request.submitted.requirements.extra_slow_workers
+        )
 
     def _request(self, request_id: UUID) -> Request:
         return self._load(Request, request_id, "RequestNotFound")

@@ -30,14 +30,14 @@ class EndingCommands(LedgerBase):
         # Where there is one writer at a time, whoever is in the transaction loses no race.
         with self._transactions.transaction():
             request = self._request(job.request_id)
-            request.take_back(
+            request.return_job(
                 job.id,
                 delivered=len(job.delivered),
                 lost=job.lost,
                 expires_at=now + self._waiting(request),
                 timestamp=now,
             )
-            others = self._ended(request, request.give_up) if request.is_beyond_hope else []
+            others = self._ended(request, request.fault) if request.should_fault else []
             self.save(job, request, *others)
 
     def _end_request(self, request: Request, end: EndRequest) -> None:

@@ -9,9 +9,9 @@ from domain.jobs.image_ids import batch_index_of, job_of
 from domain.jobs.job import ImageState, Job
 from domain.jobs.replication import loras_as_made, replication_of
 from domain.ledger.base import LedgerBase
-from domain.requests.commands import ReplicateImage, SubmitRequest
 from domain.requests.request import Request
 from domain.requests.requirements import requirements_of
+from domain.requests.specification import ReplicateImage, RequestSpecification, SubmitRequest
 from domain.return_codes import Refused
 from domain.sealing import Forgotten, Sealed
 
@@ -34,49 +34,53 @@ class ReplicatingCommands(LedgerBase):
         if image is None or image.state is not ImageState.OK:
             raise Refused("ImageNotGenerated")
         settings = replace(
-            request.settings,
-            loras=loras_as_made(request.settings.loras, image.making, image.metadata),
+            request.submitted.settings,
+            loras=loras_as_made(request.submitted.settings.loras, image.making, image.metadata),
         )
-        replication = replication_of(image, job, earlier=request.replicates, exact=command.exact)
-        texts = json.loads(self._read(request.extra_texts)) if request.extra_texts else ()
-        wanted = request.requirements
+        replication = replication_of(
+            image, job, earlier=request.submitted.replicates, exact=command.exact
+        )
+        texts = (
+            json.loads(self._read(request.submitted.extra_texts))
+            if request.submitted.extra_texts
+            else ()
+        )
+        asked = request.submitted
         return SubmitRequest(
-            account_id=command.account_id,
-            shared_key_id=command.shared_key_id,
-            prompt=self._read(request.prompt),
-            negative_prompt=self._read(request.negative_prompt) if request.negative_prompt else "",
-            settings=settings,
-            requirements=requirements_of(
-                settings,
-                models=(job.model,),
-                catalogue=self._models,
-                source=request.source,
-                nsfw=wanted.nsfw,
-                trusted_workers=command.trusted_workers,
-                slow_workers=command.slow_workers,
-                extra_slow_workers=wanted.extra_slow_workers,
-                unsafe_ip=command.unsafe_ip,
-                replicates=True,
+            command.requester,
+            RequestSpecification(
+                prompt=self._read(asked.prompt),
+                negative_prompt=self._read(asked.negative_prompt) if asked.negative_prompt else "",
+                settings=settings,
+                requirements=requirements_of(
+                    settings,
+                    models=(job.model,),
+                    catalogue=self._models,
+                    source=asked.source,
+                    nsfw=asked.requirements.nsfw,
+                    trusted_workers=command.trusted_workers,
+                    slow_workers=command.slow_workers,
+                    extra_slow_workers=asked.requirements.extra_slow_workers,
+                    unsafe_ip=command.unsafe_ip,
+                    replicates=True,
+                ),
+                seed=replication.seed,
+                shared=command.shared,
+                r2=command.r2,
+                censor_nsfw=asked.censor_nsfw,
+                source=asked.source,
+                extra_texts=tuple((text, reference) for text, reference in texts),
+                replicates=replication,
+                webhook=command.webhook,
             ),
-            images=1,
-            seed=replication.seed,
-            shared=command.shared,
-            r2=command.r2,
-            censor_nsfw=request.censor_nsfw,
-            source=request.source,
-            extra_texts=tuple((text, reference) for text, reference in texts),
-            client_address=command.client_address,
-            client_agent=command.client_agent,
-            replicates=replication,
-            webhook=command.webhook,
         )
 
     def _made_for(self, command: ReplicateImage) -> tuple[Job, Request]:
         """Return the job and the request of an image, if the account asked for it."""
         job = self._load(Job, job_of(command.image_id), "ImageNotFound")
         request = self._request(job.request_id)
-        own = request.account_id == command.account_id and (
-            command.shared_key_id in (None, request.shared_key_id)
+        own = request.submitted.account_id == command.requester.account_id and (
+            command.requester.shared_key_id in (None, request.submitted.shared_key_id)
         )
         if not own or batch_index_of(command.image_id) >= len(job.image_ids):
             raise Refused("ImageNotFound")

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Requirements
 from projections.accounts.view import (
     ACCOUNT_OPEN_JOB,
@@ -28,12 +28,14 @@ def test_what_was_asked_for_and_made_is_counted(world: ViewWorld) -> None:
     ledger.award_kudos(requester, 1000, by=None, reason="to begin with")
     request_id, _ = ledger.submit_request(
         SubmitRequest(
-            account_id=requester,
-            prompt="a red square",
-            negative_prompt="",
-            settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
-            requirements=Requirements((), 512 * 512, False, False, True, False),
-            images=3,
+            Requester(requester),
+            RequestSpecification(
+                prompt="a red square",
+                negative_prompt="",
+                settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
+                requirements=Requirements((), 512 * 512, False, False, True, False),
+                images=3,
+            ),
         )
     )
     world.follow()

@@ -25,7 +25,7 @@ from domain.accounts.roles import Roles
 from domain.images.sampling import seed_from_text
 from domain.models.catalogue import Baseline, ModelEntry, UnknownModels
 from domain.models.loras import Lora, ResolvedLora, TextualInversion, TriggerPlace
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import SubmitRequest
 from domain.return_codes import Refused
 from domain.workers.directory import WorkerEntry
 from domain.workers.matching import Capabilities
