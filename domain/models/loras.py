@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from domain.return_codes import Refused
-
 MOST_LORAS = 5
 MOST_TIS = 20
 
@@ -89,29 +87,6 @@ class LoraVersions(Protocol):
 
         Never raises, and never keeps its caller waiting for another server.
         """
-
-
-def check_loras(loras: Sequence[Lora]) -> None:
-    """Check what a schema cannot: how many, and that versions are named by their ids.
-
-    :raises Refused: ``TooManyLoras`` or ``BadLoraVersion``.
-    """
-    if len(loras) > MOST_LORAS:
-        raise Refused("TooManyLoras")
-    for place, lora in enumerate(loras):
-        if lora.is_version and not is_civitai_id(lora.name):
-            raise Refused(
-                "BadLoraVersion", errors={f"params.loras.{place}.name": "is no version id"}
-            )
-
-
-def check_textual_inversions(tis: Sequence[TextualInversion]) -> None:
-    """Check how many there are.
-
-    :raises Refused: ``TooManyTIs``.
-    """
-    if len(tis) > MOST_TIS:
-        raise Refused("TooManyTIs")
 
 
 def is_civitai_id(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Advice: settings that work, but waste steps or draw worse than the model can."""
+"""Warnings: a request is taken, but waits in vain, wastes steps, or draws worse than it could."""
 
 from __future__ import annotations
 
@@ -32,17 +32,25 @@ class WarningCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestWarning:
-    """One piece of advice."""
+    """A note on a request that is taken all the same."""
 
     code: WarningCode
     message: str
-    """What a person is told, in English."""
+    """For a person, in English."""
 
 
-def advice_on(settings: ImageSettings, models: Iterable[ModelEntry]) -> tuple[RequestWarning, ...]:
+NO_AVAILABLE_WORKER = RequestWarning(
+    WarningCode.NO_AVAILABLE_WORKER,
+    "No worker that is here now may serve this request; it waits for one until it expires.",
+)
+
+
+def warnings_for(
+    settings: ImageSettings, models: Iterable[ModelEntry]
+) -> tuple[RequestWarning, ...]:
     """Return what would make the images better or cheaper, each code once.
 
-    An LCM is judged by what LCMs need, whatever its model is usually made with.
+    An LCM is measured by what LCMs need, whatever its model is usually made with.
 
     :param models: those of the request's models that the catalogue knows.
     """
@@ -53,8 +61,8 @@ def advice_on(settings: ImageSettings, models: Iterable[ModelEntry]) -> tuple[Re
         if not lcm:
             found += _on_model(settings, model)
     first: dict[WarningCode, RequestWarning] = {}
-    for advice in found:
-        first.setdefault(advice.code, advice)
+    for warning in found:
+        first.setdefault(warning.code, warning)
     return tuple(first.values())
 
 

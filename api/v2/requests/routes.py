@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Annotated
 from uuid import UUID
@@ -24,10 +22,7 @@ from api.tracking.long_polling import (
     etag_of,
     wait_from,
 )
-from api.v2.requests.images import image_address
-from api.v2.requests.preparing import advice_for, body_of_taken, prepared, told_of
-from api.v2.requests.replicas import read_asked, replicated
-from api.v2.requests.requester import Requester
+from api.v2.requests.images import image_of
 from api.v2.requests.schemas import (
     GenerationInputStable,
     ReplicationInput,
@@ -36,20 +31,11 @@ from api.v2.requests.schemas import (
     RequestStatusCheck,
     RequestStatusStable,
 )
-from api.v2.requests.source_images import take_in_sources
-from api.v2.requests.specification import (
-    Knowledge,
-    checked_agent,
-    command_from,
-    uuid_from,
-    wish_from,
-)
-from api.v2.requests.status import as_base64, check_body, status_body
-from api.v2.webhooks.targets import webhook_target
-from domain.images.settings import ImageSettings
-from domain.requests.commands import SubmitRequest
+from api.v2.requests.specification import checked_agent, read_request, requester_from, uuid_from
+from api.v2.requests.status import check_body, status_body
+from api.v2.requests.submit import Caller, submit_images, submit_replica
 from domain.return_codes import Refused
-from projections.status.reader import Generation, RequestStatus
+from projections.status.reader import RequestStatus
 
 router = APIRouter(tags=["generate"], default_response_class=Answer)
 
@@ -67,7 +53,7 @@ ClientAgent = Annotated[str, Header(description="`name:version:contact` of the c
     openapi_extra=request_body(GenerationInputStable, ReplicationInput),
 )
 def ask_for_images(
-    hoard: Provided,
+    context: Provided,
     request: Request,
     raw: RawBody,
     apikey: ApiKey,
@@ -78,26 +64,31 @@ def ask_for_images(
 
     A body with `replicate` asks for an image that was made before.
     """
-    hoard.require_allowed(request)
-    account = hoard.payer(apikey)
-    if hoard.services.modes.now().maintenance:
+    services = context.services
+    context.require_allowed(request)
+    account = context.payer(apikey)
+    if services.modes.now().maintenance:
         raise Refused("MaintenanceMode")
     agent = checked_agent(client_agent)
-    given = read_asked(raw)
+    given = read_request(raw)
     address = address_of(request)
-    attempt = attempt_from(
-        hoard, idempotency_key, raw, what="async", account=account, client_address=address
+    key = attempt_from(
+        context, idempotency_key, raw, what="async", account=account, client_address=address
     )
-    if attempt is not None and not given.dry_run:
+    if key is not None and not given.dry_run:
         # Whatever has changed since, what was taken once is not refused now.
-        earlier = hoard.services.ledger.earlier(attempt)
+        earlier = services.ledger.earlier(key)
         if earlier is not None:
             return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
-    unsafe_ip = address in hoard.services.unsafe_networks
-    requester = Requester(account, address, agent, unsafe_ip=unsafe_ip, attempt=attempt)
+    caller = Caller(
+        account,
+        requester_from(given, account, client_address=address, client_agent=agent),
+        unsafe_ip=address in services.unsafe_networks,
+        idempotency_key=key,
+    )
     if isinstance(given, ReplicationInput):
-        return replicated(given, requester, hoard)
-    return _drawn_anew(given, requester, hoard)
+        return submit_replica(given, caller, context)
+    return submit_images(given, caller, context)
 
 
 @router.get(
@@ -105,7 +96,7 @@ def ask_for_images(
     responses={200: {"model": RequestStatusCheck}, **error_responses(400, 404)},
     openapi_extra={"parameters": WAITING_PARAMETERS},
 )
-async def check(hoard: Provided, request: Request, request_id: str) -> Answer:
+async def check(context: Provided, request: Request, request_id: str) -> Answer:
     """Say how far a request is, without its images: the one to poll.
 
     With `wait` it answers at once when the request is done, and else when its counts change or the
@@ -115,129 +106,64 @@ async def check(hoard: Provided, request: Request, request_id: str) -> Answer:
     known = _request_id(request_id)
     if not request.scope["query_string"]:
         # Most polls: what takes parameters apart would be a tenth of their cost.
-        return await to_thread.run_sync(_check_answer, hoard, known)
+        return await to_thread.run_sync(_check_answer, context, known)
     wait = wait_from(request)
     if wait is None:
-        return await to_thread.run_sync(_check_answer, hoard, known)
+        return await to_thread.run_sync(_check_answer, context, known)
     seen = request.headers.get("if-none-match")
-    look = partial(to_thread.run_sync, hoard.services.status.check, known)
-    status = await changed_status(hoard.hub, known, seen=seen, wait=wait, check=look)
-    return await to_thread.run_sync(_counts_answer, hoard, status)
+    look = partial(to_thread.run_sync, context.services.status.check, known)
+    status = await changed_status(context.hub, known, seen=seen, wait=wait, check=look)
+    return await to_thread.run_sync(_counts_answer, context, status)
 
 
 @router.get(
     "/generate/status/{request_id}",
     responses={200: {"model": RequestStatusStable}, **error_responses(404)},
 )
-def status(hoard: Provided, request: Request, request_id: str) -> Answer:
+def status(context: Provided, request: Request, request_id: str) -> Answer:
     """Say how far a request is, with the images that are there."""
-    return _status_answer(hoard, request, _request_id(request_id))
+    return _status_answer(context, request, _request_id(request_id))
 
 
 @router.delete(
     "/generate/status/{request_id}",
     responses={200: {"model": RequestStatusStable}, **error_responses(404, 423)},
 )
-def cancel(hoard: Provided, request: Request, request_id: str) -> Answer:
+def cancel(context: Provided, request: Request, request_id: str) -> Answer:
     """Cancel a request; images that are finished stay. Cancelling again changes nothing."""
     known = _request_id(request_id)
-    hoard.services.ledger.cancel_request(known)
-    return _status_answer(hoard, request, known)
+    context.services.ledger.cancel_request(known)
+    return _status_answer(context, request, known)
 
 
-def _drawn_anew(given: GenerationInputStable, requester: Requester, hoard: Context) -> Answer:
-    """Answer a request for images that nobody has drawn before."""
-    ledger = hoard.services.ledger
-    wish = wish_from(given, account=requester.account, knowledge=_knowledge(hoard))
-    webhook = webhook_target(given, requester.account, hoard)
-
-    def build(settings: ImageSettings) -> SubmitRequest:
-        return command_from(
-            replace(wish, settings=settings),
-            account=requester.account,
-            catalogue=hoard.services.catalogue,
-            source=wish.source,
-            client_address=requester.address,
-            client_agent=requester.agent,
-            unsafe_ip=requester.unsafe_ip,
-            webhook=webhook,
-        )
-
-    if given.dry_run:
-        command = build(wish.settings)
-        ledger.check_rights(command)
-        return Answer({"kudos": ledger.price(command).total})
-    asked = prepared(wish, build, hoard)
-    command = asked.command
-    if wish.source is not None:
-        ledger.check_rights(command)
-        command = replace(command, source=take_in_sources(given, hoard))
-    request_id, kudos = ledger.submit_request(command, requester.attempt)
-    advice = advice_for(wish, asked, hoard)
-    told = told_of(wish, asked, advice)
-    return Answer(body_of_taken(request_id, kudos, advice, told), status_code=202)
+def _check_answer(context: Context, request_id: UUID) -> Answer:
+    return _counted(context, context.services.status.check(request_id))
 
 
-def _knowledge(hoard: Context) -> Knowledge:
-    services = hoard.services
-
-    def offered() -> set[str]:
-        present = services.presence.present()
-        return {model for worker in present for model in worker.capabilities.models}
-
-    return Knowledge(services.directory, services.catalogue, services.unknown_models, offered)
-
-
-def _check_answer(hoard: Context, request_id: UUID) -> Answer:
-    return _counted(hoard, hoard.services.status.check(request_id))
-
-
-def _counts_answer(hoard: Context, status: RequestStatus | None) -> Answer:
-    answer = _counted(hoard, status)
+def _counts_answer(context: Context, status: RequestStatus | None) -> Answer:
+    answer = _counted(context, status)
     if status is not None:
         answer.headers["etag"] = etag_of(status)
     return answer
 
 
-def _counted(hoard: Context, status: RequestStatus | None) -> Answer:
+def _counted(context: Context, status: RequestStatus | None) -> Answer:
     if status is None:
         raise Refused("RequestNotFound")
     return Answer(
-        check_body(status, hoard.services.backlog, hoard.available_workers), headers=NOT_KEPT
+        check_body(status, context.services.backlog, context.available_workers), headers=NOT_KEPT
     )
 
 
-def _status_answer(hoard: Context, request: Request, request_id: UUID) -> Answer:
-    services = hoard.services
+def _status_answer(context: Context, request: Request, request_id: UUID) -> Answer:
+    services = context.services
     status = services.status.status(request_id)
     if status is None:
         raise Refused("RequestNotFound")
-    image = image_of(hoard, str(request.base_url), request_id, r2=status.r2)
-    body = status_body(status, services.backlog, hoard.available_workers, image)
+    root = context.root(str(request.base_url))
+    image = image_of(services, root, request_id, r2=status.r2)
+    body = status_body(status, services.backlog, context.available_workers, image)
     return Answer(body, headers=NOT_KEPT)
-
-
-def image_of(
-    hoard: Context, base_url: str, request_id: UUID, *, r2: bool
-) -> Callable[[Generation], str]:
-    """Return what turns an image of a request into its ``img``.
-
-    :param base_url: what addresses start with, where the installation has no public one.
-    :param r2: whether it is to be an address rather than the image itself in base64, which may
-        block.
-    """
-    services = hoard.services
-    if r2:
-        return lambda made: image_address(hoard, base_url, request_id, made.image_id)
-
-    def encoded(made: Generation) -> str:
-        try:
-            return as_base64(services.blobs.get(made.digest))
-        except LookupError:
-            # The facts about an image outlive it.
-            return ""
-
-    return encoded
 
 
 def _request_id(text: str) -> UUID:
