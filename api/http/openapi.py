@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 from pydantic.json_schema import models_json_schema
 
 from api.http.bodies import Body
@@ -91,7 +92,10 @@ def describe(app: FastAPI) -> None:
 
 def _bodies_of(app: FastAPI) -> Sequence[type[Body]]:
     """Return the models that routes refer to with :func:`request_body`, each once."""
-    described = [getattr(route, "openapi_extra", None) for route in app.routes]
+    described = [
+        getattr(context.original_route, "openapi_extra", None)
+        for context in iter_route_contexts(app.routes)
+    ]
     return tuple(
         dict.fromkeys(
             model
