@@ -288,7 +288,7 @@ def test_what_is_not_for_everybody_or_not_served(
 
 def test_a_service_asks_for_others() -> None:
     service = AccountEntry(OTHER, "service", Roles(service=True))
-    assert checked(service, proxied_account="their user 7")
+    checked(service, proxied_account="their user 7")
     assert requester(service, proxied_account="their user 7").proxied_account == "their user 7"
 
 
