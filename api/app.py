@@ -22,8 +22,7 @@ from api.v2.accounts import kudos, shared_keys
 from api.v2.accounts import routes as users
 from api.v2.models import routes as models
 from api.v2.models import statistics
-from api.v2.requests import events, images
-from api.v2.requests import routes as generate
+from api.v2.requests import events, images, status, submit
 from api.v2.service import left_out, return_codes
 from api.v2.service import routes as horde
 from api.v2.service import timeouts as operations
@@ -79,7 +78,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.hoard = hoard
     install_error_answers(app, public_url=services.public_url or "")
     for part in (
-        generate,
+        submit,
+        status,
         events,
         images,
         work,

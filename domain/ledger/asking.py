@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from domain.accounts.account import ANONYMOUS_ID
@@ -15,7 +16,6 @@ from domain.requests.pricing import Quote, price_of
 from domain.requests.request import Request
 from domain.requests.specification import SubmitRequest, Terms
 from domain.return_codes import Refused
-from domain.sealing import Sealed
 
 
 class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
@@ -42,9 +42,6 @@ class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
         subject = request_id if anonymous else requester.account_id
         price = self.price(command)
 
-        def seal(text: str) -> Sealed:
-            return self._sealer.seal(subject, text)
-
         with self._transactions.transaction():
             hold = self._hold(command, price)
             terms = Terms(
@@ -62,7 +59,7 @@ class AskingCommands(EndingCommands, HoldingCommands, RepeatingCommands):
                 specification,
                 requester,
                 terms,
-                seal=seal,
+                seal=partial(self._sealer.seal, subject),
                 funded=hold.is_funded,
                 timestamp=now,
             )

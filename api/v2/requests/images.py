@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
@@ -14,7 +15,6 @@ from api.http.images import media_type_of
 from api.http.openapi import error_responses
 from api.services import Services
 from api.v2.requests.specification import uuid_from
-from api.v2.requests.status import as_base64
 from domain.images.addresses import image_address, verify_image_address
 from domain.return_codes import Refused
 from projections.status.reader import Generation, StatusReader
@@ -51,6 +51,11 @@ def image_of(
             return ""
 
     return encoded
+
+
+def as_base64(data: bytes) -> str:
+    """Return an image as ``r2: false`` wants it."""
+    return base64.b64encode(data).decode("ascii")
 
 
 @router.get(

@@ -10,8 +10,8 @@ from typing import Any
 
 from api.http.images import CleanImage, ImageUnreadable, TooManyPixels, cleaned
 from api.services import Blobs
+from api.v2.requests.images import as_base64
 from api.v2.requests.schemas import GenerationInputStable
-from api.v2.requests.status import as_base64
 from domain.images.source_images import (
     MOST_BYTES,
     MOST_PIXELS,

@@ -1,19 +1,35 @@
-"""From a body to the queue: check, find exact LoRAs, price, take in source images, submit."""
+"""Submitting a request: check, find exact LoRAs, price, take in source images, submit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 from uuid import UUID
 
-from api.context import Context
+from fastapi import APIRouter, Header
+from starlette.requests import Request
+
+from api.context import Context, Provided, address_of
 from api.http.answer import Answer
+from api.http.authentication import ApiKey
+from api.http.bodies import RawBody
+from api.http.idempotency import IdempotencyKeyHeader, attempt_from
+from api.http.openapi import error_responses, request_body
 from api.services import Blobs
-from api.v2.requests.schemas import GenerationInputStable, ReplicationInput
+from api.v2.requests.schemas import (
+    GenerationInputStable,
+    ReplicationInput,
+    RequestAsync,
+    RequestDryRun,
+)
 from api.v2.requests.source_images import take_in_sources
 from api.v2.requests.specification import (
     Installation,
+    checked_agent,
     checked_request,
+    read_request,
+    requester_from,
     uuid_from,
     with_exact_loras,
 )
@@ -32,6 +48,10 @@ from domain.return_codes import Refused
 from projections.backlog.reader import BacklogReader
 from projections.workers.presence import Presence
 
+router = APIRouter(tags=["generate"], default_response_class=Answer)
+
+ClientAgent = Annotated[str, Header(description="`name:version:contact` of the client.")]
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -45,7 +65,56 @@ class Caller:
     """None for a call that is never sent again."""
 
 
-def submit_images(given: GenerationInputStable, caller: Caller, context: Context) -> Answer:
+@router.post(
+    "/generate/async",
+    status_code=202,
+    responses={
+        202: {"model": RequestAsync, "description": "The request is in the queue."},
+        200: {"model": RequestDryRun, "description": "With `dry_run`: what it would cost."},
+        **error_responses(400, 401, 403, 404, 410, 413, 429, 501),
+    },
+    openapi_extra=request_body(GenerationInputStable, ReplicationInput),
+)
+def ask_for_images(
+    context: Provided,
+    request: Request,
+    raw: RawBody,
+    apikey: ApiKey,
+    client_agent: ClientAgent = "unknown:0:unknown",
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> Answer:
+    """Ask for images. The id in the answer is all that is needed to watch, fetch and cancel.
+
+    A body with `replicate` asks for an image that was made before.
+    """
+    services = context.services
+    context.require_allowed(request)
+    account = context.payer(apikey)
+    if services.modes.now().maintenance:
+        raise Refused("MaintenanceMode")
+    agent = checked_agent(client_agent)
+    given = read_request(raw)
+    address = address_of(request)
+    key = attempt_from(
+        context, idempotency_key, raw, what="async", account=account, client_address=address
+    )
+    if key is not None and not given.dry_run:
+        # Whatever has changed since, what was taken once is not refused now.
+        earlier = services.ledger.earlier(key)
+        if earlier is not None:
+            return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
+    caller = Caller(
+        account,
+        requester_from(given, account, client_address=address, client_agent=agent),
+        unsafe_ip=address in services.unsafe_networks,
+        idempotency_key=key,
+    )
+    if isinstance(given, ReplicationInput):
+        return _submit_replica(given, caller, context)
+    return _submit_images(given, caller, context)
+
+
+def _submit_images(given: GenerationInputStable, caller: Caller, context: Context) -> Answer:
     """Submit a request for new images, or with ``dry_run`` only price it.
 
     :raises Refused: as :func:`checked_request`, :func:`take_in_sources` and the ledger do, or
@@ -98,7 +167,7 @@ def submit_images(given: GenerationInputStable, caller: Caller, context: Context
     return _accepted(request_id, kudos, warnings, notes)
 
 
-def submit_replica(given: ReplicationInput, caller: Caller, context: Context) -> Answer:
+def _submit_replica(given: ReplicationInput, caller: Caller, context: Context) -> Answer:
     """Submit a request for an image that was made before, or with ``dry_run`` only price it.
 
     :raises Refused: ``ImageNotFound``, ``ImageNotGenerated``, ``ImageForgotten``,
