@@ -24,7 +24,7 @@ LCM_LORA_VERSION_IDS = frozenset(
 """CivitAI version ids of the same."""
 
 
-class TriggerPlace(StrEnum):
+class InjectionTarget(StrEnum):
     """Where the worker writes the word that a textual inversion listens to."""
 
     PROMPT = "prompt"
@@ -54,7 +54,7 @@ class TextualInversion:
 
     name: str
     """A CivitAI model's name or id, 1 to 255 characters."""
-    inject_ti: TriggerPlace | None = None
+    inject_ti: InjectionTarget | None = None
     """Where its word is put; None leaves that to the prompt as it was written."""
     strength: float = 1.0
     """How much its word counts where it is put, -5 to 5."""

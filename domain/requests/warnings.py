@@ -55,18 +55,18 @@ def warnings_for(
     :param models: those of the request's models that the catalogue knows.
     """
     lcm = uses_lcm(settings)
-    found = list(_on_lcm(settings)) if lcm else []
+    found = list(_lcm_warnings(settings)) if lcm else []
     for model in models:
-        found += _on_clip_skip(settings, model)
+        found += _clip_skip_warnings(settings, model)
         if not lcm:
-            found += _on_model(settings, model)
+            found += _model_warnings(settings, model)
     first: dict[WarningCode, RequestWarning] = {}
     for warning in found:
         first.setdefault(warning.code, warning)
     return tuple(first.values())
 
 
-def _on_lcm(settings: ImageSettings) -> Iterable[RequestWarning]:
+def _lcm_warnings(settings: ImageSettings) -> Iterable[RequestWarning]:
     if settings.counted_steps > MOST_LCM_STEPS:
         yield RequestWarning(
             WarningCode.STEPS_TOO_MANY,
@@ -84,7 +84,7 @@ def _on_lcm(settings: ImageSettings) -> Iterable[RequestWarning]:
         )
 
 
-def _on_clip_skip(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWarning]:
+def _clip_skip_warnings(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWarning]:
     best = model.optimal.clip_skip
     if best is not None and best != settings.clip_skip:
         yield RequestWarning(
@@ -92,7 +92,7 @@ def _on_clip_skip(settings: ImageSettings, model: ModelEntry) -> Iterable[Reques
         )
 
 
-def _on_model(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWarning]:
+def _model_warnings(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWarning]:
     best = model.optimal
     if best.steps_min is not None and settings.steps < best.steps_min:
         yield RequestWarning(
@@ -103,7 +103,7 @@ def _on_model(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWar
             WarningCode.STEPS_TOO_MANY,
             f"{model.name} gains nothing from more than {best.steps_max} steps.",
         )
-    yield from _on_cfg_scale(settings.cfg_scale, model.name, best)
+    yield from _cfg_scale_warnings(settings.cfg_scale, model.name, best)
     if best.samplers and settings.sampler not in best.samplers:
         yield RequestWarning(
             WarningCode.SAMPLER_MISMATCH,
@@ -117,7 +117,9 @@ def _on_model(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWar
         )
 
 
-def _on_cfg_scale(cfg_scale: float, name: str, best: OptimalSettings) -> Iterable[RequestWarning]:
+def _cfg_scale_warnings(
+    cfg_scale: float, name: str, best: OptimalSettings
+) -> Iterable[RequestWarning]:
     least, most = best.cfg_min, best.cfg_max
     if least is not None and least == most:
         if cfg_scale != least:

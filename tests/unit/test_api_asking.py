@@ -24,7 +24,7 @@ from domain.accounts.directory import AccountEntry
 from domain.accounts.roles import Roles
 from domain.images.sampling import seed_from_text
 from domain.models.catalogue import Baseline, ModelEntry, UnknownModels
-from domain.models.loras import Lora, ResolvedLora, TextualInversion, TriggerPlace
+from domain.models.loras import InjectionTarget, Lora, ResolvedLora, TextualInversion
 from domain.requests.specification import Requester, RequestSpecification
 from domain.return_codes import Refused
 from domain.workers.directory import WorkerEntry
@@ -152,7 +152,7 @@ def test_every_setting_arrives() -> None:
         Lora("246747", 0.5, -1, inject_trigger="any", is_version=True),
     )
     assert settings.tis == (
-        TextualInversion("two", TriggerPlace.NEGATIVE_PROMPT, 0.25),
+        TextualInversion("two", InjectionTarget.NEGATIVE_PROMPT, 0.25),
         TextualInversion("three"),
     )
     assert (made.images, made.seed, made.seed_variation) == (7, seed_from_text("hello"), 9)

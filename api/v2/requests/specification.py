@@ -28,7 +28,7 @@ from domain.images.source_images import (
 )
 from domain.images.workflows import needs_single_jobs
 from domain.models.catalogue import Models, UnknownModels, known_or_offered
-from domain.models.loras import Lora, LoraVersions, TextualInversion, TriggerPlace
+from domain.models.loras import InjectionTarget, Lora, LoraVersions, TextualInversion
 from domain.requests.requirements import requirements_of, with_settings
 from domain.requests.specification import Requester, RequestSpecification
 from domain.return_codes import Refused
@@ -218,7 +218,7 @@ def settings_from(params: ModelGenerationInputStable) -> ImageSettings:
         ),
         tis=tuple(
             TextualInversion(
-                ti.name, TriggerPlace(ti.inject_ti) if ti.inject_ti else None, ti.strength
+                ti.name, InjectionTarget(ti.inject_ti) if ti.inject_ti else None, ti.strength
             )
             for ti in params.tis
         ),

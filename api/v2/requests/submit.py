@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -141,7 +142,7 @@ def _submit_images(given: GenerationInputStable, caller: Caller, context: Contex
             _under_both_names(exact.settings, asked.settings),
             ledger=ledger,
             catalogue=catalogue,
-            load=lambda: _load(services.presence, services.backlog),
+            load=partial(_load, services.presence, services.backlog),
             may_downgrade=given.allow_downgrade,
         )
     taken = command.specification
@@ -158,10 +159,7 @@ def _submit_images(given: GenerationInputStable, caller: Caller, context: Contex
     ]
     notes = []
     if taken.settings != exact.settings:
-        notes.append(
-            f"For want of kudos this was made {taken.settings.width}x{taken.settings.height} with"
-            f" {taken.settings.steps} steps."
-        )
+        notes.append(_downgrade_note(taken.settings))
     if checked.unknown_workers:
         notes.append(f"Left out, since there are none: {', '.join(checked.unknown_workers)}.")
     return _accepted(request_id, kudos, warnings, notes)
@@ -202,7 +200,7 @@ def _submit_replica(given: ReplicationInput, caller: Caller, context: Context) -
             specification.settings,
             ledger=ledger,
             catalogue=services.catalogue,
-            load=lambda: _load(services.presence, services.backlog),
+            load=partial(_load, services.presence, services.backlog),
         )
     request_id, kudos = ledger.submit_request(command, caller.idempotency_key)
     return _accepted(request_id, kudos, _warnings_of_workers(command, context), [])
@@ -253,6 +251,11 @@ def _with_upfront(
             smaller = replace(smaller, loras=specification.settings.loras)
             return replace(command, specification=with_settings(specification, smaller, catalogue))
     return replace(command, upfront=True)
+
+
+def _downgrade_note(settings: ImageSettings) -> str:
+    size = f"{settings.width}x{settings.height}"
+    return f"For want of kudos this was made {size} with {settings.steps} steps."
 
 
 def _load(presence: Presence, backlog: BacklogReader) -> Load:
