@@ -17,67 +17,25 @@ from api.http.openapi import describe
 from api.pages import return_codes as return_codes_page
 from api.registration import page as registration
 from api.registration import routes as native_accounts
-from api.registration.schemas import RegisterInput
 from api.services import Services
 from api.v2.accounts import kudos, shared_keys
 from api.v2.accounts import routes as users
-from api.v2.accounts.schemas import (
-    KudosAwardInput,
-    KudosTransferInput,
-    ModifyUserInput,
-    SharedKeyInput,
-)
 from api.v2.models import routes as models
 from api.v2.models import statistics
-from api.v2.requests import events, images
-from api.v2.requests import routes as generate
-from api.v2.requests.schemas import GenerationInputStable, ReplicationInput
+from api.v2.requests import events, images, status, submit
 from api.v2.service import left_out, return_codes
 from api.v2.service import routes as horde
 from api.v2.service import timeouts as operations
-from api.v2.service.schemas import ModifyHordeModes
 from api.v2.webhooks import deliveries as webhook_deliveries
 from api.v2.webhooks import endpoints as webhook_endpoints
 from api.v2.webhooks import secrets as webhook_secrets
-from api.v2.webhooks.schemas import EndpointChange, EndpointInput, ResendInput, RotationInput
 from api.v2.work import routes as work
 from api.v2.work import uploads
-from api.v2.work.schemas import PopInputStable, SubmitInputStable
 from api.v2.workers import messages
 from api.v2.workers import routes as workers
-from api.v2.workers.schemas import (
-    AddTimeoutIPInput,
-    AddWorkerTimeout,
-    DeleteTimeoutIPInput,
-    MessageInput,
-    ModifyWorkerInput,
-)
 
 BASE_PATH = "/api/v2"
 NATIVE_PATH = "/api/native"
-
-_BODIES = (
-    GenerationInputStable,
-    ReplicationInput,
-    PopInputStable,
-    SubmitInputStable,
-    ModifyHordeModes,
-    ModifyUserInput,
-    ModifyWorkerInput,
-    MessageInput,
-    KudosTransferInput,
-    KudosAwardInput,
-    SharedKeyInput,
-    EndpointInput,
-    EndpointChange,
-    ResendInput,
-    RotationInput,
-    AddTimeoutIPInput,
-    DeleteTimeoutIPInput,
-    AddWorkerTimeout,
-    RegisterInput,
-)
-"""Bodies that routes read by themselves."""
 
 
 def create_app(services: Services) -> FastAPI:
@@ -120,7 +78,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.hoard = hoard
     install_error_answers(app, public_url=services.public_url or "")
     for part in (
-        generate,
+        submit,
+        status,
         events,
         images,
         work,
@@ -145,5 +104,5 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(native_accounts.router, prefix=NATIVE_PATH)
     for shown in (return_codes_page, registration):
         app.include_router(shown.router)
-    describe(app, _BODIES)
+    describe(app)
     return app

@@ -8,7 +8,7 @@ from domain.accounts.kudos import kudos_from
 from domain.accounts.roles import Roles
 from domain.accounts.shared_key import KeyLimits, SharedKey
 from domain.images.settings import ImageSettings
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.return_codes import Refused
 from domain.workers.matching import Requirements
 from infrastructure.bootstrap import Hoard
@@ -51,13 +51,14 @@ def request_of(
 ) -> SubmitRequest:
     """Return a request of an account."""
     return SubmitRequest(
-        account_id=account_id,
-        prompt="a cat",
-        negative_prompt="",
-        settings=settings,
-        requirements=Requirements(models, settings.pixels, False, False, True, False),
-        images=images,
-        shared_key_id=shared_key_id,
+        Requester(account_id, shared_key_id=shared_key_id),
+        RequestSpecification(
+            prompt="a cat",
+            negative_prompt="",
+            settings=settings,
+            requirements=Requirements(models, settings.pixels, False, False, True, False),
+            images=images,
+        ),
         upfront=upfront,
     )
 

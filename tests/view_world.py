@@ -15,7 +15,7 @@ from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.jobs.job import ImageState
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import assemble
 from infrastructure.settings.settings import Settings
@@ -51,12 +51,14 @@ class ViewWorld:
         """Ask for images and return the request's id."""
         request_id, _ = self.hoard.ledger.requests.submit(
             SubmitRequest(
-                account_id=account_id,
-                prompt="a red square",
-                negative_prompt="",
-                settings=ImageSettings(side, side, steps, "k_euler", 5.0, True, 1),
-                requirements=Requirements(tuple(models), side * side, nsfw, False, True, False),
-                images=images,
+                Requester(account_id),
+                RequestSpecification(
+                    prompt="a red square",
+                    negative_prompt="",
+                    settings=ImageSettings(side, side, steps, "k_euler", 5.0, True, 1),
+                    requirements=Requirements(tuple(models), side * side, nsfw, False, True, False),
+                    images=images,
+                ),
                 priority=priority,
             )
         )

@@ -17,8 +17,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.ledger.webhooks import PlannedDelivery
-from domain.requests.commands import SubmitRequest
 from domain.requests.notifications import notification_of
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.webhooks.delivery import WebhookDelivery
 from domain.webhooks.kinds import WEBHOOK_KINDS, NotificationKind
 from domain.webhooks.webhook import USUAL_KINDS, WebhookTarget
@@ -70,13 +70,15 @@ class WebhookWorld(ViewWorld):
             wish = WebhookTarget(address, destination, kinds)
         request_id, _ = self.hoard.ledger.requests.submit(
             SubmitRequest(
-                account_id=account_id,
-                prompt="a red square",
-                negative_prompt="",
-                settings=ImageSettings(64, 64, 2, "k_euler", 5.0, True, 1),
-                requirements=Requirements((), 64 * 64, False, False, True, False),
-                images=images,
-                webhook=wish,
+                Requester(account_id),
+                RequestSpecification(
+                    prompt="a red square",
+                    negative_prompt="",
+                    settings=ImageSettings(64, 64, 2, "k_euler", 5.0, True, 1),
+                    requirements=Requirements((), 64 * 64, False, False, True, False),
+                    images=images,
+                    webhook=wish,
+                ),
             )
         )
         return request_id

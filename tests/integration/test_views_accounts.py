@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Requirements
 from projections.accounts.reader import AccountOrder, AccountRecord
 from projections.accounts.tables import ACCOUNT_OPEN_JOB, ACCOUNT_OPEN_REQUEST, ACCOUNT_RECORD
@@ -23,12 +23,14 @@ def test_what_was_asked_for_and_made_is_counted(world: ViewWorld) -> None:
     ledger.kudos.award(requester, 1000, by=None, reason="to begin with")
     request_id, _ = ledger.requests.submit(
         SubmitRequest(
-            account_id=requester,
-            prompt="a red square",
-            negative_prompt="",
-            settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
-            requirements=Requirements((), 512 * 512, False, False, True, False),
-            images=3,
+            Requester(requester),
+            RequestSpecification(
+                prompt="a red square",
+                negative_prompt="",
+                settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
+                requirements=Requirements((), 512 * 512, False, False, True, False),
+                images=3,
+            ),
         )
     )
     world.follow()

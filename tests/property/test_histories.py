@@ -28,9 +28,14 @@ from domain.jobs.image_ids import image_ids_of
 from domain.jobs.job import ImageState, Job
 from domain.jobs.lifetimes import LEASES_IN_A_ROW, LOSSES_PER_IMAGE
 from domain.requests.batching import images_for
-from domain.requests.commands import ReplicateImage, SubmitRequest
 from domain.requests.pricing import image_kudos, quote
 from domain.requests.request import Request, RequestState
+from domain.requests.specification import (
+    ReplicateImage,
+    Requester,
+    RequestSpecification,
+    SubmitRequest,
+)
 from domain.return_codes import Refused
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard, assemble
@@ -116,22 +121,23 @@ class Histories(RuleBasedStateMachine):
     ) -> None:
         payer = self.payers[who]
         command = SubmitRequest(
-            account_id=payer.account_id or ANONYMOUS_ID,
-            shared_key_id=payer.shared_key_id,
+            Requester(payer.account_id or ANONYMOUS_ID, shared_key_id=payer.shared_key_id),
+            RequestSpecification(
+                prompt="a cat",
+                negative_prompt="",
+                settings=ImageSettings(side, side, 30, "k_euler_a", 5.0, True, 1),
+                requirements=Requirements(models, side * side, nsfw, False, True, False),
+                images=images,
+            ),
             upfront=upfront,
-            prompt="a cat",
-            negative_prompt="",
-            settings=ImageSettings(side, side, 30, "k_euler_a", 5.0, True, 1),
-            requirements=Requirements(models, side * side, nsfw, False, True, False),
-            images=images,
             priority=priority,
         )
         self._submit(command, payer)
 
     def _submit(self, command: SubmitRequest, payer: ModelPayer) -> None:
         """Submit a request and see that it is taken or refused as it must be."""
-        images, upfront = command.images, command.upfront
-        price = quote(command.settings, images)
+        images, upfront = command.specification.images, command.upfront
+        price = quote(command.specification.settings, images)
         expected = self.kudos.refusal(payer, hundredths(price.total), upfront=upfront)
         if payer.account_id is not None and self._waiting_of(payer.account_id) + images > 30:
             expected = "TooManyPrompts"
@@ -146,11 +152,11 @@ class Histories(RuleBasedStateMachine):
             payer,
             hold,
             images,
-            side=command.settings.width,
-            models=command.requirements.models,
+            side=command.specification.settings.width,
+            models=command.specification.requirements.models,
             waiting=images,
             idle_since=self.clock.now(),
-            seed=command.seed,
+            seed=command.specification.seed,
         )
 
     @rule(
@@ -331,8 +337,7 @@ class Histories(RuleBasedStateMachine):
             payer.shared_key_id in (None, asked_by.shared_key_id)
         )
         again = ReplicateImage(
-            account_id=payer.account_id or ANONYMOUS_ID,
-            shared_key_id=payer.shared_key_id,
+            Requester(payer.account_id or ANONYMOUS_ID, shared_key_id=payer.shared_key_id),
             image_id=image_ids_of(job_id, 20)[place],
         )
         found: list[SubmitRequest] = []
@@ -342,8 +347,8 @@ class Histories(RuleBasedStateMachine):
         elif place not in job.drawn:
             assert refusal == "ImageNotGenerated"
         else:
-            assert found[0].images == 1
-            assert found[0].seed == job.seed
+            assert found[0].specification.images == 1
+            assert found[0].specification.seed == job.seed
             self._submit(found[0], payer)
 
     @precondition(lambda self: self.requests)

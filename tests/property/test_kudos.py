@@ -19,8 +19,8 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.kudos import Balance, burnt_by, hold_for, hundredths, priority_after
 from domain.accounts.shared_key import KeyLimits
 from domain.ledger import Ledger
-from domain.requests.commands import SubmitRequest
 from domain.requests.request import Request
+from domain.requests.specification import SubmitRequest
 from domain.return_codes import Refused
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.settings.settings import Settings

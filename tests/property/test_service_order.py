@@ -13,7 +13,7 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.return_codes import Refused
 from domain.workers.matching import Capabilities, Requirements
 from domain.workers.worker import Worker
@@ -119,12 +119,14 @@ def _first_for(pop: Pop, waiting: dict[UUID, Wanted]) -> UUID | None:
 def _ask(hoard: Hoard, account_id: UUID, wanted: Wanted) -> UUID:
     request_id, _ = hoard.ledger.requests.submit(
         SubmitRequest(
-            account_id=account_id,
-            prompt=wanted.prompt,
-            negative_prompt="",
-            settings=SETTINGS,
-            requirements=Requirements(wanted.models, 512 * 512, False, False, True, False),
-            images=1,
+            Requester(account_id),
+            RequestSpecification(
+                prompt=wanted.prompt,
+                negative_prompt="",
+                settings=SETTINGS,
+                requirements=Requirements(wanted.models, 512 * 512, False, False, True, False),
+                images=1,
+            ),
             priority=wanted.priority,
         )
     )

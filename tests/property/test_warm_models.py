@@ -16,7 +16,7 @@ from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.model_affinity import PATIENCE, LoadedModel, warm_first
 from domain.jobs.queue import Offer
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements, model_for
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.settings.settings import load_settings
@@ -177,12 +177,14 @@ class History:
         """Ask for an image."""
         request_id, _ = self.hoard.ledger.requests.submit(
             SubmitRequest(
-                account_id=self.accounts[wanted.who],
-                prompt="a cat",
-                negative_prompt="",
-                settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
-                requirements=Requirements(wanted.models, 512 * 512, False, False, True, False),
-                images=1,
+                Requester(self.accounts[wanted.who]),
+                RequestSpecification(
+                    prompt="a cat",
+                    negative_prompt="",
+                    settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
+                    requirements=Requirements(wanted.models, 512 * 512, False, False, True, False),
+                    images=1,
+                ),
                 priority=wanted.priority,
             )
         )

@@ -12,7 +12,7 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.job import ImageState
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.cli.demo.proof import Slice, compare, replayed, slice_of
@@ -34,7 +34,9 @@ def made(hoard: Hoard, *, images: int, amount: int) -> UUID:
     settings = ImageSettings(512, 512, 4, "lcm", 1.0, True, 1)
     wanted = Requirements((), settings.pixels, False, False, True, False)
     request_id, _ = hoard.ledger.requests.submit(
-        SubmitRequest(ANONYMOUS_ID, "a circle", "", settings, wanted, images)
+        SubmitRequest(
+            Requester(ANONYMOUS_ID), RequestSpecification("a circle", "", settings, wanted, images)
+        )
     )
     owner = hoard.operator.account_id
     offered = Capabilities(("scenes",), amount, 2048**2, True, 1, False, "test:1:none")

@@ -20,7 +20,7 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.job import ImageState
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.cli.app import run
@@ -61,13 +61,14 @@ def ask(hoard: Hoard, images: int = 3) -> UUID:
     settings = ImageSettings(512, 512, 4, "lcm", 1.0, True, 1)
     request_id, _ = hoard.ledger.requests.submit(
         SubmitRequest(
-            account_id=ANONYMOUS_ID,
-            prompt=SECRET,
-            negative_prompt="",
-            settings=settings,
-            requirements=Requirements((), settings.pixels, False, False, True, False),
-            images=images,
-            client_address="203.0.113.7",
+            Requester(ANONYMOUS_ID, client_address="203.0.113.7"),
+            RequestSpecification(
+                prompt=SECRET,
+                negative_prompt="",
+                settings=settings,
+                requirements=Requirements((), settings.pixels, False, False, True, False),
+                images=images,
+            ),
         )
     )
     return request_id

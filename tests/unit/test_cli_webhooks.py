@@ -23,8 +23,8 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.ledger.webhooks import PlannedDelivery
-from domain.requests.commands import SubmitRequest
 from domain.requests.notifications import Notification
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
@@ -104,13 +104,15 @@ def request_with_webhook(told: DeliveryWorld, where: str) -> UUID:
     destination = told.hoard.webhook_keys.destination(told.account_id, where)
     request_id, _ = told.hoard.ledger.requests.submit(
         SubmitRequest(
-            account_id=told.account_id,
-            prompt="a red square",
-            negative_prompt="",
-            settings=ImageSettings(64, 64, 2, "k_euler", 5.0, True, 1),
-            requirements=Requirements((), 64 * 64, False, False, True, False),
-            images=1,
-            webhook=WebhookTarget(where, destination),
+            Requester(told.account_id),
+            RequestSpecification(
+                prompt="a red square",
+                negative_prompt="",
+                settings=ImageSettings(64, 64, 2, "k_euler", 5.0, True, 1),
+                requirements=Requirements((), 64 * 64, False, False, True, False),
+                images=1,
+                webhook=WebhookTarget(where, destination),
+            ),
         )
     )
     return told.due(request_id, to=destination)

@@ -13,7 +13,7 @@ from PIL import Image
 from domain.accounts.account import ANONYMOUS_ID
 from domain.images.source_images import SourceImages, SourceProcessing
 from domain.jobs.job import ImageState, Job
-from domain.requests.commands import ReplicateImage
+from domain.requests.specification import ReplicateImage, Requester
 from tests.unit.worker_scene import (
     PROMPT,
     Scene,
@@ -68,7 +68,7 @@ def test_an_image_of_a_batch_is_made_again_in_its_old_place(
     scene.engine.device = device
 
     asked = scene.hoard.ledger.requests.replicate(
-        ReplicateImage(ANONYMOUS_ID, first.image_id, exact=exact)
+        ReplicateImage(Requester(ANONYMOUS_ID), first.image_id, exact=exact)
     )
     scene.hoard.ledger.requests.submit(asked)
     assert scene.work() == 1

@@ -11,8 +11,8 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
 from domain.ledger.requests import Requests
-from domain.requests.commands import SubmitRequest
 from domain.requests.request import Request, RequestState
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.settings.settings import load_settings
@@ -31,12 +31,14 @@ class Scene:
 
     def ask(self) -> UUID:
         command = SubmitRequest(
-            account_id=ANONYMOUS_ID,
-            prompt="a red circle",
-            negative_prompt="",
-            settings=ImageSettings(512, 512, 4, "k_euler", 5.0, True, 1),
-            requirements=Requirements((), 512 * 512, False, False, True, False),
-            images=4,
+            Requester(ANONYMOUS_ID),
+            RequestSpecification(
+                prompt="a red circle",
+                negative_prompt="",
+                settings=ImageSettings(512, 512, 4, "k_euler", 5.0, True, 1),
+                requirements=Requirements((), 512 * 512, False, False, True, False),
+                images=4,
+            ),
         )
         return self.hoard.ledger.requests.submit(command)[0]
 

@@ -16,7 +16,7 @@ import pytest
 
 from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.webhooks.delivery import WebhookDelivery
 from domain.webhooks.kinds import NotificationKind
 from domain.workers.matching import Requirements
@@ -49,13 +49,15 @@ def world(tmp_path: Path) -> Iterator[ViewWorld]:
 def ask(world: ViewWorld, images: int = 2, *, r2: bool = True) -> UUID:
     request_id, _ = world.hoard.ledger.requests.submit(
         SubmitRequest(
-            account_id=ANONYMOUS_ID,
-            prompt="a red square",
-            negative_prompt="",
-            settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
-            requirements=Requirements((), 512 * 512, False, False, True, False),
-            images=images,
-            r2=r2,
+            Requester(ANONYMOUS_ID),
+            RequestSpecification(
+                prompt="a red square",
+                negative_prompt="",
+                settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
+                requirements=Requirements((), 512 * 512, False, False, True, False),
+                images=images,
+                r2=r2,
+            ),
         )
     )
     return request_id

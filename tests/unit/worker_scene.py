@@ -15,8 +15,8 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
 from domain.images.source_images import SourceImages
 from domain.jobs.job import Job
-from domain.requests.commands import SubmitRequest
 from domain.requests.request import Request
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Requirements
 from domain.workers.worker import Worker
 from infrastructure.bootstrap import Hoard, assemble
@@ -163,21 +163,23 @@ class Scene:
         censor_nsfw: bool = False,
     ) -> UUID:
         command = SubmitRequest(
-            account_id=ANONYMOUS_ID,
-            prompt=PROMPT,
-            negative_prompt="",
-            settings=ImageSettings(size, size, STEPS, "k_euler", 5.0, True, 1),
-            source=source,
-            censor_nsfw=censor_nsfw,
-            requirements=Requirements(
-                models=(),
-                pixels=size * size,
-                nsfw=False,
-                trusted_workers=False,
-                slow_workers=True,
-                extra_slow_workers=False,
+            Requester(ANONYMOUS_ID),
+            RequestSpecification(
+                prompt=PROMPT,
+                negative_prompt="",
+                settings=ImageSettings(size, size, STEPS, "k_euler", 5.0, True, 1),
+                source=source,
+                censor_nsfw=censor_nsfw,
+                requirements=Requirements(
+                    models=(),
+                    pixels=size * size,
+                    nsfw=False,
+                    trusted_workers=False,
+                    slow_workers=True,
+                    extra_slow_workers=False,
+                ),
+                images=images,
             ),
-            images=images,
         )
         return self.hoard.ledger.requests.submit(command)[0]
 

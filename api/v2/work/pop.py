@@ -98,6 +98,7 @@ def job_body(popped: PoppedJob, uploads: Sequence[str], hoard: Context) -> dict[
 
     :param uploads: the addresses that take its images, in batch order.
     """
+    services = hoard.services
     return {
         "payload": _payload(popped),
         "id": popped.image_ids[0],
@@ -108,7 +109,12 @@ def job_body(popped: PoppedJob, uploads: Sequence[str], hoard: Context) -> dict[
         "messages": messages_for(popped.worker_id, hoard),
         "r2_upload": uploads[0],
         "r2_uploads": uploads,
-        **sources_for_worker(popped, hoard),
+        **sources_for_worker(
+            popped,
+            blobs=services.blobs,
+            directory=services.directory,
+            ledger=services.ledger,
+        ),
     }
 
 
