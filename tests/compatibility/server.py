@@ -20,6 +20,7 @@ from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.keys.api_keys import digest_of, new_api_key
 from infrastructure.processes.api import services_of
 from infrastructure.settings.settings import Settings
+from projections.following.views import ViewFollower
 from tests.waiting import wait_until
 
 _FOLLOW_SECONDS = 0.02

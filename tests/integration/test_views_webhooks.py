@@ -18,6 +18,7 @@ from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.retrying import AbandonReason, Problem
 from projections.following.rebuild import rebuild, verify
+from projections.following.views import ViewFollower
 from projections.webhooks import deliveries as webhooks
 from projections.webhooks.deliveries import WEBHOOK_DELIVERY, DeliveryRow
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
