@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from domain.requests.request import Request
-from projections.following.log_follower import FollowerFailed, LogFollower
+from projections.following.log_follower import PORTION, FollowerFailed, LogFollower
+from projections.following.wakeups import WakeupSignal
 from projections.view import RecordedEvent
 from tests.unit.tracked_events import submitted
 
@@ -118,3 +121,69 @@ def test_a_log_that_cannot_be_read_is_a_failure_of_all() -> None:
     assert set(look.failures) == {"a", "b"}
     with pytest.raises(ConnectionError):
         follower.catch_up()
+
+
+class Waits(threading.Event):
+    """A stop flag that is set after so many waits, which take no time and are written down."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+        self._most = most
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.seconds.append(timeout)
+        if len(self.seconds) == self._most:
+            self.set()
+        return False
+
+
+def test_with_nothing_to_do_it_looks_less_and_less_often() -> None:
+    stop = Waits(6)
+    LogFollower(Numbers(0), Columns(a=0)).follow(stop, interval=1)
+    assert stop.seconds == [1, 1.5, 2.25, 3.375, 4, 4]
+
+
+def test_after_a_full_portion_there_is_no_pause_and_after_another_one_a_rest() -> None:
+    stop, columns = Waits(2), Columns(a=0)
+    taken: list[int] = []
+    follower = LogFollower(
+        Numbers(2 * PORTION + 1), columns, lambda records: taken.append(len(records))
+    )
+    follower.follow(stop, interval=3600)
+    assert taken == [PORTION, PORTION, 1]
+    # The rest, and the first wait of a look that found nothing.
+    assert stop.seconds == [3600, 3600]
+
+
+def test_a_wake_up_ends_what_is_left_of_the_interval_but_not_the_rest() -> None:
+    class Called(WakeupSignal):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seconds: list[float] = []
+
+        def wait(self, seconds: float) -> bool:
+            self.seconds.append(seconds)
+            stop.set()
+            return True
+
+    stop, wakeup = Waits(9), Called()
+    LogFollower(Numbers(1), Columns(a=0)).follow(stop, interval=3600, least_rest=900, wakeup=wakeup)
+    assert (stop.seconds, wakeup.seconds) == ([900], [2700])
+
+
+def test_where_all_failed_nothing_is_looked_for_until_a_backoff_is_over() -> None:
+    stop, columns = Waits(3), Columns(a=0)
+    columns.stumbles = {"a": 1}
+    with capture_logs() as entries:
+        LogFollower(Numbers(1), columns).follow(stop, interval=20)
+    assert len(columns.lookups) == 1
+    assert [seconds <= 20 for seconds in stop.seconds] == [True] * 3
+    [failed] = entries
+    assert (failed["follower"], failed["position"], failed["error"]) == (
+        "a",
+        1,
+        "ZeroDivisionError",
+    )
+    assert failed["again_in_seconds"] == 20
