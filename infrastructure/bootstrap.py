@@ -45,7 +45,7 @@ from infrastructure.workers.skipped_requests import RememberedSkips
 from projections.accounts.reader import AccountsReader
 from projections.backlog.reader import BacklogReader
 from projections.directory.view import AccountDirectory
-from projections.following.follow import Follower
+from projections.following.views import ViewFollower
 from projections.kudos.view import Kudos
 from projections.models.reader import ModelsReader
 from projections.queue.view import Queue
@@ -92,7 +92,7 @@ class Hoard:
     statistics: StatisticsReader
     webhooks: WebhooksReader
     inline_views: tuple[View, ...]
-    followers: tuple[Follower, ...]
+    followers: tuple[ViewFollower, ...]
     blobs: FolderBlobs
     uploads: Uploads
     keys: PersonalKeys
@@ -212,7 +212,7 @@ def assemble(
         statistics=StatisticsReader(view_database),
         webhooks=WebhooksReader(view_database),
         inline_views=inline_views,
-        followers=tuple(Follower(view, log, view_database) for view in follower_views()),
+        followers=tuple(ViewFollower(view, log, view_database) for view in follower_views()),
         blobs=FolderBlobs(settings.blob_folder),
         uploads=Uploads(ledger_database),
         keys=keys,

@@ -14,14 +14,15 @@ from types import MappingProxyType
 
 import structlog
 
+from domain.backoff import Backoff
 from infrastructure.processes import launch
 from infrastructure.processes.log_files import open_log
 from infrastructure.processes.process_files import end_leftover, write_process_file
 
 _log = structlog.get_logger(__name__)
 
-_FIRST_BACK_OFF_SECONDS = 0.1
-_LONGEST_BACK_OFF_SECONDS = 10.0
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 10.0
 _HEALTHY_AFTER_SECONDS = 30.0
 
 
@@ -63,6 +64,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._start_at = 0.0
+        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         self._kill_at: float | None = None
 
     @property
@@ -81,7 +83,7 @@ class Child:
             return False
 
     def tend(self, now: float) -> None:
-        """Start it if it does not run and its back-off is over."""
+        """Start it if it does not run and its backoff is over."""
         self._look(now)
         if self._process is None and now >= self._start_at:
             try:
@@ -149,22 +151,22 @@ class Child:
         lived = now - self._started_at
         if lived >= _HEALTHY_AFTER_SECONDS:
             self.crashes = 0
-        back_off = self._plan_next_start(now)
+            self._backoff.reset()
+        pause = self._plan_next_start(now)
         if self._kill_at is None:
             _log.warning(
                 "child ended",
                 child=self.program.name,
                 status=_status_in_words(status),
                 lived_seconds=round(lived, 1),
-                restart_in_seconds=back_off,
+                restart_in_seconds=pause,
             )
 
     def _plan_next_start(self, now: float) -> float:
         self.crashes += 1
-        doubled = _FIRST_BACK_OFF_SECONDS * 2.0 ** min(self.crashes - 1, 16)
-        back_off = min(doubled, _LONGEST_BACK_OFF_SECONDS)
-        self._start_at = now + back_off
-        return back_off
+        pause = self._backoff.next_pause()
+        self._start_at = now + pause
+        return pause
 
     def _forget(self) -> None:
         self._process = None

@@ -27,7 +27,7 @@ from workers.inference.lease_watch import WorkerStopping
 from workers.inference.safety import load_inspector
 from workers.inference.watchdog import Watchdog
 from workers.inference.workplace import InClusterWorker, Workplace
-from workers.remote.backoff import Backoff
+from workers.remote.backoff import ServerBackoff
 from workers.remote.image_cache import JobImages
 from workers.remote.jobs import NOT_TOLD, RemoteJobs
 from workers.remote.server import Server
@@ -69,7 +69,7 @@ def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], No
             )
             place = _workplace(settings, server, engine, jobs, job_images, stopping)
             on_ready()
-            serve(_worker(settings), place, server, Backoff(interruptions.wait))
+            serve(_worker(settings), place, server, ServerBackoff(interruptions.wait))
             _log.info("worker ended", kudos=round(jobs.earned, 2))
     finally:
         engine.close()

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from infrastructure.processes.supervised import start_process, tell_supervisor
 from infrastructure.webhooks.signing import WebhookSigner
 from projections.tracking.history import RequestHistory
 from workers.broker.app import WEBHOOK_QUEUE, make_app, register_deliver
-from workers.broker.tracing import where
+from workers.chores.runner import Chore, ChoreRunner
 from workers.webhooks.dispatcher import CLAIM_MARGIN, PLACES, Dispatcher
 from workers.webhooks.payload import Payloads
 from workers.webhooks.sender import WebhookSender
@@ -72,18 +73,17 @@ def dispatcher_of(hoard: Hoard, places: int = PLACES) -> Dispatcher:
     )
 
 
-def sweep_until(stop: threading.Event, hoard: Hoard) -> None:
-    """Give up what is late, at once and then every so many seconds, whatever happens to a round."""
-    while not stop.is_set():
-        try:
-            now = hoard.clock.now()
-            if given_up := sweep_deliveries(
-                hoard.deliveries, hoard.claims, hoard.ledger.webhooks, now
-            ):
-                _log.info("late deliveries given up", deliveries=given_up)
-        except Exception as error:
-            _log.error("sweep failed", error=type(error).__name__, where=where(error))
-        stop.wait(hoard.settings.sweep_seconds)
+def chores_of(hoard: Hoard) -> Sequence[Chore]:
+    """Return what time alone brings about here: deliveries whose time is over are abandoned."""
+
+    def sweep() -> None:
+        now = hoard.clock.now()
+        if abandoned := sweep_deliveries(
+            hoard.deliveries, hoard.claims, hoard.ledger.webhooks, now
+        ):
+            _log.info("late deliveries abandoned", deliveries=abandoned)
+
+    return (Chore("sweep deliveries", sweep, hoard.settings.sweep_seconds),)
 
 
 def main() -> None:
@@ -92,12 +92,13 @@ def main() -> None:
     hoard = assemble(settings)
     dispatcher = dispatcher_of(hoard)
     stop = threading.Event()
-    sweeper = threading.Thread(target=sweep_until, args=(stop, hoard), name="sweep", daemon=True)
+    chores = ChoreRunner(chores_of(hoard))
+    doing = threading.Thread(target=chores.run_until, args=(stop,), name="chores", daemon=True)
     app = make_app(settings.broker)
     register_deliver(app, dispatcher.wake)
     hoard.webhook_posts.prepare()
     dispatcher.start()
-    sweeper.start()
+    doing.start()
     tell_supervisor()
     try:
         hear_wakeups(app)
@@ -106,12 +107,12 @@ def main() -> None:
         stop.set()
         if not dispatcher.stop(_SECONDS_TO_FINISH):
             _log.info("deliveries cut off; they are sent again")
-        sweeper.join(_SECONDS_TO_FINISH)
+        doing.join(_SECONDS_TO_FINISH)
         hoard.close()
 
 
 def hear_wakeups(app: Celery) -> None:
-    """Hear bells until a signal comes."""
+    """Receive wake-ups until a signal comes."""
     app.worker_main(
         [
             *("--quiet", "worker"),
@@ -128,7 +129,7 @@ def hear_wakeups(app: Celery) -> None:
 
 @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
 def _keep_logs(**_facts: object) -> None:
-    # They are set up already; and a line for each bell says nothing.
+    # They are set up already; and a line for each wake-up says nothing.
     for chatty in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

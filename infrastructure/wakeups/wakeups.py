@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from domain.backoff import Backoff
 from projections.following.wakeups import WakeupListener
 
 _log = structlog.get_logger(__name__)
@@ -235,6 +236,7 @@ class _Trouble:
         self._what = what
         self._is_there = False
         self._ends_at = 0.0
+        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         self.pause_seconds = 0.0
 
     def came(self, error: Exception) -> None:
@@ -243,8 +245,7 @@ class _Trouble:
             # No warning: everything works without them, only later.
             _log.info(f"wake-ups not {self._what}", error=type(error).__name__)
         self._is_there = True
-        longer = max(2 * self.pause_seconds, _FIRST_PAUSE_SECONDS)
-        self.pause_seconds = min(longer, _LONGEST_PAUSE_SECONDS)
+        self.pause_seconds = self._backoff.next_pause()
         self._ends_at = time.monotonic() + self.pause_seconds
 
     def is_over(self) -> None:
@@ -252,7 +253,7 @@ class _Trouble:
         if self._is_there:
             _log.info(f"wake-ups {self._what} again")
         self._is_there = False
-        self.pause_seconds = 0.0
+        self._backoff.reset()
 
     def is_fresh(self) -> bool:
         """Whether it failed so lately that trying again can wait."""

@@ -20,7 +20,7 @@ from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.keys.api_keys import digest_of, new_api_key
 from infrastructure.processes.api import services_of
 from infrastructure.settings.settings import Settings
-from projections.following.follow import follow
+from projections.following.views import ViewFollower
 from tests.waiting import wait_until
 
 _FOLLOW_SECONDS = 0.02
@@ -86,7 +86,10 @@ def serving(folder: Path, listening: socket, url: str) -> Iterator[Server]:
     threads = [
         threading.Thread(target=server.run, args=([listening.dup()],), name="server"),
         threading.Thread(
-            target=follow, args=(hoard.followers, stop, _FOLLOW_SECONDS), name="follower"
+            target=ViewFollower.together(hoard.followers).follow,
+            args=(stop,),
+            kwargs={"interval": _FOLLOW_SECONDS},
+            name="follower",
         ),
     ]
     for thread in threads:

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, delete, insert, select
 
 from domain.requests.request import Request
-from projections.following.follow import Follower, FollowerFailed, follow
+from projections.following.log_follower import FollowerFailed
 from projections.following.positions import VIEW_POSITIONS
+from projections.following.views import ViewFollower
 from projections.view import RecordedEvent
 from tests.view_world import ViewWorld
 from tests.waiting import wait_until
@@ -45,17 +46,24 @@ def notebook(world: ViewWorld) -> Notebook:
     return Notebook()
 
 
-def follower_of(world: ViewWorld, view: Notebook) -> Follower:
-    return Follower(view, world.hoard.log, world.hoard.view_database)
+def follower_of(world: ViewWorld, view: Notebook) -> ViewFollower:
+    return ViewFollower(view, world.hoard.log, world.hoard.view_database)
 
 
 @contextmanager
 def following(
-    *groups: Sequence[Follower], told: Callable[[Sequence[RecordedEvent]], None] | None = None
+    *groups: Sequence[ViewFollower], told: Callable[[Sequence[RecordedEvent]], None] | None = None
 ) -> Iterator[None]:
     """Follow with each group in a thread of its own, until the end of the block."""
     stop = threading.Event()
-    threads = [threading.Thread(target=follow, args=(group, stop, 0.001, told)) for group in groups]
+    threads = [
+        threading.Thread(
+            target=ViewFollower.together(group, on_taken=told).follow,
+            args=(stop,),
+            kwargs={"interval": 0.001},
+        )
+        for group in groups
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -100,7 +108,7 @@ def test_a_failure_in_mid_portion_leaves_neither_rows_nor_position(
     notebook.stumbles = lambda record: record.position == poisoned
     with pytest.raises(FollowerFailed) as failure:
         follower.catch_up()
-    assert (failure.value.view, failure.value.position) == ("notebook", poisoned)
+    assert (failure.value.name, failure.value.position) == ("notebook", poisoned)
     assert seen(world) == logged(world)[:3]
     assert follower.position() == logged(world)[2]
 

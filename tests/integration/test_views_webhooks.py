@@ -17,8 +17,8 @@ from domain.requests.notifications import Notification
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.retrying import AbandonReason, Problem
-from projections.following.follow import Follower
 from projections.following.rebuild import rebuild, verify
+from projections.following.views import ViewFollower
 from projections.webhooks import deliveries as webhooks
 from projections.webhooks.deliveries import DeliveryRow
 from projections.webhooks.delivery_tables import WEBHOOK_DELIVERY
@@ -50,7 +50,7 @@ def row_of(told: DeliveryWorld, delivery_id: UUID) -> DeliveryRow:
     return row
 
 
-def follower_of(told: DeliveryWorld) -> Follower:
+def follower_of(told: DeliveryWorld) -> ViewFollower:
     (follower,) = [each for each in told.hoard.followers if each.view.name == "webhooks"]
     return follower
 

@@ -68,17 +68,17 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def test_nothing_to_do_rings_nobody(scene: Scene) -> None:
-    assert scene.sweep() == Swept(leases=0, requests=0, failed=0, rang=False)
+    assert scene.sweep() == Swept(leases=0, requests=0, failed=0, woke=False)
     assert not scene.rings
 
 
 def test_rings_as_long_as_something_waits(scene: Scene) -> None:
     scene.ask()
 
-    assert scene.sweep().rang
-    assert scene.sweep().rang
+    assert scene.sweep().woke
+    assert scene.sweep().woke
     scene.pop()
-    assert not scene.sweep().rang
+    assert not scene.sweep().woke
     assert len(scene.rings) == 2
 
 
@@ -90,7 +90,7 @@ def test_images_of_an_ended_lease_wait_again_and_are_rung_for(scene: Scene) -> N
     assert scene.sweep().leases == 0
     scene.clock.advance(timedelta(microseconds=1))
 
-    assert scene.sweep() == Swept(leases=1, requests=0, failed=0, rang=True)
+    assert scene.sweep() == Swept(leases=1, requests=0, failed=0, woke=True)
     assert scene.request(request_id).remaining == 4
 
 
@@ -98,7 +98,7 @@ def test_requests_that_waited_for_too_long_expire(scene: Scene) -> None:
     request_id = scene.ask()
     scene.clock.advance(LIFETIME)
 
-    assert scene.sweep() == Swept(leases=0, requests=1, failed=0, rang=False)
+    assert scene.sweep() == Swept(leases=0, requests=1, failed=0, woke=False)
     assert scene.request(request_id).state is RequestState.EXPIRED
 
 
@@ -155,4 +155,4 @@ def test_one_that_fails_does_not_keep_the_others(scene: Scene) -> None:
 
     swept = sweep(scene.hoard.queue, stubborn, scene.ring, scene.clock.now())
 
-    assert (swept.leases, swept.failed, swept.rang) == (2, 1, True)
+    assert (swept.leases, swept.failed, swept.woke) == (2, 1, True)

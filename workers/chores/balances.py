@@ -1,4 +1,4 @@
-"""Upkeep of balances: keep them short, and trust those whose workers earned it."""
+"""Balances: keep them short, and trust the accounts whose workers earned it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_PORTIONS = 20
 
 
 class Balances(Protocol):
-    """The kudos view as its upkeep sees it."""
+    """The kudos view as these chores see it."""
 
     def fold(self, limit: int) -> int:
         """Fold the entries of up to so many holders and return of how many."""
@@ -69,4 +69,6 @@ def give_trust(balances: Balances, ledger: Trusting, allowances: Allowances, now
             trusted += ledger.trust(account_id)
         except Refused as refusal:
             _log.info("not trusted", account_id=str(account_id), rc=refusal.code.name)
+    if trusted:
+        _log.info("trusted for good work", accounts=trusted)
     return trusted

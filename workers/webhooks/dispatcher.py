@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from domain.ports import Clock
-from workers.broker.tracing import where
+from domain.tracing import where
 from workers.webhooks.sender import NotTried
 
 _log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from workers.broker.tracing import where
+from domain.tracing import where
 
 _log = structlog.get_logger(__name__)
 

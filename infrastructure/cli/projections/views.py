@@ -11,7 +11,7 @@ from infrastructure.bootstrap import Hoard
 from infrastructure.cli.history.reading import count_after
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.storage.database import Database
-from projections.following.follow import Follower
+from projections.following.views import ViewFollower
 from projections.view import View
 
 MOST_COUNTED = 10_000
@@ -27,7 +27,7 @@ class ServedView:
 
     view: View
     database: Database
-    follower: Follower | None
+    follower: ViewFollower | None
     """What keeps it up with the log; None where it changes together with the events."""
 
     @property
