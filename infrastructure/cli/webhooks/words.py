@@ -23,12 +23,12 @@ FORGOTTEN = "(forgotten)"
 """What stands where text was whose person was forgotten."""
 
 _MOST_REMEMBERED = 10_000
-_COLOURS = {"Delivered": "green", "GivenUp": "red", "Resent": "yellow"}
+_COLOURS = {"Delivered": "green", "Abandoned": "red", "Resent": "yellow"}
 _WORDS = {
     "Scheduled": "scheduled",
     "Attempted": "attempted",
     "Delivered": "delivered",
-    "GivenUp": "given up",
+    "Abandoned": "given up",
     "Resent": "resent",
 }
 
