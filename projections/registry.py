@@ -18,8 +18,8 @@ from projections.statistics.view import StatisticsView
 from projections.status import tables as status_tables
 from projections.status.reader import StatusView
 from projections.view import View
-from projections.webhooks import delivery_tables as webhook_tables
-from projections.webhooks.deliveries import WebhooksView
+from projections.webhooks.history import tables as webhook_tables
+from projections.webhooks.history.apply import DeliveryHistoryView
 from projections.workers import presence
 from projections.workers import view as workers
 from projections.workers.view import WorkersView
@@ -47,5 +47,5 @@ def follower_views() -> tuple[View, ...]:
         AccountsView(),
         ModelsView(),
         StatisticsView(),
-        WebhooksView(),
+        DeliveryHistoryView(),
     )

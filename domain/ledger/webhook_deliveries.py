@@ -13,9 +13,10 @@ from domain.ledger.webhook_endpoints import WebhookEndpointCommands
 from domain.requests.notifications import Notification
 from domain.return_codes import Refused
 from domain.sealing import Sealed
+from domain.webhooks.attempts import Outcome
+from domain.webhooks.backoff import AbandonReason, Decision
 from domain.webhooks.delivery import WebhookDelivery, delivery_id_of
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason, Decision, Outcome
 
 _SEEDS = 2**32
 
@@ -24,7 +25,7 @@ _SEEDS = 2**32
 class PlannedDelivery:
     """Something that happened, and where it is to be told."""
 
-    tracking: Notification
+    notification: Notification
     account_id: UUID
     """Whose request it is."""
     endpoint_id: UUID | None
@@ -35,7 +36,7 @@ class PlannedDelivery:
     @property
     def delivery_id(self) -> UUID:
         """The id of the delivery that tells it."""
-        told = self.tracking
+        told = self.notification
         return delivery_id_of(
             told.request_id, told.kind, told.about, endpoint_id=self.endpoint_id, step=told.step
         )
@@ -59,13 +60,13 @@ class WebhookDeliveryCommands(WebhookEndpointCommands):
             *(
                 WebhookDelivery.schedule(
                     account_id=planned_delivery.account_id,
-                    kind=planned_delivery.tracking.kind,
-                    about=planned_delivery.tracking.about,
-                    request_id=planned_delivery.tracking.request_id,
-                    step=planned_delivery.tracking.step,
+                    kind=planned_delivery.notification.kind,
+                    about=planned_delivery.notification.about,
+                    request_id=planned_delivery.notification.request_id,
+                    step=planned_delivery.notification.step,
                     endpoint_id=planned_delivery.endpoint_id,
                     destination=planned_delivery.destination,
-                    happened_at=planned_delivery.tracking.happened_at,
+                    happened_at=planned_delivery.notification.happened_at,
                     timestamp=now,
                 )
                 for planned_delivery in new
@@ -136,7 +137,7 @@ class WebhookDeliveryCommands(WebhookEndpointCommands):
 
         def give_up() -> None:
             delivery = self.delivery(delivery_id)
-            delivery.give_up(reason, timestamp=self._clock.now())
+            delivery.abandon(reason, timestamp=self._clock.now())
             self.save(delivery)
 
         self._retried(give_up)
@@ -149,7 +150,7 @@ class WebhookDeliveryCommands(WebhookEndpointCommands):
 
         def give_up() -> bool:
             delivery = self.delivery(delivery_id)
-            delivery.give_up_when_late(timestamp=self._clock.now())
+            delivery.abandon_if_late(timestamp=self._clock.now())
             is_late = bool(delivery.pending_events)
             self.save(delivery)
             return is_late

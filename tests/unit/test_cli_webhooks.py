@@ -25,10 +25,11 @@ from domain.images.settings import ImageSettings
 from domain.ledger.webhook_deliveries import PlannedDelivery
 from domain.requests.commands import SubmitRequest
 from domain.requests.notifications import Notification
+from domain.webhooks.attempts import Outcome
+from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason, Outcome
 from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
 from infrastructure.bootstrap import Hoard, assemble
@@ -302,7 +303,7 @@ def test_endpoints_are_listed_by_host_with_what_is_wrong(
     assert lines[sound]["notice"] is None
     assert (lines[sound]["to"], lines[sound]["events"]) == ("receiver.example", ["image", "ended"])
     assert (lines[resting]["failures"], lines[gone]["disabled_because"]) == (9, "gone")
-    until = told.hoard.deliveries.health(resting).rests_until
+    until = told.hoard.deliveries.health(resting).next_probe_at
     assert until is not None
     assert datetime.fromisoformat(lines[resting]["resting_until"]) == until
     assert "nothing is sent there until" in lines[resting]["notice"]

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from eventsourcing.domain import Aggregate
 
 from projections.view import RecordedEvent
-from projections.webhooks.due import EndpointEntry
+from projections.webhooks.due.reader import EndpointEntry
 from tests.unit.tracked_events import batched, cancelled, progressed, submitted
 from workers.webhooks.planner import DeliveryPlanner
 

@@ -1,4 +1,4 @@
-"""Webhook endpoints: addresses where an account is told of all its requests."""
+"""Webhook endpoints: addresses for the notifications of all requests of an account."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NO_CHANGE = "Nothing about the endpoint is to be changed: name events or enable
 )
 def endpoints(hoard: Provided, apikey: ApiKey) -> Answer:
     """List your endpoints, the first registered first."""
-    account_id = registered(hoard, apikey)
+    account_id = registered_account(hoard, apikey)
     services = hoard.services
     entries = services.deliveries.endpoints_of([account_id]).get(account_id, ())
     found = [services.ledger.endpoint(entry.endpoint_id) for entry in entries]
@@ -52,8 +52,8 @@ def endpoints(hoard: Provided, apikey: ApiKey) -> Answer:
     openapi_extra=request_body(EndpointInput),
 )
 def add_endpoint(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Be told at an address of all your requests from now on."""
-    account_id = registered(hoard, apikey)
+    """Register an address for the notifications of all your requests from now on."""
+    account_id = registered_account(hoard, apikey)
     given = read_body(EndpointInput, raw)
     address = checked_address(given.url, hoard, field="url")
     services = hoard.services
@@ -70,8 +70,8 @@ def add_endpoint(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     responses={200: {"model": EndpointDetails}, **error_responses(401, 403, 404)},
 )
 def endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
-    """Tell about one of your endpoints: what is told there, and how it answers."""
-    account_id = registered(hoard, apikey)
+    """Show one of your endpoints: what is sent there, and how it answers."""
+    account_id = registered_account(hoard, apikey)
     return _answer(hoard, account_id, endpoint_id_from(endpoint_id))
 
 
@@ -81,8 +81,8 @@ def endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
     openapi_extra=request_body(EndpointChange),
 )
 def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Change what is named. To enable an endpoint again is to say that it works again."""
-    account_id = registered(hoard, apikey)
+    """Change what is named. Enable an endpoint again once it works again."""
+    account_id = registered_account(hoard, apikey)
     known = endpoint_id_from(endpoint_id)
     given = read_body(EndpointChange, raw)
     if given == EndpointChange():
@@ -101,8 +101,8 @@ def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: Api
     responses={200: {"model": SimpleResponse}, **error_responses(401, 403, 404, 423)},
 )
 def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
-    """Take an endpoint away for good. What was still to be told there is given up."""
-    account_id = registered(hoard, apikey)
+    """Delete an endpoint for good. Deliveries that are still due there are abandoned."""
+    account_id = registered_account(hoard, apikey)
     hoard.services.ledger.delete_endpoint(endpoint_id_from(endpoint_id), account_id=account_id)
     return Answer({"message": "OK"})
 
@@ -113,8 +113,8 @@ def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer
     responses={202: {"model": TestScheduled}, **error_responses(401, 403, 404)},
 )
 def send_test(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
-    """Send a test now, also to an endpoint that is disabled or rests."""
-    account_id = registered(hoard, apikey)
+    """Send a test now, also to an endpoint that is disabled or whose circuit is open."""
+    account_id = registered_account(hoard, apikey)
     delivery_id = hoard.services.ledger.test_endpoint(
         endpoint_id_from(endpoint_id), account_id=account_id
     )
@@ -132,8 +132,8 @@ def endpoint_id_from(text: str) -> UUID:
     return endpoint_id
 
 
-def registered(hoard: Context, key: str | None) -> UUID:
-    """Return who is asking: any account but anonymous.
+def registered_account(hoard: Context, key: str | None) -> UUID:
+    """Return the account of a key: any but anonymous.
 
     :raises Refused: ``InvalidAPIKey``, ``DeletedUser`` or ``AnonForbidden``.
     """
@@ -158,6 +158,6 @@ def _body(hoard: Context, endpoint: WebhookEndpoint) -> Mapping[str, Any]:
         "disabled_because": endpoint.disabled,
         "notice": notice_of(endpoint.disabled, health, now),
         "failures": health.failures,
-        "resting_until": health.resting_until(now),
+        "resting_until": health.blocked_until(now),
         "created": endpoint.created_on,
     }
