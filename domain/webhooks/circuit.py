@@ -87,7 +87,7 @@ class Health:
 
     @property
     def is_dead(self) -> bool:
-        """Whether everything failed there for days, so that its owner has to be told.
+        """Whether everything failed there for days, so that its endpoint is to be disabled.
 
         Time alone does not make it so: both ends of these days are failures.
         """

@@ -1,6 +1,8 @@
 """The kinds of notifications: what clients can be told while a request is being made.
 
-To add one, name it here, and say in :mod:`domain.requests.notifications` which event it stands for.
+To add one, name it here, and in ``WEBHOOK_KINDS`` if webhooks can ask for it; then say in
+:mod:`domain.requests.notifications` which event causes it, and in :mod:`projections.tracking.data`
+what its body says.
 """
 
 from __future__ import annotations

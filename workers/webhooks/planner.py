@@ -70,12 +70,12 @@ class DeliveryPlanner:
 
     def _notifications_of(self, records: Sequence[RecordedEvent]) -> list[tuple[int, Notification]]:
         """Return what webhooks can be told of these events, each with its position."""
-        told = [record for record in records if _is_for_webhooks(record.event)]
+        for_webhooks = [record for record in records if _is_for_webhooks(record.event)]
         jobs = self._jobs.of(
-            {each.event.originator_id for each in told if isinstance(each.event, Job.Event)}
+            {each.event.originator_id for each in for_webhooks if isinstance(each.event, Job.Event)}
         )
         found = []
-        for record in told:
+        for record in for_webhooks:
             stream = record.event.originator_id
             request_id = jobs[stream] if isinstance(record.event, Job.Event) else stream
             notification = notification_of(record.event, request_id)

@@ -15,7 +15,7 @@ from api.http.bodies import RawBody, read_body
 from api.http.openapi import error_responses, request_body
 from api.v2.requests.specification import uuid_from
 from api.v2.webhooks.bodies import details_of, summary_of
-from api.v2.webhooks.endpoints import endpoint_id_from, registered_account
+from api.v2.webhooks.endpoints import endpoint_id_from, registered
 from api.v2.webhooks.schemas import (
     DeliveriesResent,
     DeliveryDetails,
@@ -48,7 +48,7 @@ def deliveries(
 ) -> Answer:
     """List your deliveries, the last scheduled first. What just happened may take a moment."""
     rows = hoard.services.webhooks.page(
-        account_id=registered_account(hoard, apikey),
+        account_id=registered(hoard, apikey),
         state=state,
         endpoint_id=endpoint,
         request_id=request,
@@ -69,7 +69,7 @@ def resend_all(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
 
     Up to 250 in one call; the answer says whether more are left.
     """
-    account_id = registered_account(hoard, apikey)
+    account_id = registered(hoard, apikey)
     given = read_body(ResendInput, raw)
     endpoint_id = None if given.endpoint is None else endpoint_id_from(given.endpoint)
     ledger = hoard.services.ledger
@@ -90,7 +90,7 @@ def resend_all(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
 )
 def delivery(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
     """Show a delivery with each of its attempts, and how each answer began."""
-    found = _found(hoard, registered_account(hoard, apikey), delivery_id)
+    found = _found(hoard, registered(hoard, apikey), delivery_id)
     return Answer(details_of(hoard, found), headers=NOT_KEPT)
 
 
@@ -104,7 +104,7 @@ def resend(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
 
     One that is still due goes on as it is.
     """
-    account_id = registered_account(hoard, apikey)
+    account_id = registered(hoard, apikey)
     found = _found(hoard, account_id, delivery_id)
     hoard.services.ledger.resend_delivery(found.id, by=account_id, account_id=account_id)
     return Answer({"delivery_id": found.id}, status_code=202)

@@ -36,7 +36,7 @@ _NO_CHANGE = "Nothing about the endpoint is to be changed: name events or enable
 )
 def endpoints(hoard: Provided, apikey: ApiKey) -> Answer:
     """List your endpoints, the first registered first."""
-    account_id = registered_account(hoard, apikey)
+    account_id = registered(hoard, apikey)
     services = hoard.services
     entries = services.deliveries.endpoints_of([account_id]).get(account_id, ())
     found = [services.ledger.endpoint(entry.endpoint_id) for entry in entries]
@@ -53,7 +53,7 @@ def endpoints(hoard: Provided, apikey: ApiKey) -> Answer:
 )
 def add_endpoint(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Register an address for the notifications of all your requests from now on."""
-    account_id = registered_account(hoard, apikey)
+    account_id = registered(hoard, apikey)
     given = read_body(EndpointInput, raw)
     address = checked_address(given.url, hoard, field="url")
     services = hoard.services
@@ -71,7 +71,7 @@ def add_endpoint(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
 )
 def endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
     """Show one of your endpoints: what is sent there, and how it answers."""
-    account_id = registered_account(hoard, apikey)
+    account_id = registered(hoard, apikey)
     return _answer(hoard, account_id, endpoint_id_from(endpoint_id))
 
 
@@ -82,7 +82,7 @@ def endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
 )
 def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
     """Change what is named. Enable an endpoint again once it works again."""
-    account_id = registered_account(hoard, apikey)
+    account_id = registered(hoard, apikey)
     known = endpoint_id_from(endpoint_id)
     given = read_body(EndpointChange, raw)
     if given == EndpointChange():
@@ -102,7 +102,7 @@ def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: Api
 )
 def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
     """Delete an endpoint for good. Deliveries that are still due there are abandoned."""
-    account_id = registered_account(hoard, apikey)
+    account_id = registered(hoard, apikey)
     hoard.services.ledger.delete_endpoint(endpoint_id_from(endpoint_id), account_id=account_id)
     return Answer({"message": "OK"})
 
@@ -114,7 +114,7 @@ def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer
 )
 def send_test(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
     """Send a test now, also to an endpoint that is disabled or whose circuit is open."""
-    account_id = registered_account(hoard, apikey)
+    account_id = registered(hoard, apikey)
     delivery_id = hoard.services.ledger.test_endpoint(
         endpoint_id_from(endpoint_id), account_id=account_id
     )
@@ -132,7 +132,7 @@ def endpoint_id_from(text: str) -> UUID:
     return endpoint_id
 
 
-def registered_account(hoard: Context, key: str | None) -> UUID:
+def registered(hoard: Context, key: str | None) -> UUID:
     """Return the account of a key: any but anonymous.
 
     :raises Refused: ``InvalidAPIKey``, ``DeletedUser`` or ``AnonForbidden``.

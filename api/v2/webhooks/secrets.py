@@ -12,7 +12,7 @@ from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
 from api.http.openapi import error_responses, request_body
-from api.v2.webhooks.endpoints import registered_account
+from api.v2.webhooks.endpoints import registered
 from api.v2.webhooks.schemas import RotationInput, WebhookSecrets
 
 router = APIRouter(tags=["webhooks"], default_response_class=Answer)
@@ -37,7 +37,7 @@ def secret(hoard: Provided, apikey: ApiKey) -> Answer:
 )
 def rotate(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     """Make a new secret. The present one signs beside it for a while."""
-    account_id = registered_account(hoard, apikey)
+    account_id = registered(hoard, apikey)
     given = read_body(RotationInput, raw or b"{}")
     hoard.services.ledger.rotate_webhook_secret(
         account_id, overlap=timedelta(seconds=given.overlap_seconds)
