@@ -133,10 +133,10 @@ def test_deliveries_are_listed_with_the_last_first(told: DeliveryWorld, command:
     assert status == 0
     heading, newer, older = out.splitlines()
     assert heading.split() == [
-        *("delivery", "scheduled", "kind", "tries", "last", "state", "request", "endpoint"),
+        *("delivery", "scheduled", "kind", "attempts", "last", "state", "request", "endpoint"),
     ]
     assert newer.split()[0] == str(second)
-    assert newer.split()[2:] == ["image", "1", "410", "given", "up:", "gone", str(numbered(2)), "–"]
+    assert newer.split()[2:] == ["image", "1", "410", "abandoned:", "gone", str(numbered(2)), "–"]
     assert older.split()[2:7] == ["image", "1", "timed", "out", "due"]
     assert older.split()[-2:] == [str(numbered(1)), str(endpoint)]
     assert err == "2 deliveries.\n"
@@ -237,10 +237,12 @@ def test_what_is_not_there_is_told_with_what_is(
     assert advice in err
 
 
-def test_a_delivery_is_shown_with_each_of_its_tries(told: DeliveryWorld, command: Command) -> None:
+def test_a_delivery_is_shown_with_each_of_its_attempts(
+    told: DeliveryWorld, command: Command
+) -> None:
     endpoint = told.endpoint()
     delivery_id = told.due(numbered(1), endpoint=endpoint)
-    assert "It was not tried yet." in command("show", str(delivery_id))[2]
+    assert "There was no attempt yet." in command("show", str(delivery_id))[2]
     tried(told, delivery_id, BROKEN, "no \x1b[31m luck")
     tried(told, delivery_id, SILENT)
     (shown,) = json_lines(command, "show", str(delivery_id))
@@ -265,7 +267,7 @@ def test_a_delivery_is_shown_with_each_of_its_tries(told: DeliveryWorld, command
     assert "https://receiver.example/hook" in command("show", "--address", str(delivery_id))[1]
 
 
-def test_why_a_delivery_was_given_up_is_shown(told: DeliveryWorld, command: Command) -> None:
+def test_why_a_delivery_was_abandoned_is_shown(told: DeliveryWorld, command: Command) -> None:
     delivery_id = told.due(numbered(1), endpoint=told.endpoint())
     tried(told, delivery_id, GONE)
     (shown,) = json_lines(command, "show", str(delivery_id))
@@ -312,7 +314,7 @@ def test_endpoints_are_listed_by_host_with_what_is_wrong(
     status, out, _ = command("endpoints")
     assert status == 0
     assert SECRET_PATH not in out
-    assert [line.split()[-2] for line in out.splitlines()[1:4]] == ["enabled", "rests", "gone"]
+    assert [line.split()[-2] for line in out.splitlines()[1:4]] == ["enabled", "open", "gone"]
     assert f"{gone}: It answered 410" in out
     assert "https://receiver.example/hook" in command("endpoints", "--addresses")[1]
 
@@ -370,7 +372,7 @@ def test_all_that_was_given_up_since_is_sent_again(told: DeliveryWorld, command:
         assert not told.hoard.ledger.delivery(untouched).is_due
     status, out, _ = command("resend", "--failed-since", "1d")
     assert status == 0
-    assert out.startswith("1 delivery is sent again, of what was given up since ")
+    assert out.startswith("1 delivery is sent again, of what was abandoned since ")
 
 
 def test_what_was_sent_again_already_is_not_counted(told: DeliveryWorld) -> None:
@@ -424,11 +426,11 @@ def test_what_happens_to_deliveries_is_one_line_each(told: DeliveryWorld) -> Non
         lines.write(recorded)
     said = [line.split(maxsplit=1)[1] for line in shown_on(out).splitlines()]
     assert [line.split("  ")[0].strip() for line in said] == [
-        *("scheduled", "attempted", "given up", "resent", "attempted", "delivered"),
+        *("scheduled", "attempted", "abandoned", "resent", "attempted", "delivered"),
     ]
     assert all(str(delivery_id) in line for line in said)
-    assert "try 1: timed out after 0.25 s, again at" in said[1]
-    assert said[2].endswith("failed, after 1 try")
+    assert "attempt 1: timed out after 0.25 s, again at" in said[1]
+    assert said[2].endswith("failed, after 1 attempt")
 
 
 @contextmanager
