@@ -79,8 +79,8 @@ class EndpointDetails:
     """Its host, or its whole address."""
     failures: int
     """Attempts in a row that failed, up to the last."""
-    resting_until: datetime | None
-    """None where something may be sent there now."""
+    blocked_until: datetime | None
+    """Until when only tests are sent there; None where anything may be sent now."""
     notice: str | None
 
 
@@ -105,7 +105,7 @@ def endpoints_of(
                         account=account.handle,
                         where=address if whole_addresses else host_of(address),
                         failures=health.failures,
-                        resting_until=health.blocked_until(now),
+                        blocked_until=health.blocked_until(now),
                         notice=notice_of(entry.disabled, health, now),
                     )
                 )
@@ -124,7 +124,7 @@ def write_endpoints(output: Output, found: Sequence[EndpointDetails]) -> None:
                 "events": each.entry.kinds,
                 "disabled_because": each.entry.disabled,
                 "failures": each.failures,
-                "resting_until": each.resting_until,
+                "resting_until": each.blocked_until,
                 "created_at": each.entry.created_at,
                 "notice": each.notice,
             }
@@ -159,7 +159,7 @@ def write_endpoints(output: Output, found: Sequence[EndpointDetails]) -> None:
 def _state_of_endpoint(endpoint: EndpointDetails) -> str:
     if endpoint.entry.disabled is not None:
         return f"disabled: {endpoint.entry.disabled.value.replace('_', ' ')}"
-    return "enabled" if endpoint.resting_until is None else "circuit open"
+    return "enabled" if endpoint.blocked_until is None else "circuit open"
 
 
 def _accounts(hoard: Hoard) -> Iterator[Sequence[AccountEntry]]:
