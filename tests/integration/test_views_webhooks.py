@@ -20,7 +20,7 @@ from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.kinds import NotificationKind
 from projections.following.follow import Follower
 from projections.following.rebuild import rebuild, verify
-from projections.webhooks.history import tables as webhooks
+from projections.webhooks.history import reader as webhooks
 from projections.webhooks.history.reader import DeliveryRow
 from projections.webhooks.history.tables import WEBHOOK_DELIVERY
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
