@@ -31,8 +31,8 @@ from projections.service.modes import ModesReader
 from projections.statistics.recent import RecentStatistics
 from projections.status.reader import StatusReader
 from projections.view import Log
-from projections.webhooks.deliveries import WebhooksReader
-from projections.webhooks.due import Deliveries
+from projections.webhooks.due.reader import DueDeliveries
+from projections.webhooks.history.reader import DeliveryHistoryReader
 from projections.workers.presence import Presence
 from projections.workers.reader import WorkersReader
 
@@ -97,8 +97,8 @@ class Services:
     presence: Presence
     models: ModelsReader
     made: RecentStatistics
-    deliveries: Deliveries
-    webhooks: WebhooksReader
+    deliveries: DueDeliveries
+    webhooks: DeliveryHistoryReader
     webhook_keys: WebhookKeys
     require_webhook_address: Callable[[str], None]
     """Raises FetchFailed for an address that could be called in no case; looks nothing up."""

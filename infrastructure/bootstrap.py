@@ -54,8 +54,8 @@ from projections.service.modes import ModesReader, ModesView
 from projections.statistics.reader import StatisticsReader
 from projections.status.reader import StatusReader
 from projections.view import View
-from projections.webhooks.deliveries import WebhooksReader
-from projections.webhooks.due import Deliveries
+from projections.webhooks.due.reader import DueDeliveries
+from projections.webhooks.history.reader import DeliveryHistoryReader
 from projections.workers.presence import Presence
 from projections.workers.reader import WorkersReader
 
@@ -77,7 +77,7 @@ class Hoard:
     queue: Queue
     directory: AccountDirectory
     kudos: Kudos
-    deliveries: Deliveries
+    deliveries: DueDeliveries
     claims: DeliveryClaims
     status: StatusReader
     backlog: BacklogReader
@@ -90,7 +90,7 @@ class Hoard:
     modes: ModesReader
     news: NewsFile
     statistics: StatisticsReader
-    webhooks: WebhooksReader
+    webhooks: DeliveryHistoryReader
     inline_views: tuple[View, ...]
     followers: tuple[ViewFollower, ...]
     blobs: FolderBlobs
@@ -158,7 +158,7 @@ def assemble(
     queue = Queue(ledger_database, positions.horizon)
     directory = AccountDirectory(ledger_database)
     kudos = Kudos(ledger_database)
-    deliveries = Deliveries(ledger_database)
+    deliveries = DueDeliveries(ledger_database)
     inline_views: tuple[View, ...] = (queue, directory, kudos, ModesView(), deliveries)
     wakeups = _wakeups(settings)
     inline = announcing(applied_inline(inline_views, mapper), ledger_database, wakeups)
@@ -210,7 +210,7 @@ def assemble(
         modes=ModesReader(ledger_database),
         news=NewsFile(settings.data),
         statistics=StatisticsReader(view_database),
-        webhooks=WebhooksReader(view_database),
+        webhooks=DeliveryHistoryReader(view_database),
         inline_views=inline_views,
         followers=tuple(ViewFollower(view, log, view_database) for view in follower_views()),
         blobs=FolderBlobs(settings.blob_folder),

@@ -18,8 +18,8 @@ from projections.statistics.apply import StatisticsView
 from projections.status import tables as status
 from projections.status.apply import StatusView
 from projections.view import View
-from projections.webhooks import delivery_tables as webhooks
-from projections.webhooks.deliveries import WebhooksView
+from projections.webhooks.history import tables as webhook_tables
+from projections.webhooks.history.apply import DeliveryHistoryView
 from projections.workers import presence
 from projections.workers import tables as workers
 from projections.workers.apply import WorkersView
@@ -33,7 +33,7 @@ FOLLOWER_METADATA: Sequence[MetaData] = (
     accounts.METADATA,
     models.METADATA,
     statistics.METADATA,
-    webhooks.METADATA,
+    webhook_tables.METADATA,
 )
 """Every table of the views' database."""
 
@@ -47,5 +47,5 @@ def follower_views() -> tuple[View, ...]:
         AccountsView(),
         ModelsView(),
         StatisticsView(),
-        WebhooksView(),
+        DeliveryHistoryView(),
     )

@@ -11,13 +11,14 @@ from sqlalchemy import select
 from domain.accounts.roles import Roles
 from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import Notification
+from domain.webhooks.attempts import Outcome, Problem
+from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason, Outcome, Problem
 from infrastructure.bootstrap import Hoard
 from infrastructure.webhooks.claims import Claimed
 from projections.following.rebuild import verify
-from projections.webhooks.due_tables import DUE_DELIVERY
+from projections.webhooks.due.tables import DUE_DELIVERY
 from tests.world import HandClock
 
 TAKEN, BROKEN = Outcome(status=204), Outcome(status=500)
@@ -62,8 +63,8 @@ class DeliveryWorld:
         assert destination is not None
         self._told += 1
         image_id = uuid5(_IDS, f"image {self._told}")
-        tracking = Notification(NotificationKind.IMAGE, request_id, image_id, self.clock.now())
-        return PlannedDelivery(tracking, self.account_id, endpoint, destination)
+        notification = Notification(NotificationKind.IMAGE, request_id, image_id, self.clock.now())
+        return PlannedDelivery(notification, self.account_id, endpoint, destination)
 
     def schedule(self, *planned_deliveries: PlannedDelivery) -> list[UUID]:
         """Have things told, in one save; return the deliveries' ids."""
@@ -76,13 +77,13 @@ class DeliveryWorld:
         """Schedule one delivery."""
         return self.schedule(self.planned_delivery(request_id, to=to, endpoint=endpoint))[0]
 
-    def claim(self, places: int = 100, unproven: int = 100) -> Sequence[Claimed]:
+    def claim(self, slots: int = 100, unproven: int = 100) -> Sequence[Claimed]:
         """Claim what can be had."""
-        return self.hoard.claims.claim(places=places, lifetime=LIFETIME, unproven=unproven)
+        return self.hoard.claims.claim(slots=slots, lifetime=LIFETIME, unproven=unproven)
 
-    def claimed(self, places: int = 100, unproven: int = 100) -> list[UUID]:
+    def claimed(self, slots: int = 100, unproven: int = 100) -> list[UUID]:
         """Claim what can be had; return the deliveries' ids."""
-        return [each.delivery_id for each in self.claim(places, unproven)]
+        return [each.delivery_id for each in self.claim(slots, unproven)]
 
     def tried(self, delivery_id: UUID, outcome: Outcome = TAKEN) -> None:
         """Note what came of a try, and give the claim back."""

@@ -20,8 +20,8 @@ from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import notification_of
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.kinds import WEBHOOK_KINDS, NotificationKind
-from domain.webhooks.webhook import USUAL_KINDS, WebhookTarget
+from domain.webhooks.kinds import DEFAULT_KINDS, WEBHOOK_KINDS, NotificationKind
+from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
 from infrastructure.processes.webhooks import sender_of
 from infrastructure.webhooks.posts import WebhookPosts
@@ -59,7 +59,7 @@ class WebhookWorld(ViewWorld):
         images: int = 1,
         *,
         address: str | None = None,
-        kinds: tuple[NotificationKind, ...] = USUAL_KINDS,
+        kinds: tuple[NotificationKind, ...] = DEFAULT_KINDS,
         account_id: UUID | None = None,
     ) -> UUID:
         """Ask for images, to be told of at an address of the request's own."""

@@ -23,7 +23,7 @@ from infrastructure.webhooks.signing import WebhookSigner
 from projections.tracking.history import RequestHistory
 from workers.broker.app import WEBHOOK_QUEUE, make_app, register_deliver
 from workers.chores.runner import Chore, ChoreRunner
-from workers.webhooks.dispatcher import CLAIM_MARGIN, PLACES, Dispatcher
+from workers.webhooks.dispatcher import CLAIM_MARGIN, SLOTS, Dispatcher
 from workers.webhooks.payload import Payloads
 from workers.webhooks.sender import WebhookSender
 from workers.webhooks.sweeper import sweep_deliveries
@@ -46,7 +46,7 @@ def sender_of(hoard: Hoard) -> WebhookSender:
     return WebhookSender(
         ledger=hoard.ledger.webhooks,
         history_of=lambda request_id: RequestHistory.read(hoard.log, request_id),
-        healths=hoard.deliveries,
+        destinations=hoard.deliveries,
         sealer=hoard.keys,
         payloads=Payloads(
             hoard.blobs,
@@ -61,7 +61,7 @@ def sender_of(hoard: Hoard) -> WebhookSender:
     )
 
 
-def dispatcher_of(hoard: Hoard, places: int = PLACES) -> Dispatcher:
+def dispatcher_of(hoard: Hoard, slots: int = SLOTS) -> Dispatcher:
     """Return what claims and sends the deliveries of an assembled Hoard; not started yet."""
     return Dispatcher(
         hoard.claims,
@@ -69,7 +69,7 @@ def dispatcher_of(hoard: Hoard, places: int = PLACES) -> Dispatcher:
         sender_of(hoard).send,
         hoard.clock,
         claim_lifetime=timedelta(seconds=hoard.settings.webhook_seconds) + CLAIM_MARGIN,
-        places=places,
+        slots=slots,
     )
 
 

@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import update
 
 from domain.accounts.roles import Roles
+from domain.webhooks.backoff import PER_REQUEST, AbandonReason
+from domain.webhooks.circuit import Health
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import PER_REQUEST, AbandonReason, Health
 from projections.following.rebuild import rebuild
-from projections.webhooks.due import EndpointEntry
-from projections.webhooks.due_tables import DUE_DELIVERY, WEBHOOK_DESTINATION
+from projections.webhooks.due.reader import EndpointEntry
+from projections.webhooks.due.tables import DUE_DELIVERY, WEBHOOK_DESTINATION
 from tests.delivery_world import BROKEN, GONE, TAKEN, DeliveryWorld, address, numbered
 from tests.integration.deliveries_hoard import told
 
@@ -175,7 +176,7 @@ def test_the_next_look_is_when_something_may_be_sent_next(told: DeliveryWorld) -
     told.tried(proven, TAKEN)
     assert next_look(start - MOMENT) == again_at
     told.wear_out(HERE, 7)
-    rests_until = told.hoard.deliveries.health(HERE).rests_until
+    rests_until = told.hoard.deliveries.health(HERE).next_probe_at
     assert next_look(start) == rests_until
     told.hoard.ledger.webhooks.abandon(failing, AbandonReason.FAILED)
     assert next_look(start) is None

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from domain.webhooks.retrying import AbandonReason
+from domain.webhooks.backoff import AbandonReason
 from infrastructure.webhooks.claims import DELIVERY_CLAIM, Claimed, DeliveryClaims
 from tests.delivery_world import (
     BROKEN,
@@ -32,10 +32,8 @@ def second_sender(told: DeliveryWorld) -> DeliveryClaims:
     return DeliveryClaims(told.hoard.ledger_database, told.clock)
 
 
-def claims_of(sender: DeliveryClaims, places: int = 100) -> list[UUID]:
-    return [
-        each.delivery_id for each in sender.claim(places=places, lifetime=LIFETIME, unproven=100)
-    ]
+def claims_of(sender: DeliveryClaims, slots: int = 100) -> list[UUID]:
+    return [each.delivery_id for each in sender.claim(slots=slots, lifetime=LIFETIME, unproven=100)]
 
 
 def count_of_claims(told: DeliveryWorld) -> int:
@@ -157,10 +155,10 @@ def test_newcomers_together_get_no_more_than_their_share(told: DeliveryWorld) ->
     for place in range(40):
         told.due(numbered(place), to=address(place % 20))
     told.prove(HERE)
-    assert len(told.claim(places=30, unproven=6)) == 6 + 2
-    assert told.claim(places=30, unproven=6) == []
+    assert len(told.claim(slots=30, unproven=6)) == 6 + 2
+    assert told.claim(slots=30, unproven=6) == []
     told.due(numbered(50), to=HERE)
-    assert [each.destination for each in told.claim(places=30, unproven=6)] == [HERE]
+    assert [each.destination for each in told.claim(slots=30, unproven=6)] == [HERE]
 
 
 def test_who_fails_is_a_newcomer_again(told: DeliveryWorld) -> None:
@@ -172,13 +170,13 @@ def test_who_fails_is_a_newcomer_again(told: DeliveryWorld) -> None:
 
 
 def test_many_that_hang_keep_nobody_from_those_who_answer(told: DeliveryWorld) -> None:
-    """Also when what hangs has waited longer, and there is more of it than there are places."""
+    """Also when what hangs has waited longer, and there is more of it than there are slots."""
     for place in range(200):
         told.due(numbered(place), to=address(100 + place))
     told.prove(HERE)
     told.clock.advance(timedelta(seconds=3))
     wanted = told.due(numbered(1), to=HERE)
-    claimed = told.claimed(places=4, unproven=2)
+    claimed = told.claimed(slots=4, unproven=2)
     assert wanted in claimed
     assert len(claimed) == 3
 
@@ -189,17 +187,17 @@ def test_a_great_heap_at_one_place_keeps_nobody_waiting(told: DeliveryWorld) -> 
         told.prove(destination)
     for place in range(50):
         told.due(numbered(place), to=HERE)
-    assert destinations(list(told.claim(places=3))) == {HERE: 3}
+    assert destinations(list(told.claim(slots=3))) == {HERE: 3}
     told.clock.advance(timedelta(seconds=1))
     late = told.due(numbered(1), to=ELSEWHERE)
-    assert told.claimed(places=1) == [late]
+    assert told.claimed(slots=1) == [late]
 
 
 def test_the_places_are_shared_out_one_by_one(told: DeliveryWorld) -> None:
     for place in range(6):
         for destination in (HERE, ELSEWHERE):
             told.due(numbered(place), to=destination)
-    assert destinations(list(told.claim(places=2))) == {HERE: 1, ELSEWHERE: 1}
+    assert destinations(list(told.claim(slots=2))) == {HERE: 1, ELSEWHERE: 1}
 
 
 def test_what_has_waited_longest_goes_first(told: DeliveryWorld) -> None:
@@ -207,7 +205,7 @@ def test_what_has_waited_longest_goes_first(told: DeliveryWorld) -> None:
     for place in range(4):
         ids.append(told.due(numbered(place), to=HERE if place % 2 else ELSEWHERE))
         told.clock.advance(timedelta(seconds=1))
-    assert [told.claimed(places=1) for _ in ids] == [[each] for each in ids]
+    assert [told.claimed(slots=1) for _ in ids] == [[each] for each in ids]
 
 
 def test_an_address_that_rests_is_left_in_peace_and_then_tried_by_one(told: DeliveryWorld) -> None:
@@ -249,4 +247,4 @@ def test_what_is_late_can_be_claimed_and_so_given_up(told: DeliveryWorld) -> Non
 
 def test_no_places_no_claims(told: DeliveryWorld) -> None:
     told.due(numbered(1), to=HERE)
-    assert told.claim(places=0) == ()
+    assert told.claim(slots=0) == ()

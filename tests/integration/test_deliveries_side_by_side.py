@@ -16,7 +16,8 @@ from eventsourcing.persistence import IntegrityError
 from sqlalchemy import text
 
 from domain.ledger.webhooks import PlannedDelivery
-from domain.webhooks.retrying import AbandonReason, Outcome
+from domain.webhooks.attempts import Outcome
+from domain.webhooks.backoff import AbandonReason
 from infrastructure.webhooks.claims import DeliveryClaims
 from projections.following.rebuild import rebuild
 from tests.delivery_world import BROKEN, GONE, LIFETIME, TAKEN, DeliveryWorld, address, numbered
@@ -190,7 +191,7 @@ def test_many_senders_and_schedulers_end_with_everything_settled(told: DeliveryW
 
     def send(claims: DeliveryClaims) -> None:
         while len(settled) < expected:
-            for claimed in claims.claim(places=3, lifetime=LIFETIME, unproven=3):
+            for claimed in claims.claim(slots=3, lifetime=LIFETIME, unproven=3):
                 key = claimed.request_id
                 with guard:
                     assert key not in in_hand
@@ -252,7 +253,7 @@ def test_a_sender_that_claims_while_another_does_gets_what_is_left(told: Deliver
 
     def claim() -> None:
         sender = DeliveryClaims(told.hoard.ledger_database, told.clock)
-        claimed.extend(sender.claim(places=7, lifetime=LIFETIME, unproven=8))
+        claimed.extend(sender.claim(slots=7, lifetime=LIFETIME, unproven=8))
 
     in_turn(told, claim, claim)
     assert len(claimed) == len(set(claimed)) == 4 + 8

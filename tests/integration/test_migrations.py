@@ -24,7 +24,7 @@ from projections.queue import lanes
 from projections.queue import tables as queue
 from projections.registry import FOLLOWER_METADATA
 from projections.service import modes
-from projections.webhooks import due_tables as deliveries
+from projections.webhooks.due import tables as deliveries
 
 NOT_VIEWS = {
     "event",

@@ -14,14 +14,15 @@ from sqlalchemy import Connection, delete, event, insert, text
 from domain.accounts.roles import Roles
 from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import Notification
+from domain.webhooks.attempts import Problem
+from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason, Problem
 from projections.following.rebuild import rebuild, verify
 from projections.following.views import ViewFollower
-from projections.webhooks import deliveries as webhooks
-from projections.webhooks.deliveries import DeliveryRow
-from projections.webhooks.delivery_tables import WEBHOOK_DELIVERY
+from projections.webhooks.history import reader as webhooks
+from projections.webhooks.history.reader import DeliveryRow
+from projections.webhooks.history.tables import WEBHOOK_DELIVERY
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
 from tests.view_world import ViewWorld
 
@@ -68,7 +69,7 @@ def pass_time(told: DeliveryWorld, seconds: float = 60) -> None:
 def given_up(told: DeliveryWorld, **wanted: Any) -> list[UUID]:
     follow(told)
     usual: dict[str, Any] = {"since": LONG_AGO, "limit": 100}
-    return list(told.hoard.webhooks.given_up_since(**usual | wanted))
+    return list(told.hoard.webhooks.abandoned_since(**usual | wanted))
 
 
 def test_every_delivery_is_there_as_its_own_history_has_it(told: DeliveryWorld) -> None:
@@ -233,7 +234,7 @@ def test_what_was_given_up_is_found_from_a_moment_on(
     assert given_up(told, account_id=uuid4()) == []
 
     monkeypatch.setattr(webhooks, "_PORTION", 2)
-    portions = list(told.hoard.webhooks.all_given_up_since(moment, account_id=told.account_id))
+    portions = list(told.hoard.webhooks.all_abandoned_since(moment, account_id=told.account_id))
     assert portions == [order[2:4], order[4:]]
     told.hoard.ledger.webhooks.resend(order[0], by=None)
     assert given_up(told) == order[1:]
@@ -247,7 +248,7 @@ def test_what_is_given_up_at_one_moment_is_in_no_two_portions(
         told.hoard.ledger.webhooks.abandon(delivery_id, AbandonReason.FAILED)
     follow(told)
     monkeypatch.setattr(webhooks, "_PORTION", 3)
-    portions = told.hoard.webhooks.all_given_up_since(told.clock.now())
+    portions = told.hoard.webhooks.all_abandoned_since(told.clock.now())
     assert [each for portion in portions for each in portion] == ids
 
 
@@ -330,8 +331,8 @@ def test_no_question_reads_the_whole_table(told: DeliveryWorld) -> None:
             assert len(reader.page(account_id=one, endpoint_id=one)) == 50
             assert len(reader.page(endpoint_id=one, page=2)) == 50
             assert len(reader.page(request_id=like.request_id)) == 1
-            reader.given_up_since(like.scheduled_at, limit=10)
-            reader.given_up_since(like.scheduled_at, account_id=one, limit=10)
+            reader.abandoned_since(like.scheduled_at, limit=10)
+            reader.abandoned_since(like.scheduled_at, account_id=one, limit=10)
     expected = (
         *("by_state", "by_state", "of_account", "of_account", "of_endpoint", "of_endpoint"),
         *("request_id", "given_up", "given_up_of_account"),

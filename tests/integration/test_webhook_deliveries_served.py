@@ -9,7 +9,8 @@ import pytest
 
 from api.v2.webhooks import deliveries as deliveries_served
 from domain.sealing import Forgotten
-from domain.webhooks.retrying import AbandonReason, Outcome, Problem
+from domain.webhooks.attempts import Outcome, Problem
+from domain.webhooks.backoff import AbandonReason
 from tests.integration.api_client import Api
 from tests.integration.webhook_client import (
     ADDRESS,

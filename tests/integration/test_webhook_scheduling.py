@@ -274,7 +274,9 @@ def test_an_event_in_the_way_is_named_and_all_before_it_is_told(
     whole = ledger.webhooks.schedule
 
     def stumble(planned_deliveries: Sequence[PlannedDelivery]) -> int:
-        if stuck in {planned_delivery.tracking.about for planned_delivery in planned_deliveries}:
+        if stuck in {
+            planned_delivery.notification.about for planned_delivery in planned_deliveries
+        }:
             raise ZeroDivisionError
         return whole(planned_deliveries)
 

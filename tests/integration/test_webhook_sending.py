@@ -14,10 +14,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain.accounts.account import ANONYMOUS_ID
+from domain.webhooks.attempts import Problem
+from domain.webhooks.backoff import AbandonReason
+from domain.webhooks.circuit import DEAD_AFTER, FAILURES_UNTIL_OPEN
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import DEAD_AFTER, FAILURES_UNTIL_REST, AbandonReason, Problem
 from infrastructure.processes.webhooks import dispatcher_of
 from tests.waiting import wait_until
 from tests.webhook_receiver import Receiver, answer, receiver
@@ -325,12 +327,12 @@ def test_an_address_that_rests_is_said_to_once_and_never_named(
             sender.send(world.schedule(world.make(1, address=plain.url(SECRET_PATH, HERE)))[0])
 
     with capture_logs() as entries:
-        fail(FAILURES_UNTIL_REST + 3)
+        fail(FAILURES_UNTIL_OPEN + 3)
         plain.reply = lambda handler: answer(handler, 200)
         fail(1)
         plain.reply = lambda handler: answer(handler, 500)
-        fail(FAILURES_UNTIL_REST)
-    said = [entry for entry in entries if entry["event"] == "webhook address rests"]
+        fail(FAILURES_UNTIL_OPEN)
+    said = [entry for entry in entries if entry["event"] == "webhook circuit open"]
     assert len(said) == 2
     destination = world.hoard.webhook_keys.destination(
         world.integrator, plain.url(SECRET_PATH, HERE)
@@ -384,7 +386,7 @@ def test_addresses_that_hang_do_not_keep_one_that_answers(
     dispatcher = dispatcher_of(world.hoard)
     dispatcher.start()
     try:
-        # Half of the places, as many as addresses that never answered may have.
+        # Half of the slots, as many as addresses that never answered may have.
         wait_until(lambda: go_on["hanging"] >= 128, "a hundred and more to hang")
         wanted = world.schedule(world.make(2, address=good))
         dispatcher.wake()

@@ -13,8 +13,8 @@ import pytest
 from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import Notification
 from domain.requests.request import Request
+from domain.webhooks.attempts import Outcome
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import Outcome
 from domain.webhooks.webhook import Webhook
 from tests.integration.api_client import Answered, Api, serving
 

@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from domain.webhooks.backoff import AbandonReason
+from domain.webhooks.circuit import Health, room_for
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.retrying import AbandonReason, Health, room_for
 from infrastructure.bootstrap import assemble
 from infrastructure.settings.settings import load_settings
 from projections.following.rebuild import rebuild
@@ -93,7 +94,7 @@ class DeliveryHistories(RuleBasedStateMachine):
             planned_deliveries, self.world.schedule(*planned_deliveries), strict=True
         ):
             self._due(
-                delivery_id, planned_delivery.destination, planned_delivery.tracking.request_id
+                delivery_id, planned_delivery.destination, planned_delivery.notification.request_id
             )
 
     @rule()
@@ -103,13 +104,13 @@ class DeliveryHistories(RuleBasedStateMachine):
         )
         self._due(delivery_id, self.endpoint_id, None)
 
-    @rule(places=st.integers(0, 9), unproven=st.integers(0, 6))
-    def claim(self, places: int, unproven: int) -> None:
+    @rule(slots=st.integers(0, 9), unproven=st.integers(0, 6))
+    def claim(self, slots: int, unproven: int) -> None:
         now = self.clock.now()
         before = self._live()
         claimable = {each for destination in self.destinations for each in self._free(destination)}
-        claimed = self.world.claimed(places, unproven)
-        assert len(claimed) == len(set(claimed)) <= places
+        claimed = self.world.claimed(slots, unproven)
+        assert len(claimed) == len(set(claimed)) <= slots
         assert set(claimed) <= claimable - before
         self.claims.update(dict.fromkeys(claimed, now + LIFETIME))
         per_destination = Counter(self.deliveries[each].destination for each in self._live())
@@ -126,7 +127,7 @@ class DeliveryHistories(RuleBasedStateMachine):
         ]
         if any(not self._health(destination).proven for destination in taken):
             assert len(newcomers) <= unproven
-        if len(claimed) < places and len(newcomers) < unproven:
+        if len(claimed) < slots and len(newcomers) < unproven:
             for destination in self.destinations:
                 assert not self._claimable(destination)
 
@@ -288,7 +289,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     def _head_opens_at(self, health: Health, delivery_id: UUID) -> datetime:
         model = self.deliveries[delivery_id]
         assert model.due_at is not None
-        return health.opens_at(model.due_at, is_test=model.request_id is None)
+        return health.earliest_attempt(model.due_at, is_test=model.request_id is None)
 
     def _free(self, destination: UUID) -> list[UUID]:
         """What may be sent there as far as its turn, its time and rest go, and nobody has."""

@@ -25,10 +25,11 @@ from domain.images.settings import ImageSettings
 from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import Notification
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
+from domain.webhooks.attempts import Outcome
+from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason, Outcome
 from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
 from infrastructure.bootstrap import Hoard, assemble
@@ -134,10 +135,10 @@ def test_deliveries_are_listed_with_the_last_first(told: DeliveryWorld, command:
     assert status == 0
     heading, newer, older = out.splitlines()
     assert heading.split() == [
-        *("delivery", "scheduled", "kind", "tries", "last", "state", "request", "endpoint"),
+        *("delivery", "scheduled", "kind", "attempts", "last", "state", "request", "endpoint"),
     ]
     assert newer.split()[0] == str(second)
-    assert newer.split()[2:] == ["image", "1", "410", "given", "up:", "gone", str(numbered(2)), "–"]
+    assert newer.split()[2:] == ["image", "1", "410", "abandoned:", "gone", str(numbered(2)), "–"]
     assert older.split()[2:7] == ["image", "1", "timed", "out", "due"]
     assert older.split()[-2:] == [str(numbered(1)), str(endpoint)]
     assert err == "2 deliveries.\n"
@@ -238,10 +239,12 @@ def test_what_is_not_there_is_told_with_what_is(
     assert advice in err
 
 
-def test_a_delivery_is_shown_with_each_of_its_tries(told: DeliveryWorld, command: Command) -> None:
+def test_a_delivery_is_shown_with_each_of_its_attempts(
+    told: DeliveryWorld, command: Command
+) -> None:
     endpoint = told.endpoint()
     delivery_id = told.due(numbered(1), endpoint=endpoint)
-    assert "It was not tried yet." in command("show", str(delivery_id))[2]
+    assert "There was no attempt yet." in command("show", str(delivery_id))[2]
     tried(told, delivery_id, BROKEN, "no \x1b[31m luck")
     tried(told, delivery_id, SILENT)
     (shown,) = json_lines(command, "show", str(delivery_id))
@@ -266,7 +269,7 @@ def test_a_delivery_is_shown_with_each_of_its_tries(told: DeliveryWorld, command
     assert "https://receiver.example/hook" in command("show", "--address", str(delivery_id))[1]
 
 
-def test_why_a_delivery_was_given_up_is_shown(told: DeliveryWorld, command: Command) -> None:
+def test_why_a_delivery_was_abandoned_is_shown(told: DeliveryWorld, command: Command) -> None:
     delivery_id = told.due(numbered(1), endpoint=told.endpoint())
     tried(told, delivery_id, GONE)
     (shown,) = json_lines(command, "show", str(delivery_id))
@@ -304,7 +307,7 @@ def test_endpoints_are_listed_by_host_with_what_is_wrong(
     assert lines[sound]["notice"] is None
     assert (lines[sound]["to"], lines[sound]["events"]) == ("receiver.example", ["image", "ended"])
     assert (lines[resting]["failures"], lines[gone]["disabled_because"]) == (9, "gone")
-    until = told.hoard.deliveries.health(resting).rests_until
+    until = told.hoard.deliveries.health(resting).next_probe_at
     assert until is not None
     assert datetime.fromisoformat(lines[resting]["resting_until"]) == until
     assert "nothing is sent there until" in lines[resting]["notice"]
@@ -313,7 +316,7 @@ def test_endpoints_are_listed_by_host_with_what_is_wrong(
     status, out, _ = command("endpoints")
     assert status == 0
     assert SECRET_PATH not in out
-    assert [line.split()[-2] for line in out.splitlines()[1:4]] == ["enabled", "rests", "gone"]
+    assert [line.split()[-2] for line in out.splitlines()[1:4]] == ["enabled", "open", "gone"]
     assert f"{gone}: It answered 410" in out
     assert "https://receiver.example/hook" in command("endpoints", "--addresses")[1]
 
@@ -371,7 +374,7 @@ def test_all_that_was_given_up_since_is_sent_again(told: DeliveryWorld, command:
         assert not told.hoard.ledger.webhooks.delivery(untouched).is_due
     status, out, _ = command("resend", "--failed-since", "1d")
     assert status == 0
-    assert out.startswith("1 delivery is sent again, of what was given up since ")
+    assert out.startswith("1 delivery is sent again, of what was abandoned since ")
 
 
 def test_what_was_sent_again_already_is_not_counted(told: DeliveryWorld) -> None:
@@ -425,11 +428,11 @@ def test_what_happens_to_deliveries_is_one_line_each(told: DeliveryWorld) -> Non
         lines.write(recorded)
     said = [line.split(maxsplit=1)[1] for line in shown_on(out).splitlines()]
     assert [line.split("  ")[0].strip() for line in said] == [
-        *("scheduled", "attempted", "given up", "resent", "attempted", "delivered"),
+        *("scheduled", "attempted", "abandoned", "resent", "attempted", "delivered"),
     ]
     assert all(str(delivery_id) in line for line in said)
-    assert "try 1: timed out after 0.25 s, again at" in said[1]
-    assert said[2].endswith("failed, after 1 try")
+    assert "attempt 1: timed out after 0.25 s, again at" in said[1]
+    assert said[2].endswith("failed, after 1 attempt")
 
 
 @contextmanager
@@ -505,7 +508,7 @@ def sender(told: DeliveryWorld, outcome: Outcome, answer: str = "") -> Iterator[
 def test_a_test_that_arrives_is_shown(told: DeliveryWorld, command: Command) -> None:
     endpoint = told.endpoint()
     told.hoard.ledger.webhooks.disable_endpoint(endpoint, DisableReason.DEAD)
-    told.clock.time = datetime.now(UTC) + timedelta(seconds=1)
+    told.clock.time = datetime.now(UTC) + timedelta(minutes=1)
     with sender(told, TAKEN):
         status, out, err = command("test", str(endpoint), "--wait", "120")
     assert (status, out) == (0, "✓ receiver.example: 204 after 0.50 s\n")
@@ -514,7 +517,7 @@ def test_a_test_that_arrives_is_shown(told: DeliveryWorld, command: Command) -> 
 
 def test_a_test_that_does_not_arrive_is_status_1(told: DeliveryWorld, command: Command) -> None:
     endpoint = told.endpoint()
-    told.clock.time = datetime.now(UTC) + timedelta(seconds=1)
+    told.clock.time = datetime.now(UTC) + timedelta(minutes=1)
     with sender(told, BROKEN, "Oh\nno"):
         status, out, err = command("test", str(endpoint), "--wait", "120")
     assert (status, out) == (1, "✗ receiver.example: 500 after 0.50 s\n")

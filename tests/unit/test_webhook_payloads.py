@@ -22,7 +22,7 @@ from domain.webhooks.kinds import NotificationKind
 from domain.workers.matching import Requirements
 from projections.tracking.history import RequestHistory
 from tests.view_world import ViewWorld
-from workers.webhooks.payload import NothingToTell, Payloads
+from workers.webhooks.payload import NotificationNotFound, Payloads
 
 ROOT = "https://hoard.example"
 ENDPOINT = uuid4()
@@ -207,7 +207,7 @@ def test_what_happened_later_changes_nothing(world: ViewWorld) -> None:
 def test_what_the_log_lacks_cannot_be_told(world: ViewWorld) -> None:
     request_id = ask(world)
     history = RequestHistory.read(world.hoard.log, request_id)
-    with pytest.raises(NothingToTell):
+    with pytest.raises(NotificationNotFound):
         payloads(world).body(
             delivery(world, NotificationKind.ENDED, request_id, request_id), history
         )

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from eventsourcing.domain import Aggregate
 
+from domain.webhooks.kinds import WEBHOOK_KINDS, NotificationKind
 from projections.view import RecordedEvent
-from projections.webhooks.due import EndpointEntry
-from tests.unit.tracked_events import batched, cancelled, progressed, submitted
+from projections.webhooks.due.reader import EndpointEntry
+from tests.unit.tracked_events import (
+    batched,
+    cancelled,
+    image_generated,
+    progressed,
+    sliced,
+    submitted,
+)
 from workers.webhooks.planner import DeliveryPlanner
 
 
@@ -78,3 +87,38 @@ def test_where_nothing_is_told_nobody_is_asked() -> None:
     log, endpoints = Streams(submitted(uuid4())), NoEndpoints()
     assert DeliveryPlanner(log, endpoints).of(log.records) == []
     assert endpoints.asked == log.read == []
+
+
+class AllKinds:
+    """Everybody has an endpoint that asks for every kind."""
+
+    def endpoints_of(self, account_ids: Collection[UUID]) -> Mapping[UUID, Sequence[EndpointEntry]]:
+        created = datetime(2026, 1, 1, tzinfo=UTC)
+        return {
+            each: [EndpointEntry(uuid4(), each, WEBHOOK_KINDS, None, 0, created)]
+            for each in account_ids
+        }
+
+
+def test_each_kind_that_webhooks_can_ask_for_is_planned_from_its_event() -> None:
+    request_id, job_id = uuid4(), uuid4()
+    log = Streams(
+        submitted(request_id),
+        sliced(request_id, job_id),
+        batched(job_id, request_id),
+        progressed(job_id),
+        image_generated(job_id),
+        cancelled(request_id),
+    )
+    planned = [
+        (position, each.notification.kind, each.notification.request_id)
+        for position, each in DeliveryPlanner(log, AllKinds()).of(log.records)
+        if each.endpoint_id is not None
+    ]
+    assert planned == [
+        (3, NotificationKind.STARTED, request_id),
+        (4, NotificationKind.PROGRESS, request_id),
+        (5, NotificationKind.IMAGE, request_id),
+        (6, NotificationKind.ENDED, request_id),
+    ]
+    assert {kind for _, kind, _ in planned} == set(WEBHOOK_KINDS)

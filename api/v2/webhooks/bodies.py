@@ -1,4 +1,4 @@
-"""Bodies about deliveries: from the list, and with all their tries from the log."""
+"""Bodies about deliveries: from the list of all, and with each attempt from the log."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from api.context import Context
 from domain.sealing import Forgotten, Sealed
 from domain.webhooks.delivery import WebhookDelivery
-from projections.webhooks.attempts import DeliveryHistory, try_data
-from projections.webhooks.deliveries import DeliveryRow
+from projections.webhooks.history.attempts import DeliveryAttempts, attempt_data
+from projections.webhooks.history.reader import DeliveryRow
 
 
 def opened(hoard: Context, sealed: Sealed | None) -> str | None:
@@ -47,10 +47,10 @@ def summary_of(row: DeliveryRow) -> Mapping[str, Any]:
 
 
 def details_of(hoard: Context, delivery: WebhookDelivery) -> Mapping[str, Any]:
-    """Return the body of a delivery as its events tell it, each try among them."""
-    history = DeliveryHistory.read(hoard.services.log, delivery)
-    tries, given_up = history.tries, history.given_up
-    last = tries[-1] if tries else None
+    """Return the body of a delivery with each of its attempts."""
+    history = DeliveryAttempts.read(hoard.services.log, delivery)
+    attempts, abandoned = history.attempts, history.abandoned
+    last = attempts[-1] if attempts else None
     return {
         "id": delivery.id,
         "event": delivery.kind,
@@ -68,7 +68,7 @@ def details_of(hoard: Context, delivery: WebhookDelivery) -> Mapping[str, Any]:
         "last_problem": last and last.problem,
         "last_attempt_at": last and last.timestamp,
         "last_seconds": last and last.seconds,
-        "given_up_because": given_up and given_up.reason,
-        "given_up_at": given_up and given_up.timestamp,
-        "tries": [try_data(each, opened(hoard, each.answer)) for each in tries],
+        "given_up_because": abandoned and abandoned.reason,
+        "given_up_at": abandoned and abandoned.timestamp,
+        "tries": [attempt_data(each, opened(hoard, each.answer)) for each in attempts],
     }

@@ -1,4 +1,4 @@
-"""Webhook deliveries: what was sent to an account's addresses, and sending it again."""
+"""Webhook deliveries: listed, shown with their attempts, and resent."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def deliveries(
     since: Annotated[Since | None, Query()] = None,
     page: Annotated[int, Query(ge=1, le=10_000, description="50 deliveries a page.")] = 1,
 ) -> Answer:
-    """List your deliveries, those scheduled last first. What just happened may take a moment."""
+    """List your deliveries, the last scheduled first. What just happened may take a moment."""
     rows = hoard.services.webhooks.page(
         account_id=registered(hoard, apikey),
         state=state,
@@ -65,9 +65,9 @@ def deliveries(
     openapi_extra=request_body(ResendInput),
 )
 def resend_all(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Send again what was given up since a time, those first that were given up first.
+    """Send again what was abandoned since a time, the first abandoned first.
 
-    Up to 250 in one call, which says whether more are left.
+    Up to 250 in one call; the answer says whether more are left.
     """
     account_id = registered(hoard, apikey)
     given = read_body(ResendInput, raw)
@@ -76,7 +76,7 @@ def resend_all(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     if endpoint_id is not None:
         ledger.webhooks.endpoint_of(account_id, endpoint_id)
     resent = 0
-    for delivery_id in _given_up(hoard, account_id, endpoint_id, given):
+    for delivery_id in _abandoned(hoard, account_id, endpoint_id, given):
         if resent == MOST_RESENT:
             return Answer({"resent": resent, "more": True}, status_code=202)
         ledger.webhooks.resend(delivery_id, by=account_id, account_id=account_id)
@@ -89,7 +89,7 @@ def resend_all(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     responses={200: {"model": DeliveryDetails}, **error_responses(401, 403, 404)},
 )
 def delivery(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
-    """Tell about a delivery, with each of its tries. How an answer began is in it."""
+    """Show a delivery with each of its attempts, and how each answer began."""
     found = _found(hoard, registered(hoard, apikey), delivery_id)
     return Answer(details_of(hoard, found), headers=NOT_KEPT)
 
@@ -100,9 +100,9 @@ def delivery(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
     responses={202: {"model": DeliveryResent}, **error_responses(401, 403, 404, 423)},
 )
 def resend(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
-    """Send a delivery again under the same id, with all its tries anew.
+    """Send a delivery again under the same id, with as many attempts as a new one.
 
-    One that is due anyway goes on as it is.
+    One that is still due goes on as it is.
     """
     account_id = registered(hoard, apikey)
     found = _found(hoard, account_id, delivery_id)
@@ -120,15 +120,15 @@ def _found(hoard: Context, account_id: UUID, delivery_id: str) -> WebhookDeliver
     return found
 
 
-def _given_up(
+def _abandoned(
     hoard: Context, account_id: UUID, endpoint_id: UUID | None, given: ResendInput
 ) -> Iterator[UUID]:
     services = hoard.services
-    portions = services.webhooks.all_given_up_since(
+    portions = services.webhooks.all_abandoned_since(
         given.since, account_id=account_id, endpoint_id=endpoint_id
     )
     for portion in portions:
         for delivery_id in portion:
-            # The list may not know yet that it was sent again a moment ago.
+            # The list may not know yet that it was resent a moment ago.
             if services.ledger.webhooks.delivery(delivery_id).state is DeliveryState.ABANDONED:
                 yield delivery_id

@@ -1,4 +1,4 @@
-"""Webhook endpoints: addresses where an account is told of all its requests."""
+"""Webhook endpoints: addresses for the notifications of all requests of an account."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def endpoints(hoard: Provided, apikey: ApiKey) -> Answer:
     openapi_extra=request_body(EndpointInput),
 )
 def add_endpoint(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Be told at an address of all your requests from now on."""
+    """Register an address for the notifications of all your requests from now on."""
     account_id = registered(hoard, apikey)
     given = read_body(EndpointInput, raw)
     address = checked_address(given.url, hoard, field="url")
@@ -70,7 +70,7 @@ def add_endpoint(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     responses={200: {"model": EndpointDetails}, **error_responses(401, 403, 404)},
 )
 def endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
-    """Tell about one of your endpoints: what is told there, and how it answers."""
+    """Show one of your endpoints: what is sent there, and how it answers."""
     account_id = registered(hoard, apikey)
     return _answer(hoard, account_id, endpoint_id_from(endpoint_id))
 
@@ -81,7 +81,7 @@ def endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
     openapi_extra=request_body(EndpointChange),
 )
 def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Change what is named. To enable an endpoint again is to say that it works again."""
+    """Change what is named. Enable an endpoint again once it works again."""
     account_id = registered(hoard, apikey)
     known = endpoint_id_from(endpoint_id)
     given = read_body(EndpointChange, raw)
@@ -101,7 +101,7 @@ def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: Api
     responses={200: {"model": SimpleResponse}, **error_responses(401, 403, 404, 423)},
 )
 def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
-    """Take an endpoint away for good. What was still to be told there is given up."""
+    """Delete an endpoint for good. Deliveries that are still due there are abandoned."""
     account_id = registered(hoard, apikey)
     hoard.services.ledger.webhooks.delete_endpoint(
         endpoint_id_from(endpoint_id), account_id=account_id
@@ -115,7 +115,7 @@ def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer
     responses={202: {"model": TestScheduled}, **error_responses(401, 403, 404)},
 )
 def send_test(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
-    """Send a test now, also to an endpoint that is disabled or rests."""
+    """Send a test now, also to an endpoint that is disabled or whose circuit is open."""
     account_id = registered(hoard, apikey)
     delivery_id = hoard.services.ledger.webhooks.test_endpoint(
         endpoint_id_from(endpoint_id), account_id=account_id
@@ -135,7 +135,7 @@ def endpoint_id_from(text: str) -> UUID:
 
 
 def registered(hoard: Context, key: str | None) -> UUID:
-    """Return who is asking: any account but anonymous.
+    """Return the account of a key: any but anonymous.
 
     :raises Refused: ``InvalidAPIKey``, ``DeletedUser`` or ``AnonForbidden``.
     """
@@ -160,6 +160,6 @@ def _body(hoard: Context, endpoint: WebhookEndpoint) -> Mapping[str, Any]:
         "disabled_because": endpoint.disabled,
         "notice": notice_of(endpoint.disabled, health, now),
         "failures": health.failures,
-        "resting_until": health.resting_until(now),
+        "resting_until": health.blocked_until(now),
         "created": endpoint.created_on,
     }

@@ -1,4 +1,4 @@
-"""The secrets and the key that an account's webhooks are verified with."""
+"""The secrets and the public key with which an account's receivers verify deliveries."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ router = APIRouter(tags=["webhooks"], default_response_class=Answer)
     responses={200: {"model": WebhookSecrets}, **error_responses(401, 403)},
 )
 def secret(hoard: Provided, apikey: ApiKey) -> Answer:
-    """Tell with what your webhooks are verified.
+    """Show the secrets and the public key with which you verify deliveries.
 
-    Anonymous has a public key only: a secret that everybody can ask for is none.
+    Anonymous has only a public key: a secret that everybody can ask for is none.
     """
     return _secrets(hoard, hoard.account(apikey).account_id)
 
@@ -36,7 +36,7 @@ def secret(hoard: Provided, apikey: ApiKey) -> Answer:
     openapi_extra=request_body(RotationInput, required=False),
 )
 def rotate(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Make another secret. The one that you have signs beside it for a while."""
+    """Make a new secret. The present one signs beside it for a while."""
     account_id = registered(hoard, apikey)
     given = read_body(RotationInput, raw or b"{}")
     hoard.services.ledger.webhooks.rotate_secret(

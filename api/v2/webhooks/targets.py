@@ -1,4 +1,4 @@
-"""Where a request, or an account, wants to be told: read and checked."""
+"""The addresses and the events that requests and endpoints name: read and checked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from api.v2.requests.schemas import GenerationInputStable, ReplicationInput
 from domain.accounts.directory import AccountEntry
 from domain.return_codes import Refused
 from domain.service.fetching import FetchFailed, FetchProblem
-from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.webhook import USUAL_KINDS, WebhookTarget, in_order
+from domain.webhooks.kinds import DEFAULT_KINDS, NotificationKind, sorted_kinds
+from domain.webhooks.webhook import WebhookTarget
 
 _NO_ADDRESS = "there is no webhook that they are for"
 
@@ -19,7 +19,7 @@ _NO_ADDRESS = "there is no webhook that they are for"
 def webhook_target(
     given: GenerationInputStable | ReplicationInput, account: AccountEntry, hoard: Context
 ) -> WebhookTarget | None:
-    """Return the webhook that a request wants; None where it wants none.
+    """Return the webhook that a request names; None where it names none.
 
     :raises Refused: ``WebhookInvalid``, or ``BadRequest`` for events without a webhook.
     """
@@ -58,7 +58,7 @@ def _said_of(trouble: FetchProblem) -> str:
 
 
 def kinds_from(events: Sequence[WebhookEvent] | None) -> tuple[NotificationKind, ...]:
-    """Return what is to be told; None: each image, and the end."""
+    """Return the kinds that a list of events names; None: each image, and the end."""
     if events is None:
-        return USUAL_KINDS
-    return in_order([NotificationKind(event) for event in events])
+        return DEFAULT_KINDS
+    return sorted_kinds([NotificationKind(event) for event in events])

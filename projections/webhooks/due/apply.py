@@ -1,4 +1,4 @@
-"""How events change what is due at webhooks, and the rows of endpoints."""
+"""How events change what is due at webhooks, the destinations and the endpoints."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from uuid import UUID, uuid5
 from eventsourcing.persistence import IntegrityError
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from domain.webhooks.attempts import Outcome
+from domain.webhooks.circuit import Health
 from domain.webhooks.delivery import WebhookDelivery
 from domain.webhooks.endpoint import WebhookEndpoint
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import Health, Outcome
 from projections.sql.bulk import Bulk
 from projections.sql.rows import insert_unless_there, portions_of
 from projections.sql.statements import Statement
 from projections.view import RecordedEvent
-from projections.webhooks.due_tables import (
+from projections.webhooks.due.tables import (
     DUE_DELIVERY,
     HEADS,
     TESTS,
@@ -83,10 +84,10 @@ _EARLIEST = Statement(
 
 
 def apply_changes(connection: Connection, records: Sequence[RecordedEvent]) -> None:
-    """Change what these events say.
+    """Apply these events.
 
-    :raises IntegrityError: when an event that tells how a destination answers comes after a later
-        one; in a new transaction it has a place of its own.
+    :raises IntegrityError: when an event about how a destination answers comes after a later one;
+        in a new transaction it gets a later position.
     """
     records = [record for record in records if isinstance(record.event, _FOLLOWED)]
     if not records:
@@ -97,7 +98,7 @@ def apply_changes(connection: Connection, records: Sequence[RecordedEvent]) -> N
             changes.make_due(list(run))
         else:
             for record in run:
-                changes.take_in(record.position, record.event)
+                changes.apply(record.position, record.event)
     changes.finish()
 
 
@@ -121,8 +122,8 @@ class _Changes:
         """Lock every destination that these events concern."""
         self._connection = connection
         self._due = {row["delivery_id"]: row for row in _due.by_key(connection, _settled(records))}
-        """Deliveries that are due, as far as they may be asked for; only what never changes of
-        them is looked at."""
+        """Rows of deliveries that these events may settle; only columns that never change are
+        read from them."""
         self._destinations = _locked(
             connection,
             {row["destination"] for row in self._due.values()} | _destinations_named(records),
@@ -148,8 +149,8 @@ class _Changes:
             self._due[row["delivery_id"]] = row
         _due.insert(self._connection, rows)
 
-    def take_in(self, position: int, event: Any) -> None:
-        """Note what came of a delivery, or what became of an endpoint."""
+    def apply(self, position: int, event: Any) -> None:
+        """Apply an event that makes nothing due."""
         match event:
             case WebhookDelivery.Attempted():
                 self._attempted(position, event)
@@ -159,17 +160,17 @@ class _Changes:
                 change_endpoint(self._connection, position, event)
                 if isinstance(event, WebhookEndpoint.Enabled):
                     # Somebody says that it was mended.
-                    self._answers(event.originator_id, Health(), position)
+                    self._set_health(event.originator_id, Health(), position)
 
     def finish(self) -> None:
-        """Write what became of the destinations."""
+        """Write the rows of the destinations."""
         for destination in self._looked_up:
             row = self._destinations[destination]
             ((of_requests, of_tests),) = _EARLIEST.rows(self._connection, {"there": destination})
             health = health_in(row)
             moments = [
-                None if of_requests is None else health.opens_at(of_requests),
-                None if of_tests is None else health.opens_at(of_tests, is_test=True),
+                None if of_requests is None else health.earliest_attempt(of_requests),
+                None if of_tests is None else health.earliest_attempt(of_tests, is_test=True),
             ]
             row["looks_at"] = min((at for at in moments if at is not None), default=None)
         changed = sorted(self._touched | self._looked_up)
@@ -183,9 +184,9 @@ class _Changes:
         }
 
     def _look_at(self, head: dict[str, Any]) -> None:
-        """Have a destination looked at when a new head of it may be sent."""
+        """Have a destination looked at once a new head of it may be sent."""
         row = self._destinations[head["destination"]]
-        at = health_in(row).opens_at(head["due_at"], is_test=head["request_id"] is None)
+        at = health_in(row).earliest_attempt(head["due_at"], is_test=head["request_id"] is None)
         if row["looks_at"] is None or at < row["looks_at"]:
             row["looks_at"] = at
             self._touched.add(head["destination"])
@@ -193,16 +194,16 @@ class _Changes:
     def _attempted(self, position: int, event: WebhookDelivery.Attempted) -> None:
         due = self._due.get(event.originator_id)
         if due is None:
-            # It was over before the try ended.
+            # It was over before the attempt ended.
             return
         if event.again_at is not None:
             values = {"id": event.originator_id, "again_at": event.again_at}
             _AGAIN.run(self._connection, values)
         before = health_in(self._destinations[due["destination"]])
         outcome = Outcome(status=event.status, problem=event.problem)
-        self._answers(due["destination"], before.after(outcome, event.timestamp), position)
+        self._set_health(due["destination"], before.after(outcome, event.timestamp), position)
 
-    def _answers(self, destination: UUID, health: Health, position: int) -> None:
+    def _set_health(self, destination: UUID, health: Health, position: int) -> None:
         row = self._destinations[destination]
         if position < row["position"]:
             # Whoever replays the log sees this one first.
@@ -241,13 +242,12 @@ def _destinations_named(records: Sequence[RecordedEvent]) -> set[UUID]:
 def _locked(connection: Connection, destinations: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
     """Return the rows of these destinations, which nobody else changes until the transaction ends.
 
-    New ones are made first, then all are locked, both in one order: two who wait for each other's
-    destinations never do so crosswise.
+    New ones are inserted first, then all are locked, both in one order: so there is no deadlock.
     """
     portions = list(portions_of(sorted(destinations)))
     for portion in portions:
         known = set(connection.execute(_KNOWN, {"some": portion}).scalars())
-        new = [_untried(each) for each in portion if each not in known]
+        new = [_unknown(each) for each in portion if each not in known]
         if new:
             connection.execute(insert_unless_there(connection, WEBHOOK_DESTINATION), new)
     return {
@@ -257,7 +257,7 @@ def _locked(connection: Connection, destinations: Collection[UUID]) -> dict[UUID
     }
 
 
-def _untried(destination: UUID) -> dict[str, Any]:
+def _unknown(destination: UUID) -> dict[str, Any]:
     return {"destination": destination, "position": 0, "looks_at": None} | asdict(Health())
 
 
@@ -278,7 +278,7 @@ def _due_row(position: int, event: Any) -> dict[str, Any]:
 def change_endpoint(connection: Connection, position: int, event: WebhookEndpoint.Event) -> None:
     """Change the row of the endpoint to which this happened.
 
-    :param position: the event's place in the log.
+    :param position: the event's position in the log.
     """
     match event:
         case WebhookEndpoint.Registered():

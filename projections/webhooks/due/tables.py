@@ -1,4 +1,4 @@
-"""The tables of what is to be told at webhooks: nothing asked may depend on how much is due."""
+"""The tables of what is due at webhooks: no question may cost more because more is due."""
 
 from __future__ import annotations
 
@@ -58,12 +58,13 @@ DUE_DELIVERY = Table(
     Column("give_up_at", Instant, nullable=False),
     Column("is_head", Boolean, nullable=False),
 )
-"""Deliveries that are neither delivered nor given up. Those of one destination and request stand in
+"""Deliveries that are neither delivered nor abandoned. Those of one destination and request form
 one ``line`` and go one after the other, by ``place``: the position of the event that made them due.
 A test has no request and a line of its own. The first of a line is its head."""
 
 HEADS = text("is_head")
-"""The condition that it is its turn, spelt so that the databases use the partial indexes."""
+"""The condition that a delivery is the first of its line, spelt so that the databases use the
+partial indexes."""
 
 Index("due_delivery_late", DUE_DELIVERY.c.give_up_at, DUE_DELIVERY.c.place)
 Index("due_delivery_in_line", DUE_DELIVERY.c.line, DUE_DELIVERY.c.place)

@@ -1,4 +1,4 @@
-"""The tries of one webhook delivery, out of the log."""
+"""The attempts of one webhook delivery, out of the log, as the API and the CLI show them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from projections.view import Log
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryHistory:
+class DeliveryAttempts:
     """What came of a delivery so far."""
 
-    tries: Sequence[WebhookDelivery.Attempted]
-    given_up: WebhookDelivery.Abandoned | None
-    """Why it is not tried any more; None where it is, or was delivered."""
+    attempts: Sequence[WebhookDelivery.Attempted]
+    """The first one first."""
+    abandoned: WebhookDelivery.Abandoned | None
+    """Why no further attempt is made; None where one is, or where it was delivered."""
 
     @classmethod
     def read(cls, log: Log, delivery: WebhookDelivery) -> Self:
         """Return what is committed of a delivery."""
-        tries, given_up = [], None
+        attempts, abandoned = [], None
         for record in log.tails({delivery.id: 0}):
             if isinstance(record.event, WebhookDelivery.Attempted):
-                tries.append(record.event)
+                attempts.append(record.event)
             elif isinstance(record.event, WebhookDelivery.Abandoned):
-                given_up = record.event
-        is_given_up = delivery.state is DeliveryState.ABANDONED
-        return cls(tries, given_up if is_given_up else None)
+                abandoned = record.event
+        is_abandoned = delivery.state is DeliveryState.ABANDONED
+        return cls(attempts, abandoned if is_abandoned else None)
 
 
-def try_data(event: WebhookDelivery.Attempted, answer: str | None) -> dict[str, Any]:
-    """Return a try as it is told.
+def attempt_data(event: WebhookDelivery.Attempted, answer: str | None) -> dict[str, Any]:
+    """Return the body that describes an attempt.
 
-    :param answer: how the answer began; None where nothing is told of that.
+    :param answer: the beginning of the answer's body; None where there is nothing to show.
     """
     return {
         "number": event.number,

@@ -1,7 +1,7 @@
-"""The table of the webhooks view: what was ever to be told, found by whose it is, the newest first.
+"""The table of all deliveries, found by account, endpoint or request, the newest first.
 
-Whoever asks for all states is given three lists merged into one: so each index serves with a state
-and without.
+A list without a state is three lists merged into one: so each index serves with a state and
+without.
 """
 
 from __future__ import annotations

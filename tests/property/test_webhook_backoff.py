@@ -8,24 +8,19 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.webhooks.delivery import DeliveryState, WebhookDelivery
-from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import (
-    DEAD_AFTER,
-    LONGEST_REST,
+from domain.webhooks.attempts import Outcome, Problem, requested_wait
+from domain.webhooks.backoff import (
     ONCE,
     PER_ACCOUNT,
     PER_REQUEST,
     AbandonReason,
-    Health,
-    Outcome,
     Policy,
-    Problem,
-    asked_wait,
     decide,
-    room_for,
     wait_after,
 )
+from domain.webhooks.circuit import DEAD_AFTER, LONGEST_PROBE_WAIT, Health, room_for
+from domain.webhooks.delivery import DeliveryState, WebhookDelivery
+from domain.webhooks.kinds import NotificationKind
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 JITTER = 1.2
@@ -73,17 +68,19 @@ def test_nobody_is_called_before_the_time_they_asked_for_within_the_limit(
     assert wait_after(policy, failed, jitter, asked) >= min(asked, policy.longest_wait)
 
 
-@given(outcome=successes | failures, policy=policies, tries=st.integers(1, 12), jitter=jitters)
+@given(outcome=successes | failures, policy=policies, attempts=st.integers(1, 12), jitter=jitters)
 def test_exactly_one_thing_follows_from_a_try(
-    outcome: Outcome, policy: Policy, tries: int, jitter: float
+    outcome: Outcome, policy: Policy, attempts: int, jitter: float
 ) -> None:
     give_up_at = NOW + policy.lifetime
-    decision = decide(policy, outcome, tries=tries, give_up_at=give_up_at, jitter=jitter, now=NOW)
-    again, given_up = decision.again_at, decision.given_up
+    decision = decide(
+        policy, outcome, attempts=attempts, give_up_at=give_up_at, jitter=jitter, now=NOW
+    )
+    again, given_up = decision.again_at, decision.abandoned
     assert [decision.delivered, again is not None, given_up is not None].count(True) == 1
     assert decision.delivered is outcome.is_success
     if again is not None:
-        assert tries < policy.tries
+        assert attempts < policy.attempts
         assert NOW < again < give_up_at
 
 
@@ -107,7 +104,7 @@ def test_a_delivery_that_always_fails_is_tried_as_often_as_it_says_and_then_give
     last = delivery.pending_events[-1]
     assert isinstance(last, WebhookDelivery.Abandoned)
     if last.reason is AbandonReason.FAILED:
-        assert delivery.attempts == delivery.policy.tries
+        assert delivery.attempts == delivery.policy.attempts
     else:
         assert last.reason is AbandonReason.LATE
         assert any(outcome.retry_after for outcome, _ in outcomes[: delivery.attempts])
@@ -132,9 +129,9 @@ def test_whatever_happens_a_delivery_is_due_or_over_and_is_taken_once_for_each_t
             case "try":
                 delivery.record_attempt(outcome, seconds=0.1, jitter=0.5, timestamp=now)
             case "late":
-                delivery.give_up_when_late(timestamp=now)
+                delivery.abandon_if_late(timestamp=now)
             case "give up":
-                delivery.give_up(AbandonReason.DISABLED, timestamp=now)
+                delivery.abandon(AbandonReason.DISABLED, timestamp=now)
             case _:
                 delivery.resend(by=None, timestamp=now)
                 resent += len(delivery.pending_events) - before
@@ -173,20 +170,20 @@ def test_an_address_gets_few_at_a_time_and_one_alone_after_a_rest(
     health = Health(failed, NOW, NOW) if failed else Health(proven=proven)
     room = room_for(health, on_their_way, NOW + since)
     assert 0 <= room <= 4
-    assert (room > 0) <= (health.opens_at(NOW + since) <= NOW + since)
+    assert (room > 0) <= (health.earliest_attempt(NOW + since) <= NOW + since)
     if failed < 5:
         assert room == max(0, (4 if health.proven else 2) - on_their_way)
     else:
         assert room + on_their_way <= 1 or room == 0
-        assert since < LONGEST_REST or room == (1 if on_their_way == 0 else 0)
+        assert since < LONGEST_PROBE_WAIT or room == (1 if on_their_way == 0 else 0)
 
 
 @given(first=st.integers(5, 10_000))
 def test_rests_grow_up_to_a_limit(first: int) -> None:
-    shorter, longer = (Health(count, NOW, NOW).rests_until for count in (first, first + 1))
+    shorter, longer = (Health(count, NOW, NOW).next_probe_at for count in (first, first + 1))
     assert shorter is not None
     assert longer is not None
-    assert NOW < shorter <= longer <= NOW + LONGEST_REST
+    assert NOW < shorter <= longer <= NOW + LONGEST_PROBE_WAIT
 
 
 @given(
@@ -198,7 +195,7 @@ def test_rests_grow_up_to_a_limit(first: int) -> None:
     ).map(" ".join)
 )
 def test_no_header_raises_an_error(header: str) -> None:
-    asked = asked_wait(header, NOW)
+    asked = requested_wait(header, NOW)
     assert asked is None or asked >= timedelta(0)
 
 
@@ -206,7 +203,7 @@ def test_no_header_raises_an_error(header: str) -> None:
 def test_seconds_and_the_date_they_lead_to_ask_for_the_same(seconds: int) -> None:
     asked = timedelta(seconds=seconds)
     date = (NOW + asked).strftime("%a, %d %b %Y %H:%M:%S GMT")
-    assert asked_wait(str(seconds), NOW) == asked_wait(date, NOW) == asked
+    assert requested_wait(str(seconds), NOW) == requested_wait(date, NOW) == asked
 
 
 def _scheduled(endpoint_id: UUID | None) -> WebhookDelivery:

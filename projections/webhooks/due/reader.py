@@ -1,6 +1,7 @@
-"""What is to be told at webhooks, where, and when. Exact, because it changes with the events.
+"""The inline view of what is due at webhooks, and what it answers.
 
-One statement for each answer, whose cost does not grow with what is due.
+It is exact, because it changes in the transaction of the events. Each answer is one statement,
+whose cost does not grow with what is due.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Table, func, select
 
+from domain.webhooks.circuit import Health
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import Health
 from projections.sql.rows import portions_of
 from projections.view import RecordedEvent, ViewDatabase
-from projections.webhooks.due_apply import apply_changes, health_in
-from projections.webhooks.due_tables import (
+from projections.webhooks.due.apply import apply_changes, health_in
+from projections.webhooks.due.tables import (
     DUE_DELIVERY,
     LOOKS,
     WEBHOOK_DESTINATION,
@@ -28,21 +29,21 @@ from projections.webhooks.due_tables import (
 
 @dataclass(frozen=True, slots=True)
 class EndpointEntry:
-    """An account's endpoint, as those who schedule deliveries see it."""
+    """An account's endpoint, as whoever schedules deliveries sees it."""
 
     endpoint_id: UUID
     account_id: UUID
     kinds: tuple[NotificationKind, ...]
-    """What is told there."""
+    """Which notifications go there."""
     disabled: DisableReason | None
     """Why nothing is sent there; None while something is."""
     registered_at_position: int
-    """The position of its first event: what happened before is not told there."""
+    """The position of its first event: nothing that happened before is sent there."""
     created_at: datetime
 
 
-class Deliveries:
-    """Endpoints, deliveries that are due, and how destinations answer, as a view of the log."""
+class DueDeliveries:
+    """Deliveries that are due, endpoints, and how destinations answer."""
 
     name = "deliveries"
     # Whoever changes deliveries locks a destination first: so does a rebuild.
@@ -55,8 +56,8 @@ class Deliveries:
     def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Follow endpoints and deliveries.
 
-        :raises IntegrityError: when two tries at one destination ended at once and this one has
-            the earlier place in the log, but came later: a lost race like any other.
+        :raises IntegrityError: when two attempts at one destination ended at once and this one has
+            the earlier position in the log, but came later: a lost race like any other.
         """
         apply_changes(connection, records)
 
@@ -82,18 +83,18 @@ class Deliveries:
             return connection.execute(counted).scalar_one()
 
     def health(self, destination: UUID) -> Health:
-        """Return how a destination has answered lately; one that was never tried is unknown."""
+        """Return how a destination has answered lately; one without attempts is unknown."""
         there = select(WEBHOOK_DESTINATION).where(WEBHOOK_DESTINATION.c.destination == destination)
         with self._database.reading() as connection:
             row = connection.execute(there).mappings().first()
         return Health() if row is None else health_in(row)
 
     def next_look(self, after: datetime) -> datetime | None:
-        """Return the earliest moment after this one at which something may be sent that may not
-        be sent yet; None when there is none.
+        """Return the earliest moment after this one from which a further delivery may be sent;
+        None when there is none.
 
-        What may be sent already is no part of the answer, be it claimed or waiting for room: it
-        is looked for anew when a try ends.
+        What may be sent already is left out, be it claimed or waiting for room: the sender looks
+        for it again whenever an attempt ends.
         """
         moments = [
             select(WEBHOOK_DESTINATION.c.looks_at)
