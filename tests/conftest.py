@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
+from tests.prepared import ledger_url, postgres_template, prepared_postgres_url
 from tests.servers import (
     own_redis,
     postgres_database,
@@ -19,10 +21,13 @@ from tests.servers import (
 )
 
 __all__ = [
+    "ledger_url",
     "own_redis",
     "postgres_database",
     "postgres_server",
+    "postgres_template",
     "postgres_url",
+    "prepared_postgres_url",
     "redis_server",
     "redis_url",
 ]
@@ -43,6 +48,16 @@ def _log_as_the_standard_library() -> None:
 
 
 _log_as_the_standard_library()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bare_environment() -> Iterator[None]:
+    """Keep the settings of whoever starts the tests out of them, but for where ComfyUI lies."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("HOARD_")]:
+            if name != "HOARD_COMFYUI_HOME":
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -103,11 +103,11 @@ class PostgresServer:
             host=str(self.folder), user="postgres", dbname=database, autocommit=True
         )
 
-    def create_database(self) -> str:
-        """Create an empty database and return its name."""
+    def create_database(self, template: str = "template1") -> str:
+        """Create a database, empty or a copy of one without connections; return its name."""
         name = f"hoard_{uuid4().hex}"
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return name
 
     def empty_database(self, name: str) -> None:

@@ -16,9 +16,9 @@ from domain.image_settings import ImageSettings
 from domain.job import ImageState
 from domain.matching import Capabilities, Requirements
 from domain.roles import Roles
-from infrastructure.bootstrap import assemble
 from infrastructure.settings import Settings
 from projections.status import RequestStatus
+from tests.prepared import assembled
 from tests.world import HandClock, SeededChance
 
 LARGE = Capabilities(("A", "B"), 20, 2048 * 2048, True, 1, False, "test:1:large")
@@ -29,7 +29,7 @@ class ViewWorld:
 
     def __init__(self, folder: Path, ledger_url: str | None = None, **settings: Any) -> None:
         self.clock = HandClock()
-        self.hoard = assemble(
+        self.hoard = assembled(
             Settings(data=folder, ledger_url=ledger_url, **settings),
             clock=self.clock,
             chance=SeededChance(),
@@ -96,11 +96,9 @@ class ViewWorld:
         self.hoard.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ViewWorld]:
+@pytest.fixture
+def world(ledger_url: str | None, tmp_path: Path) -> Iterator[ViewWorld]:
     """A Hoard on SQLite files, and once more on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    ledger_url = request.getfixturevalue("postgres_url") if on_postgresql else None
     made = ViewWorld(tmp_path, ledger_url)
     yield made
     made.close()

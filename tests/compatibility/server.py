@@ -17,10 +17,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.app import create_app
 from domain.roles import Roles
 from infrastructure.api_keys import digest_of, new_api_key
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.running.api_process import services_of
 from infrastructure.settings import Settings
 from projections.follow import follow
+from tests.prepared import assembled
 from tests.waiting import wait_until
 
 _FOLLOW_SECONDS = 0.02
@@ -69,7 +70,7 @@ class Server:
 @contextmanager
 def serving(folder: Path, listening: socket, url: str) -> Iterator[Server]:
     """Serve a new Hoard in a folder on a duplicate of a listening socket, its views following."""
-    hoard = assemble(Settings(data=folder, workers_per_address=0))
+    hoard = assembled(Settings(data=folder, workers_per_address=0))
     noted = Noted(create_app(services_of(hoard)))
     server = uvicorn.Server(
         uvicorn.Config(

@@ -21,7 +21,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from domain.retrying import GivenUpBecause, Health, room_for
 from domain.webhook_endpoint import DisabledBecause
-from infrastructure.bootstrap import assemble
 from infrastructure.settings import load_settings
 from projections.rebuild import rebuild
 from tests.delivery_world import (
@@ -34,6 +33,7 @@ from tests.delivery_world import (
     address,
     numbered,
 )
+from tests.prepared import assembled
 from tests.world import HandClock, SeededChance
 
 ADDRESSES = (address(1), address(2))
@@ -66,7 +66,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     @initialize()
     def assemble(self) -> None:
         urls = {"ledger_url": self.database} if self.database else {}
-        hoard = assemble(
+        hoard = assembled(
             load_settings(data=Path(self.folder.name), **urls),
             clock=self.clock,
             chance=SeededChance(),

@@ -32,10 +32,11 @@ from domain.request import Request, RequestState
 from domain.return_codes import Refused
 from domain.roles import Roles
 from domain.shared_key import KeyLimits
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.settings import load_settings
 from projections.rebuild import verify
 from tests.kudos_world import issue_key
+from tests.prepared import assembled
 from tests.property.kudos_model import KudosModel, ModelPayer
 from tests.property.work_model import ModelJob, ModelRequest
 from tests.world import HandClock, SeededChance
@@ -69,7 +70,7 @@ class Histories(RuleBasedStateMachine):
     def assemble(self) -> None:
         data = Path(self.folder.name)
         urls = {"ledger_url": self.database} if self.database else {}
-        self.hoard: Hoard = assemble(
+        self.hoard: Hoard = assembled(
             load_settings(data=data, **urls), clock=self.clock, chance=SeededChance()
         )
         self.owners = [

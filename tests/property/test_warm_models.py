@@ -17,8 +17,9 @@ from domain.matching import Capabilities, Requirements, model_for
 from domain.ports import Offer
 from domain.roles import Roles
 from domain.warm_models import PATIENCE, LoadedModel, warm_first
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.settings import load_settings
+from tests.prepared import assembled
 from tests.world import HandClock, SeededChance
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -142,7 +143,7 @@ steps = st.lists(
 def test_whole_histories(steps: list[Wanted | int | timedelta]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clock = HandClock()
-        hoard = assemble(
+        hoard = assembled(
             load_settings(data=folder, ledger_url="sqlite://"), clock=clock, chance=SeededChance()
         )
         try:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,19 +12,11 @@ from domain.commands import PopJob, PoppedJob, SubmitRequest
 from domain.image_settings import ImageSettings
 from domain.job import ImageState
 from domain.matching import Capabilities, Requirements
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.cli.demo_proof import Slice, compare, replayed, slice_of
 from infrastructure.cli.history import history_of
 from infrastructure.cli.v2_client import Status
-from infrastructure.settings import Settings
 from projections.status_fold import RequestStatus
-
-
-@pytest.fixture
-def hoard(tmp_path: Path) -> Iterator[Hoard]:
-    assembled = assemble(Settings(data=tmp_path / "data"))
-    yield assembled
-    assembled.close()
 
 
 def made(hoard: Hoard, *, images: int, amount: int) -> UUID:

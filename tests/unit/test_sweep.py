@@ -13,8 +13,9 @@ from domain.commands import PopJob, PoppedJob, SubmitRequest
 from domain.image_settings import ImageSettings
 from domain.matching import Capabilities, Requirements
 from domain.request import Request, RequestState
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.settings import load_settings
+from tests.prepared import assembled
 from tests.world import HandClock
 from workers.sweep import Swept, sweep
 
@@ -61,7 +62,7 @@ class Scene:
 def scene(tmp_path: Path) -> Scene:
     clock = HandClock()
     settings = load_settings(data=tmp_path, ledger_url="sqlite://", views_url="sqlite://")
-    return Scene(assemble(settings, clock=clock), clock)
+    return Scene(assembled(settings, clock=clock), clock)
 
 
 def test_nothing_to_do_rings_nobody(scene: Scene) -> None:

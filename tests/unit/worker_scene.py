@@ -19,8 +19,9 @@ from domain.matching import Requirements
 from domain.request import Request
 from domain.source_images import SourceImages
 from domain.worker import Worker
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.settings import load_settings
+from tests.prepared import assembled
 from workers.engines.protocol import (
     Abilities,
     Batch,
@@ -211,4 +212,4 @@ def scene_in(folder: Path) -> Scene:
     """Assemble a Hoard in memory with one worker."""
     clock = ManualClock()
     settings = load_settings(data=folder, ledger_url="sqlite://", views_url="sqlite://")
-    return Scene(assemble(settings, clock=clock), clock)
+    return Scene(assembled(settings, clock=clock), clock)
