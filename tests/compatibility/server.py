@@ -49,6 +49,7 @@ class Server:
     hoard: Hoard
     url: str
     noted: Noted
+    version: str
     keys: dict[str, str] = field(default_factory=dict)
 
     def key(self, name: str, **roles: bool) -> str:
@@ -71,7 +72,8 @@ class Server:
 def serving(folder: Path, listening: socket, url: str) -> Iterator[Server]:
     """Serve a new Hoard in a folder on a duplicate of a listening socket, its views following."""
     hoard = assembled(Settings(data=folder, workers_per_address=0))
-    noted = Noted(create_app(services_of(hoard)))
+    services = services_of(hoard)
+    noted = Noted(create_app(services))
     server = uvicorn.Server(
         uvicorn.Config(
             noted,
@@ -94,7 +96,7 @@ def serving(folder: Path, listening: socket, url: str) -> Iterator[Server]:
         thread.start()
     try:
         wait_until(lambda: server.started or not threads[0].is_alive(), "the server to start")
-        yield Server(hoard, url, noted)
+        yield Server(hoard, url, noted, services.version)
     finally:
         server.should_exit = True
         stop.set()
