@@ -37,6 +37,11 @@ __all__ = [
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a process of tests for each core; threads of torch beside them wait by spinning.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 def _log_as_the_standard_library() -> None:
     # structlog's own default prints to standard output, between what a command writes there.
     structlog.configure(
