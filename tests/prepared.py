@@ -61,12 +61,17 @@ def prepared(url: str, tables: Tables = "ledger", **options: Any) -> Database:
 
 def fill_memory(database: Database, tables: Tables) -> None:
     """Copy tables into a database in memory that has none."""
+    copy_into_memory(_sqlite_memory(tables), database)
+
+
+def copy_into_memory(source: sqlite3.Connection, database: Database) -> None:
+    """Put all that is in one database in place of what is in another one, which is in memory."""
     with database.reading() as connection:
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         connection.rollback()
         driver.execute("PRAGMA query_only = OFF")
-        _sqlite_memory(tables).backup(driver)
+        source.backup(driver)
 
 
 def migrate(database: Database, tables: Tables = "both") -> None:
