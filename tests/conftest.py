@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -40,6 +41,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # There is a process of tests for each core; threads of torch beside them wait by spinning.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported by now to the end: every full collection of garbage walked it all."""
+    gc.collect()
+    gc.freeze()
 
 
 def _log_as_the_standard_library() -> None:

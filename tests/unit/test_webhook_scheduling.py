@@ -5,32 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID, uuid4
 
-from eventsourcing.domain import Aggregate
-
 from projections.deliveries import EndpointEntry
-from projections.view import Recorded
+from tests.unit.recorded_log import RecordedLog
 from tests.unit.tracked_events import batched, cancelled, progressed, submitted
 from workers.webhooks.tellings import Tellings
-
-
-class Streams:
-    """A log of a few streams that notes which of them are read."""
-
-    def __init__(self, *events: Aggregate.Event) -> None:
-        self.records = [Recorded(place, event) for place, event in enumerate(events, 1)]
-        self.read: list[set[UUID]] = []
-
-    def after(self, position: int, limit: int) -> Sequence[Recorded]:
-        return self.records[position : position + limit]
-
-    committed_after = after
-
-    def tails(self, versions: Mapping[UUID, int]) -> Sequence[Recorded]:
-        self.read.append(set(versions))
-        return [record for record in self.records if record.event.originator_id in versions]
-
-    def last_position(self) -> int:
-        return len(self.records)
 
 
 class NoEndpoints:
@@ -47,7 +25,7 @@ class NoEndpoints:
 def test_what_passed_by_is_not_read_again() -> None:
     request_id, job_id = uuid4(), uuid4()
     log, endpoints = (
-        Streams(
+        RecordedLog(
             submitted(request_id),
             batched(job_id, request_id),
             progressed(job_id),
@@ -55,26 +33,26 @@ def test_what_passed_by_is_not_read_again() -> None:
         ),
         NoEndpoints(),
     )
-    Tellings(log, endpoints).of(log.records)
-    assert log.read == []
+    Tellings(log, endpoints).of(log.records())
+    assert log.streams_read == []
     assert len(endpoints.asked) <= 1
 
 
 def test_what_did_not_pass_by_is_read_in_one_statement_each() -> None:
     requests, jobs = [uuid4() for _ in range(3)], [uuid4() for _ in range(3)]
-    log = Streams(
+    log = RecordedLog(
         *(submitted(request_id) for request_id in requests),
         *(batched(job_id, request_id) for job_id, request_id in zip(jobs, requests, strict=True)),
         *(progressed(job_id) for job_id in jobs),
     )
     tellings = Tellings(log, NoEndpoints())
-    tellings.of(log.records[-3:])
-    assert log.read == [set(jobs), set(requests)]
-    tellings.of(log.records[-3:])
-    assert len(log.read) == 2
+    tellings.of(log.records()[-3:])
+    assert log.streams_read == [set(jobs), set(requests)]
+    tellings.of(log.records()[-3:])
+    assert len(log.streams_read) == 2
 
 
 def test_where_nothing_is_told_nobody_is_asked() -> None:
-    log, endpoints = Streams(submitted(uuid4())), NoEndpoints()
-    assert Tellings(log, endpoints).of(log.records) == []
-    assert endpoints.asked == log.read == []
+    log, endpoints = RecordedLog(submitted(uuid4())), NoEndpoints()
+    assert Tellings(log, endpoints).of(log.records()) == []
+    assert endpoints.asked == log.streams_read == []
