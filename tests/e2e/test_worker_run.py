@@ -66,13 +66,10 @@ def lone_worker(hoard: Program, *options: str, **variables: str) -> Iterator[Lon
         wait_until(lambda: not alive(family), "the worker's processes to be gone")
 
 
-@pytest.fixture(scope="module")
-def hoard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+@pytest.fixture
+def hoard(served: Program) -> Program:
     """A server without workers."""
-    with Program(
-        tmp_path_factory.mktemp("worker") / "data", workers=0, kudos_upfront=False
-    ) as program:
-        yield program
+    return served
 
 
 def test_a_worker_serves_the_folders_it_is_given_and_finishes_its_batch_when_stopped(

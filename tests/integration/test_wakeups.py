@@ -90,11 +90,9 @@ def heard(redis_url: str) -> Iterator[ProcessWakeups]:
         yield made
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def woken(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> Iterator[ViewWorld]:
+@pytest.fixture
+def woken(ledger_url: str | None, redis_url: str, tmp_path: Path) -> Iterator[ViewWorld]:
     """A Hoard whose broker answers, on SQLite files and on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    ledger_url = request.getfixturevalue("postgres_url") if on_postgresql else None
     made = ViewWorld(tmp_path, ledger_url, broker_url=redis_url)
     yield made
     made.close()

@@ -174,8 +174,11 @@ def test_a_server_that_stays_away_ends_the_watching() -> None:
 
 def test_a_server_that_comes_back_now_and_then_is_never_given_up() -> None:
     away_and_back: list[Answer] = [None, None, counts(1)] * 10
+    shown = Recorder()
     with server_that_says(*away_and_back, counts(finished=1, done=True)) as client:
-        watch(client, REQUEST, Recorder(), patience=5, pause=_no_pause, clock=ticking(1))
+        last = watch(client, REQUEST, shown, patience=5, pause=_no_pause, clock=ticking(1))
+    assert last.done
+    assert shown.seen.count("away") == 20
 
 
 def test_a_refusal_that_will_not_pass_ends_the_watching() -> None:

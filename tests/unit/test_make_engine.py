@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +15,6 @@ from tests.diffusers_batches import ENGINE_MARKS
 from workers.engines.protocol import EngineAway
 
 pytestmark = ENGINE_MARKS
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -12,12 +12,6 @@ from pydantic import SecretStr, ValidationError
 from infrastructure.settings.settings import Settings, SettingsInvalid, load_settings
 
 
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
-
-
 def complaint_about(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> str:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsInvalid) as refused:
