@@ -147,16 +147,17 @@ class Histories(RuleBasedStateMachine):
         if refusal is not None:
             return
         (request_id,) = taken
+        specification = command.specification
         hold = self.kudos.hold(payer, hundredths(price.total), price.per_image)
         self.requests[request_id] = ModelRequest(
             payer,
             hold,
             images,
-            side=command.settings.width,
-            models=command.requirements.models,
+            side=specification.settings.width,
+            models=specification.requirements.models,
             waiting=images,
             idle_since=self.clock.now(),
-            seed=command.seed,
+            seed=specification.seed,
         )
 
     @rule(
