@@ -148,6 +148,7 @@ class Histories(RuleBasedStateMachine):
         if refusal is not None:
             return
         (request_id,) = taken
+        specification = command.specification
         hold = self.kudos.hold(payer, hundredths(price.total), price.per_image)
         self.requests[request_id] = ModelRequest(
             payer,

@@ -26,11 +26,11 @@ from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.job import ImageState
 from domain.ledger.core import ATTEMPTS
 from domain.ledger.idempotency import IdempotencyKey
-from domain.requests.commands import ReplicateImage
+from domain.requests.specification import ReplicateImage
 from domain.return_codes import Refused
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason
+from domain.webhooks.backoff import AbandonReason
 from domain.workers.changes import WorkerChange
 from domain.workers.matching import Capabilities
 from infrastructure.bootstrap import assemble
