@@ -154,11 +154,11 @@ class Histories(RuleBasedStateMachine):
             payer,
             hold,
             images,
-            side=command.specification.settings.width,
-            models=command.specification.requirements.models,
+            side=specification.settings.width,
+            models=specification.requirements.models,
             waiting=images,
             idle_since=self.clock.now(),
-            seed=command.specification.seed,
+            seed=specification.seed,
         )
 
     @rule(
