@@ -18,7 +18,7 @@ from domain.jobs.job import ImageState
 from domain.requests.commands import SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from projections.status.reader import RequestStatus
 from tests.world import HandClock, SeededRandomSource
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from infrastructure.models.civitai import Civitai
 from infrastructure.outbound.downloads import GuardedDownloads
-from infrastructure.outbound.outbound import Outbound
-from infrastructure.settings.settings import Settings
+from infrastructure.outbound.guard import Outbound
+from infrastructure.settings.environment import Settings
 from workers.models.hashes import HashCache
 from workers.models.loras import LoraLimits, LoraStore
 

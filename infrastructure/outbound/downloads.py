@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from domain.service.fetching import FetchFailed, FetchProblem
 from infrastructure.outbound.exchanges import Streamed
-from infrastructure.outbound.outbound import Outbound
+from infrastructure.outbound.guard import Outbound
 from workers.models.downloads import DownloadFailed, DownloadLimits, Opened
 
 _OK: Final = 200

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpcore
 
 from domain.service.fetching import FetchFailed, FetchProblem
-from infrastructure.outbound.called_addresses import CalledAddress
+from infrastructure.outbound.call_rule import CalledAddress
 from infrastructure.outbound.checked_connections import CheckedBackend
 
 

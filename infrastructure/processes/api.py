@@ -16,8 +16,8 @@ from api.app import create_app
 from api.services import Services
 from infrastructure.bootstrap import Hoard, allowances_of, assemble
 from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
-from infrastructure.processes.programs import LISTEN_VARIABLE
-from infrastructure.processes.supervised import start_process, tell_supervisor
+from infrastructure.processes.child_programs import LISTEN_VARIABLE
+from infrastructure.processes.lifecycle import start_process, tell_supervisor
 from infrastructure.service.unsafe_networks import UnsafeNetworks
 from projections.statistics.recent import RecentStatistics
 

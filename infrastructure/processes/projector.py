@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import structlog
 
 from infrastructure.bootstrap import Hoard, allowances_of, assemble
-from infrastructure.processes.supervised import start_process, stop_on_signal, tell_supervisor
+from infrastructure.processes.lifecycle import start_process, stop_on_signal, tell_supervisor
 from infrastructure.storage.blobs import PLACES
 from projections.following.follow import Wake, follow
 from projections.view import RecordedEvent

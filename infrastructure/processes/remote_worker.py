@@ -15,12 +15,11 @@ import structlog
 from domain.workers.bridges import REMOTE_AGENT
 from domain.workers.matching import Capabilities
 from infrastructure.models.catalogue import ModelCatalogue
-from infrastructure.outbound.outbound import Outbound
-from infrastructure.processes.engine_limits import limited, start_anew
-from infrastructure.processes.engines import Supplies, make_engine
-from infrastructure.processes.interruptions import Interruptions
-from infrastructure.processes.stopping import Stopping
-from infrastructure.settings.settings import Settings
+from infrastructure.outbound.guard import Outbound
+from infrastructure.processes.engine_factory import Supplies, make_engine
+from infrastructure.processes.shutdown import Interruptions, Stopping
+from infrastructure.processes.time_limits import limited, start_anew
+from infrastructure.settings.environment import Settings
 from infrastructure.system import SystemClock, SystemRandomSource
 from workers.engines.protocol import Engine
 from workers.inference.lease_watch import WorkerStopping

@@ -17,7 +17,7 @@ import structlog
 from celery import Celery, signals
 
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.processes.supervised import start_process, tell_supervisor
+from infrastructure.processes.lifecycle import start_process, tell_supervisor
 from infrastructure.webhooks.signing import WebhookSigner
 from projections.tracking.history import RequestHistory
 from workers.broker.app import WEBHOOK_QUEUE, make_app, register_deliver

@@ -18,12 +18,12 @@ from celery import Celery, signals
 
 from domain.jobs.job import Job
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.logs.logs import configure_logs
-from infrastructure.processes.engines import Supplies, make_engine
-from infrastructure.processes.programs import CHILD_VARIABLE
-from infrastructure.processes.shutdown_pipe import ShutdownPipe
-from infrastructure.processes.supervised import tell_supervisor
-from infrastructure.settings.settings import Settings, load_settings
+from infrastructure.logs.configuration import configure_logs
+from infrastructure.processes.child_programs import CHILD_VARIABLE
+from infrastructure.processes.engine_factory import Supplies, make_engine
+from infrastructure.processes.lifecycle import tell_supervisor
+from infrastructure.processes.shutdown import ShutdownPipe
+from infrastructure.settings.environment import Settings, load_settings
 from workers.broker.app import WORK_QUEUE, make_app, register_work
 from workers.broker.wakeups import BrokerSender, BrokerWakeup
 from workers.engines.protocol import EngineAway

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 import workers
-from infrastructure.settings.values import absolute, web_address
+from infrastructure.settings.validation import absolute, web_address
 
 WorkerEngine = Literal["diffusers", "comfyui"]
 

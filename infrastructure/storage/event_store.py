@@ -17,7 +17,7 @@ continued meanwhile; its position would then contradict the stream, so such a sa
 ``IntegrityError`` like any lost race and succeeds in a new transaction.
 
 ``base`` is 0 until a dump is restored into a cluster whose transaction ids are behind the log; see
-:mod:`infrastructure.storage.migrate`.
+:mod:`infrastructure.storage.schema`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from infrastructure.wakeups.wakeups import ChannelListener, Step
+from infrastructure.wakeups.broadcast import ChannelListener, Step
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infrastructure.processes.process_files import birth_of
+from infrastructure.processes.pid_files import birth_of
 from tests.comfyui.server import ComfyUIServer
 from tests.e2e.program import ROOT, Program, alive, children_of
 from tests.waiting import DEADLINE_SECONDS, wait_until

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 
-from infrastructure.processes.process_files import birth_of
+from infrastructure.processes.pid_files import birth_of
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]

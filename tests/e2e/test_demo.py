@@ -16,7 +16,7 @@ from PIL import Image
 
 from infrastructure.cli.demo.server import ServerProcess, free_port
 from infrastructure.cli.terminal.errors import CliError
-from infrastructure.processes.folder_lock import locked
+from infrastructure.processes.supervisor import locked
 from tests.waiting import wait_until
 
 DEADLINE_SECONDS = 1200

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import workers
-from infrastructure.processes.process_files import birth_of
+from infrastructure.processes.pid_files import birth_of
 from tests.e2e.program import ROOT, Program, alive, children_of
 from tests.waiting import DEADLINE_SECONDS, wait_until
 

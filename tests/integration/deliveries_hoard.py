@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.delivery_world import DeliveryWorld
 from tests.world import HandClock, SeededRandomSource
 

@@ -18,7 +18,7 @@ from eventsourcing.popo import POPOApplicationRecorder
 
 from infrastructure.storage.database import Database
 from infrastructure.storage.event_store import EventRecorder, InlineView
-from infrastructure.storage.migrate import migrate_ledger
+from infrastructure.storage.schema import migrate_ledger
 
 
 def hold_transaction(store: Store, stream: UUID) -> tuple[threading.Thread, Callable[[], None]]:

@@ -14,7 +14,7 @@ from domain.models.loras import Lora, ResolvedLora
 from infrastructure.models.civitai import LARGEST_ANSWER, Civitai, CivitaiAway
 from infrastructure.models.lora_versions import LORA_VERSION, CachedLoraVersions
 from infrastructure.storage.database import Database
-from infrastructure.storage.migrate import migrate_views
+from infrastructure.storage.schema import migrate_views
 from tests.integration.civitai_server import CivitaiServer, a_version, civitai, sha256_of
 from tests.waiting import wait_until
 from tests.world import HandClock

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from domain.sealing import Forgotten, Sealed, Sealer
 from infrastructure.keys.personal_keys import PersonalKeys, WrongMasterKey
 from infrastructure.storage.database import Database
-from infrastructure.storage.migrate import migrate_ledger
+from infrastructure.storage.schema import migrate_ledger
 
 MASTER = bytes(range(32))
 PATIENCE_SECONDS = 60.0

@@ -19,8 +19,8 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
+from infrastructure.wakeups.broadcast import ProcessWakeups
 from infrastructure.wakeups.redis_channels import RedisChannels
-from infrastructure.wakeups.wakeups import ProcessWakeups
 from tests.servers import RedisServer
 from tests.view_world import ViewWorld
 from tests.waiting import DEADLINE_SECONDS, wait_until

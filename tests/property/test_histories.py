@@ -34,7 +34,7 @@ from domain.requests.request import Request, RequestState
 from domain.return_codes import Refused
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from projections.following.rebuild import verify
 from tests.kudos_world import issue_key
 from tests.property.kudos_model import KudosModel, ModelPayer

@@ -18,7 +18,7 @@ from domain.return_codes import Refused
 from domain.workers.matching import Capabilities, Requirements
 from domain.workers.worker import Worker
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.world import HandClock, SeededRandomSource
 
 SETTINGS = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)

@@ -19,7 +19,7 @@ from domain.jobs.queue import Offer
 from domain.requests.commands import SubmitRequest
 from domain.workers.matching import Capabilities, Requirements, model_for
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.world import HandClock, SeededRandomSource
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

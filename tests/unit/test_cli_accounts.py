@@ -15,7 +15,7 @@ from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.cli.accounts.commands import Role
 from infrastructure.cli.app import run
 from infrastructure.keys.api_keys import digest_of
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 
 Command = Callable[..., tuple[int, str, str]]
 

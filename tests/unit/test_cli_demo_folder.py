@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.cli.demo.folder import fresh_folder
+from infrastructure.cli.demo.server import fresh_folder
 from infrastructure.cli.terminal.errors import CliError
 
 

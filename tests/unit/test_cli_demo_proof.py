@@ -16,9 +16,9 @@ from domain.requests.commands import SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.cli.demo.proof import Slice, compare, replayed, slice_of
-from infrastructure.cli.history.reading import history_of
-from infrastructure.cli.requests.v2_client import Status
-from infrastructure.settings.settings import Settings
+from infrastructure.cli.history.log_reader import history_of
+from infrastructure.cli.requests.api_client import Status
+from infrastructure.settings.environment import Settings
 from projections.status.fold import RequestStatus
 
 

@@ -15,7 +15,7 @@ import pytest
 from domain.workers.matching import Capabilities
 from infrastructure.bootstrap import assemble
 from infrastructure.cli.app import run
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 
 Command = Callable[..., tuple[int, str, str]]
 

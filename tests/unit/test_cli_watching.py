@@ -8,20 +8,20 @@ import httpx
 import pytest
 from rich.console import Console
 
-from infrastructure.cli.requests.progress import (
+from infrastructure.cli.requests.api_client import (
+    Checked,
+    ServerRefused,
+    ServerUnreachable,
+    V2Client,
+)
+from infrastructure.cli.requests.progress_display import (
     ProgressBar,
     ProgressLines,
     Step,
     counts_of,
     progress_on,
 )
-from infrastructure.cli.requests.v2_client import (
-    Checked,
-    ServerRefused,
-    ServerUnreachable,
-    V2Client,
-)
-from infrastructure.cli.requests.watching import watch
+from infrastructure.cli.requests.watcher import watch
 from infrastructure.cli.terminal.output import Output
 
 REQUEST = "8f14e45f-ceea-467f-9c6b-1d2a3b4c5d6e"

@@ -38,7 +38,7 @@ from infrastructure.cli.webhooks import commands as webhooks
 from infrastructure.cli.webhooks.lists import write_deliveries
 from infrastructure.cli.webhooks.resending import resend_all
 from infrastructure.cli.webhooks.words import DeliveryLines
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
 from tests.waiting import wait_until
 from tests.world import HandClock

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from infrastructure.processes.engine_limits import limited
-from infrastructure.processes.interruptions import Interruptions
-from infrastructure.processes.stopping import Stopping
+from infrastructure.processes.shutdown import Interruptions, Stopping
+from infrastructure.processes.time_limits import limited
 from infrastructure.system import SystemClock
 from workers.inference.watchdog import Watchdog
 
@@ -23,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 COUNTING = """
 import pathlib, sys
-from infrastructure.processes.engine_limits import start_anew
+from infrastructure.processes.time_limits import start_anew
 
 class Shutdown:
     def is_asked(self): return sys.argv[2] == "stopping"

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.processes.children import Child, Folders, Program, end_leftovers
-from infrastructure.processes.folder_lock import FolderBusy, locked
-from infrastructure.processes.log_files import open_log
-from infrastructure.processes.process_files import birth_of, end_leftover, write_process_file
+from infrastructure.processes.child_processes import (
+    Child,
+    Folders,
+    Program,
+    end_leftovers,
+    open_log,
+)
+from infrastructure.processes.pid_files import birth_of, end_leftover, write_process_file
+from infrastructure.processes.supervisor import FolderBusy, locked
 from tests.waiting import wait_until
 
 NewChild = Callable[..., Child]

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from infrastructure.wakeups.wakeups import ChannelListener, ProcessWakeups, Step
+from infrastructure.wakeups.broadcast import ChannelListener, ProcessWakeups, Step
 from tests.waiting import wait_until
 
 DEADLINE_SECONDS = 30
@@ -137,7 +137,7 @@ def test_a_carrier_that_hangs_holds_up_no_memory(gate: Gate, wakeups: ProcessWak
 def test_a_flood_is_few_messages_and_closing_waits_for_no_rest(
     gate: Gate, wakeups: ProcessWakeups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infrastructure.wakeups.wakeups._REST_SECONDS", 1_000)
+    monkeypatch.setattr("infrastructure.wakeups.broadcast._REST_SECONDS", 1_000)
     gate.let_through(1_000)
     wakeups.changed()
     wait_until(lambda: gate.sent, "the first message")
@@ -167,7 +167,7 @@ def test_telling_never_raises_and_trouble_is_logged_once_until_it_is_over(
 def test_a_carrier_that_fails_is_left_alone_for_a_while(
     gate: Gate, wakeups: ProcessWakeups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infrastructure.wakeups.wakeups.time.monotonic", lambda: 100.0)
+    monkeypatch.setattr("infrastructure.wakeups.broadcast.time.monotonic", lambda: 100.0)
     gate.fails = True
     gate.let_through(1_000)
     notes = Notes()

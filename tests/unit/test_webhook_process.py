@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infrastructure.processes.programs import webhooks_program
-from infrastructure.settings.settings import Settings
+from infrastructure.processes.child_programs import webhooks_program
+from infrastructure.settings.environment import Settings
 
 ENGINES = ("torch", "diffusers", "transformers", "numpy", "PIL")
 WEB = ("fastapi", "starlette", "uvicorn")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from infrastructure.processes.child_programs import lone_worker_program, worker_program
 from infrastructure.processes.gpus import gpu_of, visible_gpus
-from infrastructure.processes.programs import lone_worker_program, worker_program
-from infrastructure.processes.shutdown_pipe import ShutdownPipe
-from infrastructure.settings.settings import Settings, load_settings
+from infrastructure.processes.shutdown import ShutdownPipe
+from infrastructure.settings.environment import Settings, load_settings
 
 
 @pytest.fixture(autouse=True)

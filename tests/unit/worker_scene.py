@@ -20,7 +20,7 @@ from domain.requests.request import Request
 from domain.workers.matching import Requirements
 from domain.workers.worker import Worker
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from workers.engines.protocol import (
     Abilities,
     Batch,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from infrastructure.cli.accounts.naming import account_called
+from infrastructure.cli.accounts.lookup import account_called
 from infrastructure.cli.terminal import options
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
-from infrastructure.cli.terminal.opening import opened
+from infrastructure.cli.terminal.installation import opened
 from infrastructure.cli.terminal.output import Column, Output, counted
 
 if TYPE_CHECKING:

@@ -16,15 +16,15 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
-from infrastructure.cli.requests import quick_settings
+from infrastructure.cli.requests import generate
 from infrastructure.cli.terminal.errors import CliError
 from infrastructure.cli.terminal.output import Column, Output
 
 if TYPE_CHECKING:
     from infrastructure.bootstrap import Hoard
+    from infrastructure.cli.requests.api_client import Status, V2Client
     from infrastructure.cli.requests.pictures import Picture
-    from infrastructure.cli.requests.v2_client import Status, V2Client
-    from infrastructure.settings.settings import Settings
+    from infrastructure.settings.environment import Settings
     from projections.view import RecordedEvent
 
 IMAGES = 20
@@ -72,15 +72,14 @@ def demo(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for pictures and ledger.")
     ] = Path("demo"),
-    prompt: Annotated[str, typer.Option(help="What to draw.")] = quick_settings.PROMPT,
+    prompt: Annotated[str, typer.Option(help="What to draw.")] = generate.EXAMPLE_PROMPT,
 ) -> None:
     """Show the whole of Hoard: start it, make 20 images in one batch, replay how it happened.
 
     Everything happens in a folder of its own; nothing else is read or changed.
     """
-    from infrastructure.cli.demo.folder import fresh_folder
-    from infrastructure.cli.demo.server import ServerProcess, free_port
-    from infrastructure.cli.requests.v2_client import V2Client
+    from infrastructure.cli.demo.server import ServerProcess, free_port, fresh_folder
+    from infrastructure.cli.requests.api_client import V2Client
     from infrastructure.keys.api_keys import ANONYMOUS_KEY
 
     demo = Demo(Output())
@@ -113,7 +112,7 @@ def _forget_other_installations() -> None:
 
 
 def _settings(data: Path, port: int) -> Settings:
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.settings.environment import load_settings
 
     # For the server, too, which is a child of this process. A machine that is busy with something
     # else may take long; that is no reason to take the batch from its worker.
@@ -126,8 +125,8 @@ def _settings(data: Path, port: int) -> Settings:
 def _make_images(demo: Demo, client: V2Client, prompt: str, folder: Path) -> Made:
     from infrastructure.cli.requests.generate import payload_for
     from infrastructure.cli.requests.pictures import save_contact_sheet, save_pictures
-    from infrastructure.cli.requests.progress import ProgressBar, ProgressLines
-    from infrastructure.cli.requests.watching import watch
+    from infrastructure.cli.requests.progress_display import ProgressBar, ProgressLines
+    from infrastructure.cli.requests.watcher import watch
 
     output = demo.output
     with demo.step(f"Asking for {IMAGES} images of {SIZE}x{SIZE}: “{prompt}”"):
@@ -138,9 +137,9 @@ def _make_images(demo: Demo, client: V2Client, prompt: str, folder: Path) -> Mad
                 n=IMAGES,
                 width=SIZE,
                 height=SIZE,
-                steps=quick_settings.STEPS,
-                sampler_name=quick_settings.SAMPLER,
-                cfg_scale=quick_settings.CFG_SCALE,
+                steps=generate.EXAMPLE_STEPS,
+                sampler_name=generate.EXAMPLE_SAMPLER,
+                cfg_scale=generate.EXAMPLE_CFG_SCALE,
             )
         )
         output.say(f"  request {accepted.id}, {accepted.kudos:g} kudos")
@@ -163,8 +162,8 @@ def _make_images(demo: Demo, client: V2Client, prompt: str, folder: Path) -> Mad
 
 
 def _show_history(demo: Demo, settings: Settings, made: Made) -> None:
-    from infrastructure.cli.history.reading import history_of
-    from infrastructure.cli.terminal.opening import opened
+    from infrastructure.cli.history.log_reader import history_of
+    from infrastructure.cli.terminal.installation import opened
 
     with opened(settings.data) as hoard:
         history = history_of(hoard.log, made.request_id)
@@ -214,8 +213,8 @@ def _show_replay(demo: Demo, history: Sequence[RecordedEvent], made: Made) -> No
 
 
 def _verify_views(demo: Demo, hoard: Hoard) -> None:
-    from infrastructure.cli.projections.verifying import verified
-    from infrastructure.cli.projections.views import views_of
+    from infrastructure.cli.projections.replay import verified
+    from infrastructure.cli.projections.served_views import views_of
 
     for served in views_of(hoard):
         demo.failures += not verified(hoard, served, demo.output)
@@ -240,7 +239,7 @@ def _say_what_next(demo: Demo, folder: Path, made: Made) -> None:
         (f"{hoard} up --data {data}", "go on with this ledger, and in another terminal:"),
         (
             f'{hoard} generate "two green stars on a black background" --n 4 '
-            + quick_settings.OPTIONS,
+            + generate.EXAMPLE_OPTIONS,
             "ask it for something else",
         ),
     ):

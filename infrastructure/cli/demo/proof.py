@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from domain.jobs.job import Job
 from domain.requests.request import Request
-from infrastructure.cli.requests.v2_client import Status
+from infrastructure.cli.requests.api_client import Status
 from projections.status.fold import RequestStatus, evolve_all
 from projections.view import RecordedEvent
 

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import infrastructure
 from infrastructure.cli.terminal.errors import CliError
-from infrastructure.processes import launch
+from infrastructure.processes import launcher
 
 _LOG_LINES_SHOWN = 15
 
@@ -38,7 +39,7 @@ class ServerProcess:
         """
         self._command = [
             # Should this process be killed, the kernel ends the child with it.
-            *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid())),
+            *(sys.executable, "-I", "-S", launcher.__file__, str(os.getpid())),
             *(sys.executable, "-P", "-m", "infrastructure.cli", "up", "--json"),
             *("--data", str(data), "--port", str(port), "--host", "127.0.0.1"),
         ]
@@ -130,3 +131,29 @@ def _is_ready(line: str) -> bool:
     except ValueError:
         return False
     return isinstance(said, dict) and said.get("type") == "ready"
+
+
+def fresh_folder(folder: Path) -> Path:
+    """Return ``folder``, or if a demo was there before, the first of ``folder/2``, ``folder/3``…
+
+    Its ``data`` is made, and is empty. An earlier demo may be served from still, or hold what its
+    owner has come to like, so nothing is ever cleared away.
+
+    :raises Trouble: when the place is taken by a file.
+    """
+    for number in count(1):
+        candidate = folder if number == 1 else folder / str(number)
+        try:
+            (candidate / "data").mkdir(parents=True)
+        except FileExistsError:
+            if any(part.exists() and not part.is_dir() for part in (folder, candidate)):
+                raise CliError(
+                    f"{candidate} is no folder.", advice="Choose another with --out DIR."
+                ) from None
+            continue
+        except NotADirectoryError:
+            raise CliError(
+                f"{folder} is no folder.", advice="Choose another with --out DIR."
+            ) from None
+        return candidate
+    raise AssertionError("there is always another number")

@@ -10,7 +10,7 @@ import typer
 
 from infrastructure.cli.terminal import options
 from infrastructure.cli.terminal.errors import WENT_WRONG, WRONGLY_ASKED, CliError
-from infrastructure.cli.terminal.opening import opened
+from infrastructure.cli.terminal.installation import opened
 from infrastructure.cli.terminal.output import Column, Output, counted
 
 if TYPE_CHECKING:
@@ -101,9 +101,8 @@ def add(
 
     A running Hoard knows it within seconds. Optimal settings are written into the file by hand.
     """
-    from infrastructure.models.additions import add_model
-    from infrastructure.models.catalogue import OPERATORS_FILE, CatalogueInvalid
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.models.catalogue import OPERATORS_FILE, CatalogueInvalid, add_model
+    from infrastructure.settings.environment import load_settings
 
     path = load_settings(data=data).data / OPERATORS_FILE
     sums = dict(_pairs("--sha256", sha256 or ()))
@@ -187,7 +186,7 @@ def _check_workers(output: Output, catalogue: ModelCatalogue, data: Path | None)
 
 
 def _check_folder(output: Output, folder: Path, models: Sequence[ModelEntry]) -> int:
-    from infrastructure.models.files import FileState, files_in
+    from infrastructure.models.file_checks import FileState, files_in
 
     if not folder.is_dir():
         raise CliError(f"There is no folder {folder}.", exit_status=WRONGLY_ASKED)
@@ -217,7 +216,7 @@ def _check_folder(output: Output, folder: Path, models: Sequence[ModelEntry]) ->
 
 
 def _check_addresses(output: Output, models: Sequence[ModelEntry]) -> int:
-    from infrastructure.models.files import answers_of
+    from infrastructure.models.file_checks import answers_of
 
     wrong = 0
     for found in answers_of(models):
@@ -229,7 +228,7 @@ def _check_addresses(output: Output, models: Sequence[ModelEntry]) -> int:
 
 def _catalogue(data: Path | None) -> ModelCatalogue:
     from infrastructure.models.catalogue import ModelCatalogue
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.settings.environment import load_settings
 
     return ModelCatalogue.in_folder(load_settings(data=data).data)
 

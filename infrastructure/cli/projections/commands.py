@@ -9,7 +9,7 @@ import typer
 
 from infrastructure.cli.terminal import options
 from infrastructure.cli.terminal.errors import CliError
-from infrastructure.cli.terminal.opening import opened
+from infrastructure.cli.terminal.installation import opened
 from infrastructure.cli.terminal.output import Column, Output, counted
 
 app = typer.Typer(help="The views: how far they are, rebuild, verify.", no_args_is_help=True)
@@ -25,7 +25,7 @@ def _projections() -> None:
 @app.command()
 def status(data: options.Data = None, as_json: options.AsJson = False) -> None:
     """Show each view's position in the log, how far it is behind, and its rows."""
-    from infrastructure.cli.projections.views import MOST_COUNTED, state_of, views_of
+    from infrastructure.cli.projections.served_views import MOST_COUNTED, state_of, views_of
 
     output = Output(as_json=as_json)
     with opened(data) as hoard:
@@ -61,8 +61,8 @@ def rebuild(name: Name, data: options.Data = None, as_json: options.AsJson = Fal
 
     The old one serves until the new one is there.
     """
-    from infrastructure.cli.projections.replaying import ReplayBar
-    from infrastructure.cli.projections.views import chosen
+    from infrastructure.cli.projections.replay import ReplayBar
+    from infrastructure.cli.projections.served_views import chosen
     from projections.following.rebuild import rebuild as replay
 
     output = Output(as_json=as_json)
@@ -80,8 +80,8 @@ def verify(name: Name, data: options.Data = None, as_json: options.AsJson = Fals
 
     Exit status 1 when a row differs.
     """
-    from infrastructure.cli.projections.verifying import verified
-    from infrastructure.cli.projections.views import chosen
+    from infrastructure.cli.projections.replay import verified
+    from infrastructure.cli.projections.served_views import chosen
 
     output = Output(as_json=as_json)
     with opened(data) as hoard:

@@ -15,13 +15,22 @@ from infrastructure.cli.terminal.output import Output, counted, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from infrastructure.cli.requests.api_client import Accepted, Generation, Status, V2Client
     from infrastructure.cli.requests.pictures import Picture
-    from infrastructure.cli.requests.v2_client import Accepted, Generation, Status, V2Client
 
 INTERRUPTED = 130
 """Exit status of a command that Ctrl-C ended."""
 
 CLIENT_AGENT = "hoard-cli:1:unknown"
+
+EXAMPLE_PROMPT = "a red circle on a blue background"
+EXAMPLE_SAMPLER = "lcm"
+EXAMPLE_STEPS = 8
+EXAMPLE_CFG_SCALE = 1.5
+"""What makes good images in few steps with the pipeline that ships with Hoard."""
+
+EXAMPLE_OPTIONS = f"--sampler {EXAMPLE_SAMPLER} --steps {EXAMPLE_STEPS} --cfg {EXAMPLE_CFG_SCALE:g}"
+"""The same as options of ``hoard generate``."""
 
 
 def generate(
@@ -54,9 +63,9 @@ def generate(
     as_json: options.AsJson = False,
 ) -> None:
     """Ask for images and save them with a contact sheet. Ctrl-C cancels what is not finished."""
-    from infrastructure.cli.requests.v2_client import V2Client
+    from infrastructure.cli.requests.api_client import V2Client
     from infrastructure.keys.api_keys import ANONYMOUS_KEY
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.settings.environment import load_settings
 
     width, height = _size(size)
     payload = payload_for(
@@ -164,8 +173,8 @@ def watched(client: V2Client, request_id: str, images: int, output: Output) -> t
     :raises Trouble: when it could not be cancelled.
     :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: when the server does not tell.
     """
-    from infrastructure.cli.requests.progress import progress_on
-    from infrastructure.cli.requests.watching import watch
+    from infrastructure.cli.requests.progress_display import progress_on
+    from infrastructure.cli.requests.watcher import watch
 
     try:
         with progress_on(output, images) as shown:
@@ -176,7 +185,7 @@ def watched(client: V2Client, request_id: str, images: int, output: Output) -> t
 
 
 def _cancelled(client: V2Client, request_id: str, images: int, output: Output) -> Status:
-    from infrastructure.cli.requests.v2_client import ServerUnreachable
+    from infrastructure.cli.requests.api_client import ServerUnreachable
 
     try:
         status = client.cancel(request_id)

@@ -14,7 +14,7 @@ from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Output, printable
 
 if TYPE_CHECKING:
-    from infrastructure.cli.requests.v2_client import Generation, V2Client
+    from infrastructure.cli.requests.api_client import Generation, V2Client
 
 _FOLDER = Path("images")
 _SAID_OF_EQUALITY = "replica:"
@@ -46,9 +46,9 @@ def replicate(
     as_json: options.AsJson = False,
 ) -> None:
     """Make an image again that was made in a batch, and say how equal it is. Ctrl-C cancels."""
-    from infrastructure.cli.requests.v2_client import V2Client
+    from infrastructure.cli.requests.api_client import V2Client
     from infrastructure.keys.api_keys import ANONYMOUS_KEY
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.settings.environment import load_settings
 
     wanted = _image_id(image_id)
     told = Output(as_json=as_json)

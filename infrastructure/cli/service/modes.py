@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from infrastructure.cli.terminal import options
-from infrastructure.cli.terminal.opening import opened
+from infrastructure.cli.terminal.installation import opened
 from infrastructure.cli.terminal.output import Output
 
 

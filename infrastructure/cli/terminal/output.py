@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -108,6 +109,13 @@ class Output:
         for row in cells:
             table.add_row(*map(Text, row))
         self.out.print(table, soft_wrap=False)
+
+
+def instant(moment: datetime | None) -> str:
+    """Return a moment in UTC to the second, and a dash for none."""
+    if moment is None:
+        return "–"
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def counted(number: int, one: str) -> str:

@@ -14,8 +14,7 @@ from domain.sealing import Forgotten, Sealed
 from domain.webhooks.delivery import WebhookDelivery
 from domain.webhooks.retrying import AbandonReason, Problem
 from infrastructure.bootstrap import Hoard
-from infrastructure.cli.terminal.moments import instant
-from infrastructure.cli.terminal.output import Output, printable
+from infrastructure.cli.terminal.output import Output, instant, printable
 from projections.tracking.history import RequestHistory
 from projections.view import RecordedEvent
 

@@ -14,7 +14,7 @@ from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Output
 
 if TYPE_CHECKING:
-    from infrastructure.settings.settings import Settings
+    from infrastructure.settings.environment import Settings
 
 _LONGEST_NAME = 100
 
@@ -105,7 +105,7 @@ def run(
     Then it finishes its batch and takes no more; a second signal gives the batch back at once.
     """
     from infrastructure.processes.gpus import VARIABLE
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.settings.environment import load_settings
 
     settings = _named(
         load_settings(
@@ -183,7 +183,7 @@ def _serve_elsewhere(settings: Settings, server: str, api_key: str | None) -> in
 
 
 def _become_worker(settings: Settings) -> NoReturn:
-    from infrastructure.processes.programs import lone_worker_program
+    from infrastructure.processes.child_programs import lone_worker_program
 
     program = lone_worker_program(settings)
     # A process of its own between the operator and the worker would only have signals to pass on.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Output
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from workers.engines.protocol import EngineFailed
 from workers.remote.errors import NotAdmitted
 
@@ -28,7 +28,7 @@ def run_remote_worker(settings: Settings, *, server: str, api_key: str) -> int:
     :param api_key: of the account there that the worker belongs to; it goes to that server alone.
     :raises Trouble: when the server will not have the worker, or there is no engine.
     """
-    from infrastructure.logs.logs import configure_logs
+    from infrastructure.logs.configuration import configure_logs
     from infrastructure.models.catalogue import CatalogueInvalid
     from infrastructure.processes.remote_worker import BRIDGE_AGENT, serve_remotely
     from workers.inference.safety import InspectorInvalid

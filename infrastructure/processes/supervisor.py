@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import structlog
 
 from infrastructure.keys.master_key import FolderNotPrivate
-from infrastructure.logs.logs import configure_logs
-from infrastructure.processes.children import Child, Folders, Program, end_leftovers
-from infrastructure.processes.folder_lock import FolderBusy, locked
-from infrastructure.processes.gpus import visible_gpus
-from infrastructure.processes.interruptions import Interruptions
-from infrastructure.processes.listening import CannotListen, answers_heartbeat, listen
-from infrastructure.processes.programs import (
+from infrastructure.logs.configuration import configure_logs
+from infrastructure.processes.api_sockets import CannotListen, answers_heartbeat, listen
+from infrastructure.processes.child_processes import Child, Folders, Program, end_leftovers
+from infrastructure.processes.child_programs import (
     API,
     PROJECTOR,
     REDIS,
@@ -28,13 +27,15 @@ from infrastructure.processes.programs import (
     webhooks_program,
     worker_program,
 )
+from infrastructure.processes.gpus import visible_gpus
 from infrastructure.processes.redis_server import (
     RedisMissing,
     answers_ping,
     clear_place_of,
     make_place_for,
 )
-from infrastructure.settings.settings import Settings
+from infrastructure.processes.shutdown import Interruptions
+from infrastructure.settings.environment import Settings
 
 _log = structlog.get_logger(__name__)
 
@@ -210,3 +211,34 @@ def _last_lines(path: Path, lines: int = 15) -> str:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
     except FileNotFoundError:
         return "(nothing)"
+
+
+_FILE = "hoard.lock"
+
+
+class FolderBusy(Exception):
+    """Another process works on the folder; the message says which and what to do."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder as long as the block runs; a process that dies lets go of it.
+
+    :raises FolderBusy: when somebody else holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            raise FolderBusy(
+                f"another `hoard up` (process {holder}) works on {folder}: "
+                "stop it first, or choose another folder with --data"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(descriptor)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 import httpx
 
 from domain.service.fetching import Fetched, FetchFailed, FetchLimits, FetchProblem
-from infrastructure.outbound.called_addresses import CalledAddress, CallRule, called_address, joined
+from infrastructure.outbound.call_rule import CalledAddress, CallRule, called_address, joined
 from infrastructure.outbound.checked_connections import CheckedBackend
 from infrastructure.outbound.egress_proxy import EgressBackend
 from infrastructure.outbound.exchanges import Streamed, exchange

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from infrastructure.cli.requests.v2_client import Checked
+from infrastructure.cli.requests.api_client import Checked
 from infrastructure.cli.terminal.output import Output
 
 

@@ -11,7 +11,7 @@ from infrastructure.cli.terminal.errors import CliError
 
 if TYPE_CHECKING:
     from infrastructure.bootstrap import Hoard
-    from infrastructure.settings.settings import Settings
+    from infrastructure.settings.environment import Settings
 
 
 @contextmanager
@@ -22,8 +22,8 @@ def opened(data: Path | None, *, or_made: bool = False) -> Iterator[Hoard]:
     :raises Trouble: when there is none.
     :raises SettingsInvalid: when a setting has no usable value.
     """
-    from infrastructure.logs.logs import configure_logs
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.logs.configuration import configure_logs
+    from infrastructure.settings.environment import load_settings
 
     settings = load_settings(data=data)
     configure_logs("WARNING" if settings.log_level == "INFO" else settings.log_level, json=False)

@@ -21,7 +21,7 @@ from domain.models.catalogue import UnknownModels
 from infrastructure.keys.master_key import parse_master_key
 from infrastructure.outbound.egress_proxy import EgressBackend
 from infrastructure.outbound.public_addresses import Network
-from infrastructure.settings.values import absolute, web_address
+from infrastructure.settings.validation import absolute, web_address
 from infrastructure.settings.worker import WorkerSettings
 
 ENVIRONMENT_PREFIX = "HOARD_"

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import infrastructure
-from infrastructure.processes.children import Program
+from infrastructure.processes.child_processes import Program
 from infrastructure.processes.gpus import gpu_of
 from infrastructure.processes.redis_server import redis_command
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 
 API = "api"
 PROJECTOR = "projector"

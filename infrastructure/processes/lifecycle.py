@@ -8,10 +8,10 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from infrastructure.logs.logs import configure_logs
-from infrastructure.processes.children import say_ready
-from infrastructure.processes.programs import CHILD_VARIABLE, RUN_FOLDER_VARIABLE
-from infrastructure.settings.settings import Settings, load_settings
+from infrastructure.logs.configuration import configure_logs
+from infrastructure.processes.child_processes import say_ready
+from infrastructure.processes.child_programs import CHILD_VARIABLE, RUN_FOLDER_VARIABLE
+from infrastructure.settings.environment import Settings, load_settings
 
 
 def start_process() -> Settings:

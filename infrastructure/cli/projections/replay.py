@@ -7,7 +7,10 @@ from typing import Self
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from infrastructure.cli.terminal.output import Output
+from infrastructure.bootstrap import Hoard
+from infrastructure.cli.projections.served_views import ServedView
+from infrastructure.cli.terminal.output import Output, counted, printable
+from projections.following.rebuild import Report, verify
 
 
 class ReplayBar:
@@ -47,3 +50,33 @@ class ReplayBar:
         """Show the position that was reached, of the one to reach."""
         if self._bar is not None:
             self._bar.update(self._task, completed=position, total=target)
+
+
+def verified(hoard: Hoard, served: ServedView, output: Output) -> bool:
+    """Return whether a view holds what the events say, and write what was found."""
+    with ReplayBar(output, f"replaying {served.name}") as bar:
+        report = verify(served.view, hoard.log, served.database, bar.progress)
+    show_report(report, output)
+    return report.holds
+
+
+def show_report(report: Report, output: Output) -> None:
+    """Write what a comparison found."""
+    output.record(
+        {
+            "view": report.view,
+            "equal": report.holds,
+            "position": report.position,
+            "events": report.events,
+            "rows": report.rows,
+            "differences": report.differences,
+        }
+    )
+    output.tick(
+        f"{report.view}: {counted(report.rows, 'row')} served, "
+        + ("the same" if report.holds else "not the same")
+        + f" as {counted(report.events, 'event')} replayed, up to position {report.position}",
+        holds=report.holds,
+    )
+    for difference in report.differences:
+        output.say(f"    {printable(difference)}")

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
-from infrastructure.cli.requests.event_stream import Happened, NoStream
-from infrastructure.cli.requests.progress import Shown, Step
-from infrastructure.cli.requests.v2_client import (
+from infrastructure.cli.requests.api_client import (
     Checked,
     ServerRefused,
     ServerUnreachable,
     V2Client,
 )
+from infrastructure.cli.requests.event_stream import Happened, NoStream
+from infrastructure.cli.requests.progress_display import Shown, Step
 
 PATIENCE_SECONDS = 60.0
 """How long a server may stay away before watching ends; the request itself loses nothing."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from infrastructure.bootstrap import Hoard
-from infrastructure.cli.history.reading import count_after
+from infrastructure.cli.history.log_reader import count_after
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.storage.database import Database
 from projections.following.follow import Follower

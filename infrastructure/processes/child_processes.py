@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import BinaryIO
 
 import structlog
 
-from infrastructure.processes import launch
-from infrastructure.processes.log_files import open_log
-from infrastructure.processes.process_files import end_leftover, write_process_file
+from infrastructure.processes import launcher
+from infrastructure.processes.pid_files import end_leftover, write_process_file
 
 _log = structlog.get_logger(__name__)
 
@@ -123,7 +123,7 @@ class Child:
                 output = stack.enter_context(open_log(folders.logs, self.program.name))
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid())),
+                    *(sys.executable, "-I", "-S", launcher.__file__, str(os.getpid())),
                     *self.program.command,
                 ],
                 env=os.environ | dict(self.program.environment),
@@ -214,3 +214,24 @@ def _kill_group(leader: int) -> None:
 
 def _status_in_words(status: int) -> str:
     return f"exit {status}" if status >= 0 else signal.Signals(-status).name
+
+
+_LARGEST_BYTES = 10 * 1024 * 1024
+_KEPT = 3
+
+
+def open_log(folder: Path, name: str, largest: int = _LARGEST_BYTES) -> BinaryIO:
+    """Open ``folder/name.log`` for appending.
+
+    A file of ``largest`` bytes or more becomes ``name.log.1`` first, an older one of that name
+    ``name.log.2``, and so on; three are kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.log"
+    if path.exists() and path.stat().st_size >= largest:
+        for number in range(_KEPT - 1, 0, -1):
+            older = path.with_name(f"{name}.log.{number}")
+            if older.exists():
+                older.replace(path.with_name(f"{name}.log.{number + 1}"))
+        path.replace(path.with_name(f"{name}.log.1"))
+    return path.open("ab", buffering=0)

@@ -10,7 +10,7 @@ import typer
 
 from infrastructure.cli.terminal import options
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
-from infrastructure.cli.terminal.opening import opened
+from infrastructure.cli.terminal.installation import opened
 from infrastructure.cli.terminal.output import Output
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _request_id(text: str) -> UUID:
 def _show_history(
     log: Log, request_id: UUID, after: int, limit: int | None, output: Output
 ) -> None:
-    from infrastructure.cli.history.reading import history_of
+    from infrastructure.cli.history.log_reader import history_of
 
     history = history_of(log, request_id)
     if not history:
@@ -101,7 +101,7 @@ def _show_history(
 
 
 def _show_log(log: Log, after: int, limit: int | None, follow: bool, output: Output) -> None:
-    from infrastructure.cli.history.reading import history_after
+    from infrastructure.cli.history.log_reader import history_after
 
     position = after
     shown = 0

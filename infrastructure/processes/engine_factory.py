@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domain.models.catalogue import Models
-from infrastructure.outbound.outbound import Outbound
-from infrastructure.settings.settings import Settings
+from infrastructure.outbound.guard import Outbound
+from infrastructure.settings.environment import Settings
 from workers.engines.protocol import Engine
 from workers.models.hashes import HashCache
 
