@@ -1,4 +1,4 @@
-"""The API's sockets, opened by the supervisor so that they outlive those that serve them."""
+"""The API's listening sockets: the supervisor opens them, so they outlive the API processes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class CannotListen(Exception):
 
 
 def listen(host: str, port: int, sockets: int = 1) -> list[socket.socket]:
-    """Return sockets that listen; what connects waits there until a process accepts it.
+    """Return listening sockets; connections wait there until a process accepts them.
 
-    With several, the kernel spreads connections over them; on one shared socket the process that
-    wakes first would take whole bursts.
+    With several, the kernel spreads connections over them. With one shared socket, the process that
+    wakes first would accept whole bursts.
 
     :raises CannotListen: when the address is taken, is not of this machine or is not allowed.
     """
     first = _listen(host, port)
     if sockets == 1:
         return [first]
-    # It was free for us alone, so nobody else listens there: now make room for ourselves.
-    taken = first.getsockname()[1]
+    # The exclusive bind shows that nobody else listens there; bind again with SO_REUSEPORT.
+    bound = first.getsockname()[1]
     first.close()
-    return [_listen(host, taken, shared=True) for _ in range(sockets)]
+    return [_listen(host, bound, shared=True) for _ in range(sockets)]
 
 
 def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -55,7 +55,7 @@ def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 
 def answers_heartbeat(server: socket.socket) -> bool:
-    """Whether whoever serves this socket answers the API's heartbeat with 200."""
+    """Whether the API behind this socket answers its heartbeat with 200."""
     host, port = server.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     connection = http.client.HTTPConnection(host, port, timeout=_SECONDS_TO_ANSWER)

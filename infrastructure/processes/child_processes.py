@@ -1,4 +1,4 @@
-"""Child processes that are kept running: restarted when they crash, and stopped for sure."""
+"""Child processes: restarted after a crash, stopped by SIGTERM and then SIGKILL, with log files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import BinaryIO
 import structlog
 
 from infrastructure.processes import launcher
-from infrastructure.processes.pid_files import end_leftover, write_process_file
+from infrastructure.processes.pid_files import kill_orphan, write_process_file
 
 _log = structlog.get_logger(__name__)
 
-_FIRST_BACK_OFF_SECONDS = 0.1
-_LONGEST_BACK_OFF_SECONDS = 10.0
+_FIRST_BACKOFF_SECONDS = 0.1
+_LONGEST_BACKOFF_SECONDS = 10.0
 _HEALTHY_AFTER_SECONDS = 30.0
 
 
@@ -37,28 +37,28 @@ class Program:
     """Variables beside those of this process."""
     sockets: tuple[int, ...] = ()
     """Descriptors that it inherits."""
-    patience_seconds: float = 10.0
+    stop_timeout_seconds: float = 10.0
     """How long it may take to end after SIGTERM before it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where children leave their traces."""
+    """Where the files of children lie."""
 
     run: Path
-    """``name.pid`` for each child that lives, and ``name.ready`` of those that say so."""
+    """``name.pid`` of each child that runs, ``name.ready`` of each that reported ready."""
     logs: Path | None
     """``name.log`` for each child; None sends their output to standard error."""
 
 
 class Child:
-    """A program that is kept running, as the leader of a process group of its own."""
+    """A supervised program, the leader of its own process group."""
 
     def __init__(self, program: Program, folders: Folders) -> None:
         """Start nothing yet."""
         self.program = program
         self.crashes = 0
-        """How often in a row it ended without having been healthy for long."""
+        """How often in a row it ended within 30 seconds."""
         self._folders = folders
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
@@ -67,12 +67,12 @@ class Child:
 
     @property
     def is_running(self) -> bool:
-        """Whether it had not ended when last looked at."""
+        """Whether it ran when it was last polled."""
         return self._process is not None
 
     @property
-    def says_ready(self) -> bool:
-        """Whether the process that runs now has said that it is ready."""
+    def reports_ready(self) -> bool:
+        """Whether the present process has reported that it is ready."""
         if self._process is None:
             return False
         try:
@@ -80,9 +80,9 @@ class Child:
         except FileNotFoundError:
             return False
 
-    def tend(self, now: float) -> None:
-        """Start it if it does not run and its back-off is over."""
-        self._look(now)
+    def ensure_running(self, now: float) -> None:
+        """Start it if it does not run and its backoff is over."""
+        self._poll(now)
         if self._process is None and now >= self._start_at:
             try:
                 self._start(now)
@@ -90,32 +90,32 @@ class Child:
                 _log.error("child not started", child=self.program.name, error=str(error))
                 self._plan_next_start(now)
 
-    def ask_to_stop(self, now: float) -> None:
-        """Send SIGTERM; from now on :meth:`has_stopped` kills it when its patience is over."""
-        self._kill_at = now + self.program.patience_seconds
-        self._look(now)
+    def terminate(self, now: float) -> None:
+        """Send SIGTERM; after its timeout :meth:`has_stopped` kills it."""
+        self._kill_at = now + self.program.stop_timeout_seconds
+        self._poll(now)
         if self._process is not None:
             self._process.terminate()
 
     def has_stopped(self, now: float) -> bool:
-        """Whether it has ended; it is killed if it should have by now."""
-        self._look(now)
+        """Whether it has ended; it is killed after its timeout."""
+        self._poll(now)
         if self._process is not None and self._kill_at is not None and now >= self._kill_at:
             _log.warning("child killed", child=self.program.name, why="it did not stop in time")
             self.kill()
         return self._process is None
 
     def kill(self) -> None:
-        """End it at once, and all that it started."""
+        """Kill its process group at once."""
         if self._process is not None:
             _kill_group(self._process.pid)
             self._process.wait()
-            self._forget()
+            self._clear_files()
 
     def _start(self, now: float) -> None:
         folders = self._folders
         folders.run.mkdir(parents=True, exist_ok=True)
-        end_leftover(self._process_file)
+        kill_orphan(self._process_file)
         self._ready_file.unlink(missing_ok=True)
         with contextlib.ExitStack() as stack:
             output = None
@@ -131,42 +131,42 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output if output is not None else sys.stderr.fileno(),
                 stderr=subprocess.STDOUT,
-                # A Ctrl-C at the terminal is for the supervisor, who stops all in order.
+                # A Ctrl-C at the terminal is for the supervisor, which stops all in order.
                 start_new_session=True,
             )
         self._started_at = now
         write_process_file(self._process_file, self._process.pid)
 
-    def _look(self, now: float) -> None:
-        """Notice that it ended, take what it left with it, and plan the next start."""
+    def _poll(self, now: float) -> None:
+        """Notice that it ended, kill the rest of its group, and plan the next start."""
         process = self._process
         if process is None or not _has_ended(process.pid):
             return
-        # Before it is buried: until then nobody else can be given its group's number.
+        # Before it is reaped: until then no other group can get the same id.
         _kill_group(process.pid)
         status = process.wait()
-        self._forget()
+        self._clear_files()
         lived = now - self._started_at
         if lived >= _HEALTHY_AFTER_SECONDS:
             self.crashes = 0
-        back_off = self._plan_next_start(now)
+        backoff = self._plan_next_start(now)
         if self._kill_at is None:
             _log.warning(
                 "child ended",
                 child=self.program.name,
-                status=_status_in_words(status),
+                status=_status_text(status),
                 lived_seconds=round(lived, 1),
-                restart_in_seconds=back_off,
+                restart_in_seconds=backoff,
             )
 
     def _plan_next_start(self, now: float) -> float:
         self.crashes += 1
-        doubled = _FIRST_BACK_OFF_SECONDS * 2.0 ** min(self.crashes - 1, 16)
-        back_off = min(doubled, _LONGEST_BACK_OFF_SECONDS)
-        self._start_at = now + back_off
-        return back_off
+        doubled = _FIRST_BACKOFF_SECONDS * 2.0 ** min(self.crashes - 1, 16)
+        backoff = min(doubled, _LONGEST_BACKOFF_SECONDS)
+        self._start_at = now + backoff
+        return backoff
 
-    def _forget(self) -> None:
+    def _clear_files(self) -> None:
         self._process = None
         self._process_file.unlink(missing_ok=True)
         self._ready_file.unlink(missing_ok=True)
@@ -181,22 +181,22 @@ class Child:
 
 
 def ready_file(run_folder: Path, name: str) -> Path:
-    """Where a child that is ready leaves its process id."""
+    """Return the file in which a ready child writes its process id."""
     return run_folder / f"{name}.ready"
 
 
-def say_ready(run_folder: Path, name: str) -> None:
-    """Say, in a child, that it is ready; without a supervisor nobody listens."""
+def mark_ready(run_folder: Path, name: str) -> None:
+    """Write the ready file of this child, if there is a run folder."""
     if run_folder.is_dir():
         ready_file(run_folder, name).write_text(f"{os.getpid()}\n")
 
 
-def end_leftovers(run_folder: Path) -> int:
-    """Kill what a supervisor that was itself killed left behind; return how many there were.
+def kill_orphans(run_folder: Path) -> int:
+    """Kill the children of a supervisor that was killed; return how many there were.
 
     :raises TimeoutError: when one of them did not die.
     """
-    found = sum(end_leftover(path) for path in sorted(run_folder.glob("*.pid")))
+    found = sum(kill_orphan(path) for path in sorted(run_folder.glob("*.pid")))
     for path in run_folder.glob("*.ready"):
         path.unlink(missing_ok=True)
     return found
@@ -207,20 +207,20 @@ def _has_ended(pid: int) -> bool:
 
 
 def _kill_group(leader: int) -> None:
-    # Some systems refuse when only the dead are left in the group.
+    # Some systems refuse when the group holds zombies only.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
-def _status_in_words(status: int) -> str:
+def _status_text(status: int) -> str:
     return f"exit {status}" if status >= 0 else signal.Signals(-status).name
 
 
-_LARGEST_BYTES = 10 * 1024 * 1024
-_KEPT = 3
+_LARGEST_LOG_BYTES = 10 * 1024 * 1024
+_OLD_LOGS_KEPT = 3
 
 
-def open_log(folder: Path, name: str, largest: int = _LARGEST_BYTES) -> BinaryIO:
+def open_log(folder: Path, name: str, largest: int = _LARGEST_LOG_BYTES) -> BinaryIO:
     """Open ``folder/name.log`` for appending.
 
     A file of ``largest`` bytes or more becomes ``name.log.1`` first, an older one of that name
@@ -229,7 +229,7 @@ def open_log(folder: Path, name: str, largest: int = _LARGEST_BYTES) -> BinaryIO
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.log"
     if path.exists() and path.stat().st_size >= largest:
-        for number in range(_KEPT - 1, 0, -1):
+        for number in range(_OLD_LOGS_KEPT - 1, 0, -1):
             older = path.with_name(f"{name}.log.{number}")
             if older.exists():
                 older.replace(path.with_name(f"{name}.log.{number + 1}"))

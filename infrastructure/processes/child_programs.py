@@ -18,10 +18,10 @@ REDIS = "redis"
 WEBHOOKS = "webhooks"
 
 RUN_FOLDER_VARIABLE = "HOARD_RUN_FOLDER"
-"""Where a child says that it is ready; unset in a child that nobody supervises."""
+"""The folder of the ready files; unset in a process without a supervisor."""
 
 CHILD_VARIABLE = "HOARD_CHILD"
-"""The name under which it says so."""
+"""The name of the child."""
 
 LISTEN_VARIABLE = "HOARD_LISTEN_FD"
 """The descriptor of the socket that the API serves; unset when it opens its own."""
@@ -31,12 +31,12 @@ _KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(64 * 1024 * 1024),
     "MALLOC_TRIM_THRESHOLD_": str(256 * 1024 * 1024),
 }
-"""Tells glibc to keep what was freed: each image that is checked needs megabytes for milliseconds,
-and fetching them from the kernel anew took half of the time of a submit."""
+"""Makes glibc keep freed memory: checking an image needs megabytes for milliseconds, and getting
+them from the kernel each time took half of the time of a submit."""
 
 _WORKER_DRAIN_SECONDS = 10.0
-_WORKER_PATIENCE_SECONDS = 30.0
-"""Beside the seconds for the batch under way: to give it back, and for Celery to end."""
+_WORKER_STOP_SECONDS = 30.0
+"""In addition to the drain time: to return the batch, and for Celery to end."""
 
 _LONGEST_WORKER_NAME = 100
 
@@ -63,7 +63,7 @@ def api_program(settings: Settings, run_folder: Path, number: int, listening: in
 
 
 def projector_program(settings: Settings, run_folder: Path) -> Program:
-    """Return the projector: followers, bell and sweep."""
+    """Return the projector: followers, reactions and chores."""
     return Program(
         PROJECTOR,
         _python("infrastructure.processes.projector"),
@@ -72,7 +72,7 @@ def projector_program(settings: Settings, run_folder: Path) -> Program:
 
 
 def webhooks_program(settings: Settings, run_folder: Path) -> Program:
-    """Return the sender of webhooks."""
+    """Return the webhook sender."""
     return Program(
         WEBHOOKS,
         _python("infrastructure.processes.webhooks"),
@@ -94,18 +94,18 @@ def worker_program(
     environment = _environment(settings.model_copy(update=own), run_folder, name)
     environment |= gpu_of(number, gpus)
     if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
-        # Each would else use every core, and all of them together be slower than one.
+        # Otherwise each uses every core, and together they are slower than one.
         environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
     return Program(
         name,
         _python("infrastructure.processes.worker"),
         environment=environment,
-        patience_seconds=drain + _WORKER_PATIENCE_SECONDS,
+        stop_timeout_seconds=drain + _WORKER_STOP_SECONDS,
     )
 
 
 def lone_worker_program(settings: Settings) -> Program:
-    """Return a worker that nobody supervises, with the settings as they are."""
+    """Return a worker without a supervisor, with unchanged settings."""
     return Program(
         "worker",
         _python("infrastructure.processes.worker"),
@@ -121,7 +121,7 @@ def _worker_name(settings: Settings, number: int) -> str:
 
 
 def _python(module: str) -> tuple[str, ...]:
-    # -P: a folder named like one of our packages, where the user happens to be, is not ours.
+    # -P: a folder in the working directory must not shadow one of our packages.
     return (sys.executable, "-P", "-m", module)
 
 

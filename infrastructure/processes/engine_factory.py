@@ -1,4 +1,4 @@
-"""The engine that the settings name, made ready to be used."""
+"""Builds the engine that the settings name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Supplies:
-    """What engines are made of beside the settings."""
+    """What an engine needs beside the settings."""
 
     models: Models
     """The catalogue."""
@@ -28,7 +28,7 @@ class Supplies:
 def make_engine(settings: Settings, supplies: Supplies) -> Engine:
     """Return the engine that the settings name.
 
-    :raises EngineFailed: when it cannot be made with what there is.
+    :raises EngineFailed: when it cannot be built.
     """
     hashes = HashCache(settings.data / "hashes.json")
     loras = _loras(settings, supplies, hashes)
@@ -40,7 +40,7 @@ def make_engine(settings: Settings, supplies: Supplies) -> Engine:
 
 
 def _loras(settings: Settings, supplies: Supplies, hashes: HashCache) -> LoraStore | None:
-    """Return where LoRAs come from; None where they could come from nowhere."""
+    """Return the store of LoRAs; None without a source and without a folder."""
     if settings.civitai_url is None and settings.worker_lora_folder is None:
         return None
     from infrastructure.models.lora_store import open_lora_store

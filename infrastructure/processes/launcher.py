@@ -1,8 +1,7 @@
-"""Become a program that dies with the process that started it, however that one dies.
+"""Start a program that the kernel kills when its parent process dies (Linux).
 
-Run as a script of its own, ``python -I -S launch.py PARENT PROGRAM [ARGUMENT ...]``: it needs
-nothing but the standard library, and where the kernel cannot do this (it is Linux's) the program
-simply runs.
+Run as a script, ``python -I -S launcher.py PARENT PROGRAM [ARGUMENT ...]``; it needs the standard
+library only. On other systems the program runs without this protection.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Bind this process's life to its parent's and turn into the program."""
+    """Ask for SIGKILL on the parent's death, then exec the program."""
     parent, *command = sys.argv[1:]
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != int(parent):
-            # The parent died before the kernel knew; nobody would ever stop this process.
+            # The parent died before the request; no signal would ever come.
             sys.exit(1)
     os.execv(command[0], command)
 

@@ -1,4 +1,4 @@
-"""What the processes of Hoard have in common: settings, logs, saying ready, being stopped."""
+"""The life of a process of Hoard: settings and logs, readiness, the stop signal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from infrastructure.logs.configuration import configure_logs
-from infrastructure.processes.child_processes import say_ready
+from infrastructure.processes.child_processes import mark_ready
 from infrastructure.processes.child_programs import CHILD_VARIABLE, RUN_FOLDER_VARIABLE
 from infrastructure.settings.environment import Settings, load_settings
 
@@ -24,11 +24,11 @@ def start_process() -> Settings:
     return settings
 
 
-def tell_supervisor() -> None:
-    """Say that this process is ready, if anybody wants to know."""
+def report_ready() -> None:
+    """Report to the supervisor, if there is one, that this process is ready."""
     run_folder, name = os.environ.get(RUN_FOLDER_VARIABLE), os.environ.get(CHILD_VARIABLE)
     if run_folder and name:
-        say_ready(Path(run_folder), name)
+        mark_ready(Path(run_folder), name)
 
 
 def stop_on_signal() -> threading.Event:

@@ -1,4 +1,4 @@
-"""Which processes belong to a data folder: a file for each, which outlives whoever wrote it."""
+"""PID files: which processes belong to a data folder, also after their supervisor was killed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import subprocess
 import time
 from pathlib import Path
 
-_PATIENCE_SECONDS = 10.0
+_KILL_TIMEOUT_SECONDS = 10.0
 
 
-def birth_of(pid: int) -> str | None:
-    """Return what tells a process from any other that ever has its id; None when it is gone.
+def process_identity(pid: int) -> str | None:
+    """Return what tells a process from later ones with the same id; None when it is gone.
 
-    A process that is dead but not buried by its parent counts as gone.
+    It is the boot id with the start time. A zombie counts as gone.
     """
     if Path("/proc/self/stat").exists():
         try:
@@ -25,38 +25,38 @@ def birth_of(pid: int) -> str | None:
         except (FileNotFoundError, ProcessLookupError):
             return None
         return None if fields[0] in {"Z", "X"} else f"{boot} {fields[19]}"
-    asked = subprocess.run(
+    listed = subprocess.run(
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    state, _, started = asked.stdout.strip().partition(" ")
+    state, _, started = listed.stdout.strip().partition(" ")
     return None if not started or state.startswith("Z") else started.strip()
 
 
 def write_process_file(path: Path, pid: int) -> None:
-    """Note that a process, the leader of its group, belongs to us."""
-    birth = birth_of(pid)
-    if birth is not None:
-        path.write_text(f"{pid}\n{birth}\n")
+    """Write the PID file of a process, the leader of its group."""
+    identity = process_identity(pid)
+    if identity is not None:
+        path.write_text(f"{pid}\n{identity}\n")
 
 
-def end_leftover(path: Path) -> bool:
-    """Kill the group of the process that a file names, if it lives and is the very same.
+def kill_orphan(path: Path) -> bool:
+    """Kill the process group that a PID file names, if it is still the same process.
 
-    :returns: whether there was anything to kill.
+    :returns: whether it was alive.
     :raises TimeoutError: when it did not die.
     """
     try:
-        number, _, birth = path.read_text().strip().partition("\n")
+        number, _, identity = path.read_text().strip().partition("\n")
         pid = int(number)
     except (FileNotFoundError, ValueError):
         path.unlink(missing_ok=True)
         return False
-    found = birth_of(pid) == birth
+    found = process_identity(pid) == identity
     if found:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while birth_of(pid) == birth:
+        deadline = time.monotonic() + _KILL_TIMEOUT_SECONDS
+        while process_identity(pid) == identity:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"process {pid} does not end")
             time.sleep(0.01)

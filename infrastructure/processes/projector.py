@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import structlog
 
 from infrastructure.bootstrap import Hoard, allowances_of, assemble
-from infrastructure.processes.lifecycle import start_process, stop_on_signal, tell_supervisor
-from infrastructure.storage.blobs import PLACES
+from infrastructure.processes.lifecycle import report_ready, start_process, stop_on_signal
+from infrastructure.storage.blobs import SHARDS
 from projections.following.follow import Wake, follow
 from projections.view import RecordedEvent
 from workers.broker.app import WEBHOOK_QUEUE, WEBHOOK_TASK, make_app
@@ -44,7 +44,7 @@ def main() -> None:
         ]
         for thread in beside:
             thread.start()
-        tell_supervisor()
+        report_ready()
         follow_until(stop, hoard, bell)
         for thread in beside:
             thread.join()
@@ -105,7 +105,7 @@ def sweep_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None
                 if new := give_trust(hoard.kudos, hoard.ledger, allowances, hoard.clock.now()):
                     _log.info("trusted for good work", accounts=new)
             # A part of the store each time: all of it may be millions of files.
-            place = (place + 1) % PLACES
+            place = (place + 1) % SHARDS
             if old := hoard.blobs.delete_unused(place, hoard.settings.image_days * 86_400):
                 _log.info("images deleted", images=old)
         except Exception as error:

@@ -17,8 +17,8 @@ from domain.workers.matching import Capabilities
 from infrastructure.models.catalogue import ModelCatalogue
 from infrastructure.outbound.guard import Outbound
 from infrastructure.processes.engine_factory import Supplies, make_engine
-from infrastructure.processes.shutdown import Interruptions, Stopping
-from infrastructure.processes.time_limits import limited, start_anew
+from infrastructure.processes.shutdown import SignalShutdown, StopSignals
+from infrastructure.processes.time_limits import limited, restart_process
 from infrastructure.settings.environment import Settings
 from infrastructure.system import SystemClock, SystemRandomSource
 from workers.engines.protocol import Engine
@@ -55,8 +55,8 @@ def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], No
     outbound = Outbound(permitted=settings.permitted_networks, proxy=settings.egress)
     engine = make_engine(settings, Supplies(catalogue, outbound))
     try:
-        with Interruptions() as interruptions:
-            stopping = Stopping(interruptions, settings.worker_drain_seconds)
+        with StopSignals() as signals:
+            shutdown = SignalShutdown(signals, settings.worker_drain_seconds)
             job_images = JobImages()
             jobs = RemoteJobs(
                 server,
@@ -66,9 +66,9 @@ def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], No
                 clock=SystemClock(),
                 random_source=SystemRandomSource(),
             )
-            place = _workplace(settings, server, engine, jobs, job_images, stopping)
+            place = _workplace(settings, server, engine, jobs, job_images, shutdown)
             on_ready()
-            serve(_worker(settings), place, server, Backoff(interruptions.wait))
+            serve(_worker(settings), place, server, Backoff(signals.wait))
             _log.info("worker ended", kudos=round(jobs.earned, 2))
     finally:
         engine.close()
@@ -91,14 +91,14 @@ def _workplace(
     engine: Engine,
     jobs: RemoteJobs,
     job_images: JobImages,
-    stopping: Stopping,
+    shutdown: SignalShutdown,
 ) -> Workplace:
     clock = SystemClock()
 
     def pause(seconds: float) -> None:
         # Many workers, and one server that comes back.
-        stopping.wait(max(server.rest_seconds, seconds * (1 + random.random() / 2)))
-        if stopping.is_due():
+        shutdown.wait(max(server.rest_seconds, seconds * (1 + random.random() / 2)))
+        if shutdown.is_due():
             raise WorkerStopping
 
     return Workplace(
@@ -109,8 +109,8 @@ def _workplace(
         clock=clock,
         ring=lambda: None,
         is_leased=jobs.is_leased,
-        shutdown=stopping,
-        hung_after=limited(Watchdog(clock, bite=lambda: start_anew(stopping))),
+        shutdown=shutdown,
+        hung_after=limited(Watchdog(clock, bite=lambda: restart_process(shutdown))),
         pause=pause,
         inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
         provenance=settings.worker_provenance,

@@ -1,4 +1,7 @@
-"""Signals for a process that supervises others: counted, and able to cut a wait short."""
+"""Requests to stop, as the processes of Hoard get them: by signal, or through a pipe.
+
+The first request means: take no more work. The second means: give up what is under way.
+"""
 
 from __future__ import annotations
 
@@ -11,34 +14,35 @@ import socket
 import struct
 import termios
 import time
+from abc import ABC, abstractmethod
 from types import FrameType
 from typing import Any, Self
 
-_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Interruptions:
-    """Counts requests to stop, and waits until something happens; for the main thread only."""
+class StopSignals:
+    """Counts the signals that stop a process, and waits for signals; for the main thread only."""
 
     def __init__(self) -> None:
         """Change nothing yet; use it as a context manager."""
         self.stops = 0
-        """How often this process was asked to stop."""
+        """How many such signals came."""
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        """Take the signals over."""
+        """Install the handlers."""
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for number in _STOPPING:
-            self._before[number] = signal.signal(number, self._note)
+        for number in _STOP_SIGNALS:
+            self._before[number] = signal.signal(number, self._count)
         self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _ignore)
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Give the signals back."""
+        """Restore the handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup_before)
@@ -46,13 +50,13 @@ class Interruptions:
         self._writer.close()
 
     def wait(self, seconds: float) -> None:
-        """Wait for a signal, a child's end among them, or for that many seconds."""
+        """Wait for a signal, SIGCHLD among them, or for that many seconds."""
         if select.select([self._reader], [], [], max(0.0, seconds))[0]:
             with contextlib.suppress(BlockingIOError):
                 while self._reader.recv(4096):
                     continue
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def _count(self, _number: int, _frame: FrameType | None) -> None:
         self.stops += 1
 
 
@@ -60,69 +64,72 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
     """Do nothing: a signal without a handler would not end a wait."""
 
 
-class Stopping:
-    """Asked once, a process takes no more work; asked twice, it gives up what it has."""
+class _Shutdown(ABC):
+    """When a worker stops taking jobs, and when it gives up the job under way."""
 
-    def __init__(self, interruptions: Interruptions, grace_seconds: float | None) -> None:
-        """Give a batch that is under way so long to finish; None: as long as its lease holds."""
-        self._interruptions = interruptions
+    def __init__(self, grace_seconds: float | None) -> None:
         self._grace = grace_seconds
-        self._noticed_at: float | None = None
+        self._first_seen_at: float | None = None
+
+    @abstractmethod
+    def _requests(self) -> int:
+        """Return how often this process was told to stop."""
 
     def is_asked(self) -> bool:
         """Whether no further job should be started."""
-        if self._interruptions.stops and self._noticed_at is None:
-            self._noticed_at = time.monotonic()
-        return self._noticed_at is not None
+        return self._requests_seen() > 0
 
     def is_due(self) -> bool:
-        """Whether the job at hand has to be given up: asked twice, or its grace is over."""
-        if not self.is_asked() or self._noticed_at is None:
+        """Whether to give up the job under way: after a second request, or after the grace time."""
+        requests = self._requests_seen()
+        if requests == 0 or self._first_seen_at is None:
             return False
-        if self._interruptions.stops > 1:
+        if requests > 1:
             return True
-        return self._grace is not None and time.monotonic() - self._noticed_at >= self._grace
+        return self._grace is not None and time.monotonic() - self._first_seen_at >= self._grace
+
+    def _requests_seen(self) -> int:
+        requests = self._requests()
+        if requests and self._first_seen_at is None:
+            self._first_seen_at = time.monotonic()
+        return requests
+
+
+class SignalShutdown(_Shutdown):
+    """The shutdown of a worker process without a supervisor: its own signals are the requests."""
+
+    def __init__(self, signals: StopSignals, grace_seconds: float | None) -> None:
+        """Set the seconds that the job under way may still take; None: as long as its lease."""
+        super().__init__(grace_seconds)
+        self._signals = signals
 
     def wait(self, seconds: float) -> None:
         """Wait so long, or until a signal comes."""
-        self._interruptions.wait(seconds)
+        self._signals.wait(seconds)
+
+    def _requests(self) -> int:
+        return self._signals.stops
 
 
-class ShutdownPipe:
-    """A pipe made before the fork: a byte in it means that everybody should end, a second now.
+class ShutdownPipe(_Shutdown):
+    """The shutdown of a Celery worker: its main process tells the pool process, through a pipe.
 
-    Writing is all that happens in a signal handler, and a pool process that is started later sees
-    the bytes, too.
+    The pipe is made before the fork; each byte in it is one request. Writing is all that happens
+    in a signal handler, and a pool process that is started later sees the bytes, too.
     """
 
     def __init__(self, grace_seconds: float | None) -> None:
-        """Give a batch that is under way so long to finish; None: as long as its lease holds."""
+        """Set the seconds that the job under way may still take; None: as long as its lease."""
+        super().__init__(grace_seconds)
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
-        self._grace = grace_seconds
-        self._noticed_at: float | None = None
 
     def ask(self) -> None:
-        """Ask every process that shares the pipe to end; asked again, not to wait any longer."""
+        """Request every process that shares the pipe to stop."""
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"x")
 
-    def is_asked(self) -> bool:
-        """Whether no further job should be started."""
-        return self._times_asked() > 0
-
-    def is_due(self) -> bool:
-        """Whether the batch at hand has to be given up: asked twice, or its grace is over."""
-        times = self._times_asked()
-        if times == 0 or self._noticed_at is None:
-            return False
-        if times > 1:
-            return True
-        return self._grace is not None and time.monotonic() - self._noticed_at >= self._grace
-
-    def _times_asked(self) -> int:
+    def _requests(self) -> int:
         waiting = fcntl.ioctl(self._reader, termios.FIONREAD, struct.pack("i", 0))
-        times: int = struct.unpack("i", waiting)[0]
-        if times and self._noticed_at is None:
-            self._noticed_at = time.monotonic()
-        return times
+        requests: int = struct.unpack("i", waiting)[0]
+        return requests

@@ -1,4 +1,4 @@
-"""The watchdog's two limits in a process that is no Celery pool's, and that nobody starts again."""
+"""Time limits for the engine of a worker process that is outside a Celery pool, unsupervised."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from workers.inference.workplace import Shutdown
 def limited(
     watchdog: Watchdog,
 ) -> Callable[[Callable[[], datetime]], AbstractContextManager[None]]:
-    """Return what interrupts a block when its time is up, and bites a minute later.
+    """Return a time limit: it interrupts a block, and calls the watchdog's end a minute later.
 
     The interruption is Celery's ``SoftTimeLimitExceeded``, raised wherever the main thread is. The
-    block has to be one of the main thread.
+    block has to run in the main thread.
     """
 
     @contextmanager
@@ -38,10 +38,10 @@ def limited(
     return until
 
 
-def start_anew(shutdown: Shutdown) -> None:
-    """Turn this process into a fresh one of the same command, with nothing of its memory left.
+def restart_process(shutdown: Shutdown) -> None:
+    """Replace this process by a new one with the same command line, whose memory is empty.
 
-    So ends an engine that never returns. A process that is to end ends here, by SIGKILL.
+    This ends an engine call that never returns. A process that should stop is killed instead.
     """
     if not shutdown.is_asked():
         with suppress(OSError):

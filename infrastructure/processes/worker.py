@@ -21,7 +21,7 @@ from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.logs.configuration import configure_logs
 from infrastructure.processes.child_programs import CHILD_VARIABLE
 from infrastructure.processes.engine_factory import Supplies, make_engine
-from infrastructure.processes.lifecycle import tell_supervisor
+from infrastructure.processes.lifecycle import report_ready
 from infrastructure.processes.shutdown import ShutdownPipe
 from infrastructure.settings.environment import Settings, load_settings
 from workers.broker.app import WORK_QUEUE, make_app, register_work
@@ -133,14 +133,14 @@ def _set_logs_up(**_facts: object) -> None:
 
 
 @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
-def _give_way(**_facts: object) -> None:
+def _lower_priority(**_facts: object) -> None:
     # On a machine without a GPU a batch takes every core; the API should still answer.
     os.nice(_NICENESS)
 
 
 @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
 def _say_ready(**_facts: object) -> None:
-    tell_supervisor()
+    report_ready()
     # Celery's own second Ctrl-C would kill the batch instead of giving it back.
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
     # Whatever was rung before this worker listened may be lost.

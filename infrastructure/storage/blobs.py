@@ -14,7 +14,7 @@ from pathlib import Path
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _INCOMING = "incoming"
 
-PLACES = 256
+SHARDS = 256
 """Parts of the store, by the first two digits of a digest."""
 
 _USE_NOTED_SECONDS = 3600.0
@@ -111,7 +111,7 @@ class FolderBlobs:
         Blobs are shared: the same bytes are one blob, however many requests name them. So age alone
         decides, and a blob that is put again in this very moment stays.
 
-        :param place: which of the :data:`PLACES` parts of the store to look through: all of it may
+        :param place: which of the :data:`SHARDS` parts of the store to look through: all of it may
             be too much at a time.
         :param seconds: at least as long as a request can live between two uses of its images.
         """

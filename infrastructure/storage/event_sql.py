@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-PLACE_BITS = 16
+ORDINAL_BITS = 16
 """A PostgreSQL position is ``(transaction id + base) << 16 | place``."""
 
-MAX_PLACES = 1 << PLACE_BITS
+MAX_ORDINALS = 1 << ORDINAL_BITS
 """Most events in one transaction on PostgreSQL."""
 
 MAX_POSITION = (1 << 63) - 1
@@ -108,7 +108,7 @@ class SqliteSql:
 
 
 _BASE = "(SELECT base FROM log_epoch)"
-_HORIZON = f"((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_BASE}) << {PLACE_BITS})"
+_HORIZON = f"((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_BASE}) << {ORDINAL_BITS})"
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class PostgresSql:
         )
         return (
             "WITH start AS MATERIALIZED ("
-            f" SELECT ((pg_current_xact_id()::text::bigint + {_BASE}) << {PLACE_BITS})"
+            f" SELECT ((pg_current_xact_id()::text::bigint + {_BASE}) << {ORDINAL_BITS})"
             " + %b::integer AS first)"
             f" INSERT INTO event ({_COLUMNS})"
             " SELECT start.first + g.place, g.id, g.version, g.topic, g.state"

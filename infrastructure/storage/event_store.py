@@ -42,7 +42,7 @@ from sqlalchemy.exc import DBAPIError
 
 from infrastructure.storage.database import Database
 from infrastructure.storage.event_sql import (
-    MAX_PLACES,
+    MAX_ORDINALS,
     MAX_POSITION,
     EventSql,
     PostgresSql,
@@ -148,9 +148,9 @@ class EventRecorder(ApplicationRecorder):
     ) -> Sequence[int]:
         notes = self._database.transaction_notes
         place: int = notes.get(_PLACES, 0)
-        if place + len(events) > MAX_PLACES:
+        if place + len(events) > MAX_ORDINALS:
             raise TooManyEvents(
-                f"{place + len(events)} events in one transaction, at most {MAX_PLACES}"
+                f"{place + len(events)} events in one transaction, at most {MAX_ORDINALS}"
             )
         ids = [_uuid(event.originator_id) for event in events]
         continued: dict[UUID, int] = {}

@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from infrastructure.storage.database import Database
-from infrastructure.storage.event_sql import PLACE_BITS
+from infrastructure.storage.event_sql import ORDINAL_BITS
 
 _FOLDER = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x686F617264
@@ -52,7 +52,7 @@ def _migrate(database: Database, history: str) -> None:
 
 
 _RESTORED = text(f"""
-    SELECT (max(position) >> {PLACE_BITS})
+    SELECT (max(position) >> {ORDINAL_BITS})
            - pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1
       FROM event
     """)

@@ -33,4 +33,4 @@ def test_a_supervised_sender_has_the_settings_and_time_to_finish(tmp_path: Path)
     assert program.command[-1] == "infrastructure.processes.webhooks"
     assert program.environment["HOARD_PORT"] == "7009"
     assert program.environment["HOARD_CHILD"] == "webhooks"
-    assert program.patience_seconds > 5
+    assert program.stop_timeout_seconds > 5
