@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 ORDINAL_BITS = 16
-"""A PostgreSQL position is ``(transaction id + base) << 16 | place``."""
+"""A PostgreSQL position is ``(transaction id + base) << 16 | ordinal``."""
 
 MAX_ORDINALS = 1 << ORDINAL_BITS
 """Most events in one transaction on PostgreSQL."""
@@ -115,8 +115,8 @@ _HORIZON = f"((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_BASE}) 
 class PostgresSql:
     """PostgreSQL: a position holds its transaction's id (see ``event_store.py``).
 
-    Parameters of ``insert``: first the place that its transaction has reached, then stream id,
-    version, topic, state and place (from 0) of each event, then id and version of the event that
+    Parameters of ``insert``: first the ordinal that its transaction has reached, then stream id,
+    version, topic, state and ordinal (from 0) of each event, then id and version of the event that
     precedes the first new one of each continued stream. It yields the positions, or no row at all
     when one of those preceding events has a position that is not below.
     """
@@ -139,8 +139,8 @@ class PostgresSql:
             f" SELECT ((pg_current_xact_id()::text::bigint + {_BASE}) << {ORDINAL_BITS})"
             " + %b::integer AS first)"
             f" INSERT INTO event ({_COLUMNS})"
-            " SELECT start.first + g.place, g.id, g.version, g.topic, g.state"
-            f" FROM start, (VALUES {rows}) AS g (id, version, topic, state, place)"
+            " SELECT start.first + g.ordinal, g.id, g.version, g.topic, g.state"
+            f" FROM start, (VALUES {rows}) AS g (id, version, topic, state, ordinal)"
             f"{f' WHERE {in_order}' if continued else ''} RETURNING position"
         )
 

@@ -2,7 +2,7 @@
 
 Two histories of revisions, ``ledger`` (the log, its keys, the inline views) and ``views`` (what
 follows the log), each with a version table of its own, so that both may live in one database.
-Any number of processes may start at once: the first migrates, the others wait and find it done.
+Any number of processes may start at once: one migrates, the others wait and find it done.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Wake-ups between threads, and between processes where the broker is a Redis."""
+"""Wake-ups between threads, and between processes through a channel such as Redis."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from projections.following.wakeups import WakeupListener
 
 _log = structlog.get_logger(__name__)
 
-_REST_SECONDS = 0.01
-"""Between two messages, so that a flood of commits costs a hundred messages a second and no more;
-the first one after a pause goes at once."""
+_MESSAGE_INTERVAL_SECONDS = 0.01
+"""Between two messages, so that many commits cost at most a hundred messages a second; the first
+one after a pause goes at once."""
 
-_FIRST_PAUSE_SECONDS = 0.05
-_LONGEST_PAUSE_SECONDS = 1.0
+_FIRST_BACKOFF_SECONDS = 0.05
+_LONGEST_BACKOFF_SECONDS = 1.0
 _SECONDS_TO_CLOSE = 4.0
 _MOST_JOBS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far a job is."""
+    """The progress of a job."""
 
     job_id: UUID
     step: int
@@ -37,184 +37,186 @@ class Step:
 
 
 class ChannelListener(WakeupListener, Protocol):
-    """What a carrier tells of what it hears."""
+    """Gets what a channel receives."""
 
     def subscribed(self) -> None:
-        """From now on everything is heard; what was told before this may have been missed."""
+        """The subscription is active; earlier messages may have been missed."""
 
 
 class WakeupChannel(Protocol):
-    """What carries wake-ups to other processes. Each method may raise anything."""
+    """Carries wake-ups between processes. Each method may raise anything."""
 
     def send(self, changed: bool, steps: Sequence[Step]) -> None:
-        """Let the other processes know; called by one thread."""
+        """Send to the other processes; called by one thread."""
 
-    def hear(self, ear: ChannelListener, is_wanted: Callable[[], bool]) -> None:
-        """Hear the other processes for as long as that is wanted; called by another thread."""
+    def receive(self, listener: ChannelListener, is_wanted: Callable[[], bool]) -> None:
+        """Receive from the other processes while that is wanted; called by another thread."""
 
     def disconnect(self) -> None:
-        """Let go of what sending holds."""
+        """Close the connection for sending."""
 
     def forked(self) -> None:
-        """Be another process from now on."""
+        """Start anew in a forked child."""
 
 
 class ProcessWakeups:
-    """Wake-ups to the threads of this process, and to other processes if something carries them.
+    """Wake-ups for the threads of this process, and for other processes if there is a channel.
 
-    Telling never waits and never fails. It is done by a thread of its own, which starts when there
-    is something to tell to somebody: all that is told while one message is on its way becomes one
-    further message, with the latest step of each job. Hearing is done by another thread for as
-    long as anybody listens. While the carrier fails, the others hear nothing, and both threads try
-    again at most once a second. Nobody who listened before a fork listens in the child.
+    Sending never waits and never fails. A thread does it, which starts with the first wake-up: all
+    wake-ups during one message become one further message, with the latest step of each job.
+    Another thread receives while there are listeners. While the channel fails, other processes get
+    nothing, and both threads retry with a backoff of up to a second. Listeners do not survive a
+    fork.
     """
 
     _guard: threading.Condition
     _closing: threading.Event
-    _hearings: dict[object, WakeupListener]
+    _listeners: dict[object, WakeupListener]
     _is_changed: bool
     _steps: dict[UUID, Step]
-    _teller: threading.Thread | None
-    _listener: threading.Thread | None
+    _sender_thread: threading.Thread | None
+    _receiver_thread: threading.Thread | None
 
-    def __init__(self, carrier: WakeupChannel | None = None) -> None:
-        """Use this carrier; without one only this process hears."""
-        self._carrier = carrier
+    def __init__(self, channel: WakeupChannel | None = None) -> None:
+        """Use this channel; without one, wake-ups stay in this process."""
+        self._channel = channel
         self._closed = False
         self._start_anew()
         _alive.add(self)
 
-    def listen(self, hearing: WakeupListener) -> Callable[[], None]:
-        """Let somebody hear; return what ends that.
+    def listen(self, listener: WakeupListener) -> Callable[[], None]:
+        """Add a listener; return the function that removes it.
 
-        They hear of a change once all others can be heard, as something may have been missed.
+        It gets a change once the channel is subscribed, as something may have been missed.
         """
         ticket = object()
         with self._guard:
             if not self._closed:
-                self._hearings[ticket] = hearing
-                if self._carrier is not None and self._listener is None:
-                    self._listener = _started(self._hear_all, "wakeups heard")
+                self._listeners[ticket] = listener
+                if self._channel is not None and self._receiver_thread is None:
+                    self._receiver_thread = _started(self._receive_all, "wakeups received")
         return lambda: self._end(ticket)
 
     def changed(self) -> None:
-        """Tell that events were committed."""
+        """Wake the listeners: events were committed."""
         # Read without the lock: what is not on its way yet will be, after this.
-        if self._is_changed or not (self._carrier or self._hearings):
+        if self._is_changed or not (self._channel or self._listeners):
             return
         with self._guard:
-            if self._is_ready_to_tell():
+            if self._can_send():
                 self._is_changed = True
                 self._guard.notify()
 
     def progress(self, job_id: UUID, step: int, steps: int) -> None:
-        """Tell that a job made a step."""
-        if not (self._carrier or self._hearings):
+        """Pass on that a job made a step."""
+        if not (self._channel or self._listeners):
             return
         with self._guard:
             is_known = job_id in self._steps or len(self._steps) < _MOST_JOBS
-            if is_known and self._is_ready_to_tell():
+            if is_known and self._can_send():
                 self._steps[job_id] = Step(job_id, step, steps)
                 self._guard.notify()
 
     def close(self) -> None:
-        """Tell what is still to be told, and stop; from now on nobody hears anything."""
+        """Send what is pending, and stop; listeners get nothing from now on."""
         with self._guard:
             self._closed = True
             self._guard.notify()
         self._closing.set()
-        if self._teller is not None:
-            self._teller.join(_SECONDS_TO_CLOSE)
+        if self._sender_thread is not None:
+            self._sender_thread.join(_SECONDS_TO_CLOSE)
         with self._guard:
-            self._hearings.clear()
+            self._listeners.clear()
 
     def forked(self) -> None:
-        """Be another process from now on: its threads and connections are the parent's."""
-        if self._carrier is not None:
-            self._carrier.forked()
+        """Start anew in a forked child: threads and connections are the parent's."""
+        if self._channel is not None:
+            self._channel.forked()
         self._start_anew()
 
     def _start_anew(self) -> None:
         self._guard, self._closing = threading.Condition(), threading.Event()
-        self._hearings, self._steps, self._is_changed = {}, {}, False
-        self._teller = self._listener = None
+        self._listeners, self._steps, self._is_changed = {}, {}, False
+        self._sender_thread = self._receiver_thread = None
 
     def _end(self, ticket: object) -> None:
         with self._guard:
-            self._hearings.pop(ticket, None)
+            self._listeners.pop(ticket, None)
 
-    def _is_ready_to_tell(self) -> bool:
+    def _can_send(self) -> bool:
         if self._closed:
             return False
-        if self._teller is None:
-            self._teller = _started(self._tell_all, "wakeups told")
-        return self._teller is not None
+        if self._sender_thread is None:
+            self._sender_thread = _started(self._send_all, "wakeups sent")
+        return self._sender_thread is not None
 
-    def _tell_all(self) -> None:
-        trouble = _Trouble("told")
+    def _send_all(self) -> None:
+        outage = _Outage("sent")
         while True:
             with self._guard:
                 self._guard.wait_for(lambda: self._is_changed or self._steps or self._closed)
                 changed, steps = self._is_changed, tuple(self._steps.values())
-                # Before telling: what is told from here on may come too late for this message.
+                # Before sending: later wake-ups may miss this message.
                 self._is_changed, self._steps = False, {}
             if not changed and not steps:
                 break
             if changed:
-                self._let_hear(lambda hearing: hearing.changed())
+                self._call_listeners(lambda listener: listener.changed())
             for each in steps:
-                self._let_hear(_told_of(each))
-            if self._carrier is not None and not trouble.is_fresh():
+                self._call_listeners(_progress_call(each))
+            if self._channel is not None and not outage.is_backing_off():
                 try:
-                    self._carrier.send(changed, steps)
+                    self._channel.send(changed, steps)
                 except Exception as error:
-                    trouble.came(error)
+                    outage.failed(error)
                 else:
-                    trouble.is_over()
-            self._closing.wait(_REST_SECONDS)
-        if self._carrier is not None:
-            self._carrier.disconnect()
+                    outage.ended()
+            self._closing.wait(_MESSAGE_INTERVAL_SECONDS)
+        if self._channel is not None:
+            self._channel.disconnect()
 
-    def _hear_all(self) -> None:
-        assert self._carrier is not None
-        trouble = _Trouble("heard")
-        while self._is_listened_to():
+    def _receive_all(self) -> None:
+        assert self._channel is not None
+        outage = _Outage("received")
+        while self._is_receiver_wanted():
             try:
-                self._carrier.hear(_Fanned(self._let_hear, trouble.is_over), self._is_listened_to)
+                self._channel.receive(
+                    _FanOut(self._call_listeners, outage.ended), self._is_receiver_wanted
+                )
             except Exception as error:
-                if self._is_listened_to():
-                    trouble.came(error)
-                    self._closing.wait(trouble.pause_seconds)
+                if self._is_receiver_wanted():
+                    outage.failed(error)
+                    self._closing.wait(outage.backoff_seconds)
 
-    def _is_listened_to(self) -> bool:
-        """Whether the thread that asks goes on hearing; where not, the next listener starts one."""
+    def _is_receiver_wanted(self) -> bool:
+        """Whether this thread should go on receiving; if not, the next listener starts another."""
         with self._guard:
-            if self._listener is not threading.current_thread():
+            if self._receiver_thread is not threading.current_thread():
                 return False
-            if self._hearings and not self._closed:
+            if self._listeners and not self._closed:
                 return True
-            self._listener = None
+            self._receiver_thread = None
             return False
 
-    def _let_hear(self, call: Callable[[WakeupListener], None]) -> None:
+    def _call_listeners(self, call: Callable[[WakeupListener], None]) -> None:
         with self._guard:
-            hearings = tuple(self._hearings.values())
-        for hearing in hearings:
+            listeners = tuple(self._listeners.values())
+        for listener in listeners:
             try:
-                call(hearing)
+                call(listener)
             except Exception as error:
-                _log.warning("wake-up not taken", error=type(error).__name__)
+                _log.warning("wake-up listener failed", error=type(error).__name__)
 
 
-class _Fanned:
-    """Passes on to all who listen what comes from elsewhere."""
+class _FanOut:
+    """Passes what the channel receives to all listeners."""
 
     def __init__(
         self,
-        let_hear: Callable[[Callable[[WakeupListener], None]], None],
+        call_listeners: Callable[[Callable[[WakeupListener], None]], None],
         on_subscribed: Callable[[], None],
     ) -> None:
-        self._let_hear = let_hear
+        self._call_listeners = call_listeners
         self._on_subscribed = on_subscribed
 
     def subscribed(self) -> None:
@@ -222,45 +224,45 @@ class _Fanned:
         self.changed()
 
     def changed(self) -> None:
-        self._let_hear(lambda hearing: hearing.changed())
+        self._call_listeners(lambda listener: listener.changed())
 
     def progress(self, job_id: UUID, step: int, steps: int) -> None:
-        self._let_hear(_told_of(Step(job_id, step, steps)))
+        self._call_listeners(_progress_call(Step(job_id, step, steps)))
 
 
-class _Trouble:
-    """What is wrong with a carrier: logged when it begins and when it is over."""
+class _Outage:
+    """An outage of the channel: logged at its begin and its end."""
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._is_there = False
-        self._ends_at = 0.0
-        self.pause_seconds = 0.0
+        self._is_on = False
+        self._retry_at = 0.0
+        self.backoff_seconds = 0.0
 
-    def came(self, error: Exception) -> None:
-        """Note that it failed; from one time to the next the pause doubles, up to a second."""
-        if not self._is_there:
+    def failed(self, error: Exception) -> None:
+        """Note a failure; the backoff doubles each time, up to a second."""
+        if not self._is_on:
             # No warning: everything works without them, only later.
             _log.info(f"wake-ups not {self._what}", error=type(error).__name__)
-        self._is_there = True
-        longer = max(2 * self.pause_seconds, _FIRST_PAUSE_SECONDS)
-        self.pause_seconds = min(longer, _LONGEST_PAUSE_SECONDS)
-        self._ends_at = time.monotonic() + self.pause_seconds
+        self._is_on = True
+        longer = max(2 * self.backoff_seconds, _FIRST_BACKOFF_SECONDS)
+        self.backoff_seconds = min(longer, _LONGEST_BACKOFF_SECONDS)
+        self._retry_at = time.monotonic() + self.backoff_seconds
 
-    def is_over(self) -> None:
-        """Note that it works."""
-        if self._is_there:
+    def ended(self) -> None:
+        """Note a success."""
+        if self._is_on:
             _log.info(f"wake-ups {self._what} again")
-        self._is_there = False
-        self.pause_seconds = 0.0
+        self._is_on = False
+        self.backoff_seconds = 0.0
 
-    def is_fresh(self) -> bool:
-        """Whether it failed so lately that trying again can wait."""
-        return self._is_there and time.monotonic() < self._ends_at
+    def is_backing_off(self) -> bool:
+        """Whether the next attempt should wait."""
+        return self._is_on and time.monotonic() < self._retry_at
 
 
-def _told_of(step: Step) -> Callable[[WakeupListener], None]:
-    return lambda hearing: hearing.progress(step.job_id, step.step, step.steps)
+def _progress_call(step: Step) -> Callable[[WakeupListener], None]:
+    return lambda listener: listener.progress(step.job_id, step.step, step.steps)
 
 
 def _started(run: Callable[[], None], name: str) -> threading.Thread | None:
@@ -268,7 +270,7 @@ def _started(run: Callable[[], None], name: str) -> threading.Thread | None:
     try:
         thread.start()
     except RuntimeError:
-        # No thread can be had, or the process is ending: a wake-up may be lost.
+        # No thread can be started, or the process is ending: a wake-up may be lost.
         return None
     return thread
 
