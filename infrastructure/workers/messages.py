@@ -126,8 +126,8 @@ class MessageTable:
 
     def _read(self, _key: None) -> Mapping[UUID | None, Sequence[WorkerMessage]]:
         active = select(WORKER_MESSAGE).where(WORKER_MESSAGE.c.ends_at > self._clock.now())
-        active: dict[UUID | None, list[WorkerMessage]] = defaultdict(list)
+        by_worker: dict[UUID | None, list[WorkerMessage]] = defaultdict(list)
         with self._database.reading() as connection:
             for row in connection.execute(active):
-                active[row.worker_id].append(WorkerMessage(**row._mapping))
-        return dict(active)
+                by_worker[row.worker_id].append(WorkerMessage(**row._mapping))
+        return dict(by_worker)
