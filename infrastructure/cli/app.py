@@ -27,7 +27,7 @@ from infrastructure.cli.workers import commands as worker
 
 app = typer.Typer(
     name="hoard",
-    help="An event-sourced ledger of image-generation jobs that speaks the AI Horde v2 API.",
+    help="An event-sourced ledger of image-generation jobs with the AI Horde v2 API.",
     epilog="Start with `hoard demo`, then `hoard up` and `hoard generate`.",
     no_args_is_help=True,
     # A pretty traceback shows local variables, and with them prompts and keys.
@@ -67,14 +67,14 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """An event-sourced ledger of image-generation jobs that speaks the AI Horde v2 API."""
+    """An event-sourced ledger of image-generation jobs with the AI Horde v2 API."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line, without the program's name; return its exit status.
 
-    Trouble with a known cause becomes a sentence and a piece of advice on standard error; anything
-    else is a defect of Hoard and keeps its traceback.
+    An error with a known cause becomes a sentence and advice on standard error; any other is a
+    defect of Hoard and keeps its traceback.
     """
     try:
         app(args=list(arguments), prog_name="hoard")

@@ -9,19 +9,19 @@ from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 
 
 def cli_error_from(error: Exception) -> CliError | None:
-    """Return what to say about an error that has a known cause; None for one that has not.
+    """Return the message for an error with a known cause; None for any other.
 
-    The parts are looked up among what is loaded already: nothing raises an error of a library
-    that was never imported, and a command should not import one just to fail.
+    Only loaded modules are asked: a library that was never imported raises no error, and a command
+    should not import one just to fail.
     """
     if isinstance(error, CliError):
         return error
     for module, explain in _EXPLAINED:
         loaded = sys.modules.get(module)
-        if loaded is not None and (trouble := explain(error)) is not None:
-            return trouble
+        if loaded is not None and (known := explain(error)) is not None:
+            return known
     if isinstance(error, OSError) and error.filename is not None:
-        return CliError(f"{error.filename}: {error.strerror}.", advice="Is it yours to change?")
+        return CliError(f"{error.filename}: {error.strerror}.", advice="Check the permissions.")
     return None
 
 
@@ -48,7 +48,7 @@ def _server(error: Exception) -> CliError | None:
 
     if isinstance(error, v2_client.ServerUnreachable):
         return CliError(
-            f"{error}.", advice="Start a server with `hoard up`, or say where it is with --url."
+            f"{error}.", advice="Start a server with `hoard up`, or give its address as --url."
         )
     if isinstance(error, v2_client.ServerRefused):
         fields = "".join(f"\n  {field}: {text}" for field, text in error.errors.items())
@@ -79,7 +79,7 @@ _EXPLAINED: Sequence[tuple[str, Callable[[Exception], CliError | None]]] = (
 
 _ADVICE = {
     "InvalidAPIKey": "Check --key; `hoard accounts create NAME` makes one.",
-    "ImageNotFound": "Only whoever asked for an image may have it made again; check --key.",
+    "ImageNotFound": "Only its requester may reproduce an image; check --key.",
     "InvalidSize": "Give --size as WIDTHxHEIGHT, both multiples of 64.",
-    "RequestNotFound": "It may have expired: requests and their images do not live for ever.",
+    "RequestNotFound": "It may have expired: requests are kept for a limited time.",
 }

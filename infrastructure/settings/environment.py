@@ -1,4 +1,4 @@
-"""What an operator may set: ``HOARD_`` environment variables, all with working defaults.
+"""The settings of an installation: ``HOARD_`` environment variables, all with working defaults.
 
 Settings only describe. Nothing here opens, creates or deletes anything; a setting left out is
 resolved by the property named in its description.
@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import tempfile
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -21,7 +20,12 @@ from domain.models.catalogue import UnknownModels
 from infrastructure.keys.master_key import parse_master_key
 from infrastructure.outbound.egress_proxy import EgressBackend
 from infrastructure.outbound.public_addresses import Network
-from infrastructure.settings.validation import absolute, web_address
+from infrastructure.settings.validation import (
+    absolute,
+    networks_from,
+    web_address,
+    with_scheme,
+)
 from infrastructure.settings.worker import WorkerSettings
 
 ENVIRONMENT_PREFIX = "HOARD_"
@@ -69,7 +73,7 @@ class Settings(WorkerSettings):
     """Folder of the images; see :attr:`blob_folder`."""
 
     public_url: str | None = None
-    """What clients reach this server by; see :attr:`base_url`."""
+    """The address of this server for clients; see :attr:`base_url`."""
 
     host: str = Field(default="127.0.0.1", min_length=1)
     """Address that the API listens on."""
@@ -84,7 +88,7 @@ class Settings(WorkerSettings):
     """Seconds that a worker has for a job at least; a slow job's lease is longer."""
 
     request_lifetime_seconds: float = Field(default=1200, gt=0, allow_inf_nan=False)
-    """Seconds after which a request that nobody finished expires."""
+    """Seconds after which an unfinished request expires."""
 
     concurrency: int = Field(default=30, ge=0, le=500)
     """Images of one account that may wait at a time, 0 to 500; trusted ones have three times it.
@@ -99,7 +103,7 @@ class Settings(WorkerSettings):
     """Days since an account was opened before work makes it trusted, up to ten years."""
 
     sweep_seconds: float = Field(default=5, gt=0, allow_inf_nan=False)
-    """Seconds between two sweeps for ended leases, expired requests and unheard bells."""
+    """Seconds between two sweeps for ended leases, expired requests and lost wake-ups."""
 
     follow_seconds: float = Field(default=0.05, gt=0, allow_inf_nan=False)
     """Seconds that a follower of the log waits before it looks again."""
@@ -133,10 +137,10 @@ class Settings(WorkerSettings):
     """Whether webhooks may go to public addresses over plain HTTP."""
 
     webhook_seconds: float = Field(default=15, ge=1, le=60, allow_inf_nan=False)
-    """Seconds that one try of a webhook may take in all, 1 to 60."""
+    """Seconds that one attempt of a webhook may take in all, 1 to 60."""
 
     image_days: float = Field(default=30, ge=1)
-    """Days after which an image that nobody looked at is deleted, 1 or more; ``inf``: never."""
+    """Days after its last use until an image is deleted, 1 or more; ``inf``: never."""
 
     image_address_seconds: float = Field(default=1800, ge=60, allow_inf_nan=False)
     """Seconds for which the address of an image counts, at least 60."""
@@ -144,7 +148,7 @@ class Settings(WorkerSettings):
     unsafe_networks: str = ""
     """Networks of open proxies and the like, separated by spaces or commas: ``203.0.113.0/24``, …
 
-    Workers may refuse what is asked from there. See :attr:`networks_called_unsafe`.
+    Workers may refuse requests from there. See :attr:`networks_called_unsafe`.
     """
 
     workers_per_address: int = Field(default=10, ge=0)
@@ -156,28 +160,28 @@ class Settings(WorkerSettings):
     number."""
 
     unknown_models: UnknownModels = UnknownModels.ALLOW
-    """What becomes of models that the catalogue lacks: ``allow`` or ``refuse`` (AI Horde)."""
+    """What happens to models that the catalogue lacks: ``allow`` or ``refuse`` (AI Horde)."""
 
     kudos_upfront: bool = True
     """Whether heavy requests need their kudos beforehand (AI Horde's rule)."""
 
     civitai_url: str | None = None
-    """Where versions of LoRAs are found out, such as ``https://civitai.com/api/v1``.
+    """Where versions of LoRAs are looked up, such as ``https://civitai.com/api/v1``.
 
-    Left out, nobody is asked: a LoRA reaches the worker as it was named.
+    Left out, nothing is looked up: a LoRA reaches the worker as it was named.
     """
 
     civitai_token: SecretStr | None = None
-    """API key with which workers fetch LoRAs that CivitAI gives to nobody else."""
+    """API key with which workers fetch LoRAs that need one."""
 
     civitai_timeout_seconds: float = Field(default=5, gt=0, le=60, allow_inf_nan=False)
     """Seconds within which CivitAI has to answer, up to 60."""
 
     civitai_wait_seconds: float = Field(default=1, ge=0, le=2, allow_inf_nan=False)
-    """Seconds that a request waits for a LoRA that nobody asked for before, 0 to 2."""
+    """Seconds that a request waits for a LoRA that was not looked up before, 0 to 2."""
 
     civitai_fresh_seconds: float = Field(default=3600, ge=60, allow_inf_nan=False)
-    """Seconds for which the latest version is taken to be the latest, at least 60."""
+    """Seconds for which a version counts as the latest, at least 60."""
 
     master_key: SecretStr | None = None
     """Key that wraps the keys of personal fields: 32 bytes as hex or base64.
@@ -206,12 +210,12 @@ class Settings(WorkerSettings):
     @field_validator("ledger_url", "views_url")
     @classmethod
     def _names_a_database(cls, url: str | None) -> str | None:
-        return _with_scheme_of(url, _DATABASE_SCHEMES)
+        return with_scheme(url, _DATABASE_SCHEMES)
 
     @field_validator("broker_url")
     @classmethod
     def _names_a_broker(cls, url: str | None) -> str | None:
-        return _with_scheme_of(url, _BROKER_SCHEMES)
+        return with_scheme(url, _BROKER_SCHEMES)
 
     @field_validator("public_url", "civitai_url")
     @classmethod
@@ -221,7 +225,7 @@ class Settings(WorkerSettings):
     @field_validator("permit_networks", "unsafe_networks")
     @classmethod
     def _names_networks(cls, text: str) -> str:
-        _networks(text)
+        networks_from(text)
         return text
 
     @field_validator("egress_proxy")
@@ -318,7 +322,7 @@ class Settings(WorkerSettings):
     @property
     def permitted_networks(self) -> tuple[Network, ...]:
         """The networks that ``permit_networks`` names."""
-        return _networks(self.permit_networks)
+        return networks_from(self.permit_networks)
 
     @property
     def egress(self) -> str | None:
@@ -328,7 +332,7 @@ class Settings(WorkerSettings):
     @property
     def networks_called_unsafe(self) -> tuple[Network, ...]:
         """The networks that ``unsafe_networks`` names."""
-        return _networks(self.unsafe_networks)
+        return networks_from(self.unsafe_networks)
 
     @property
     def master_key_file(self) -> Path:
@@ -381,16 +385,6 @@ def _complaints(error: ValidationError) -> list[str]:
         for detail in error.errors(include_url=False, include_input=False)
         for message in [detail["msg"].removeprefix("Value error, ")]
     ]
-
-
-def _with_scheme_of(url: str | None, schemes: frozenset[str]) -> str | None:
-    if url is not None and url.partition("://")[0] not in schemes:
-        raise ValueError(f"must be a URL that starts with one of {', '.join(sorted(schemes))}://")
-    return url
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    return tuple(ip_network(part) for part in text.replace(",", " ").split())
 
 
 def _as_text(value: object) -> str:

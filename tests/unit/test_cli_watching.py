@@ -169,13 +169,13 @@ def test_a_server_that_stays_away_ends_the_watching() -> None:
         server_that_says(*[None] * 50) as client,
         pytest.raises(ServerUnreachable),
     ):
-        watch(client, REQUEST, Recorder(), patience=5, pause=_no_pause, clock=ticking(1))
+        watch(client, REQUEST, Recorder(), outage_timeout=5, pause=_no_pause, clock=ticking(1))
 
 
 def test_a_server_that_comes_back_now_and_then_is_never_given_up() -> None:
     away_and_back: list[Answer] = [None, None, counts(1)] * 10
     with server_that_says(*away_and_back, counts(finished=1, done=True)) as client:
-        watch(client, REQUEST, Recorder(), patience=5, pause=_no_pause, clock=ticking(1))
+        watch(client, REQUEST, Recorder(), outage_timeout=5, pause=_no_pause, clock=ticking(1))
 
 
 def test_a_refusal_that_will_not_pass_ends_the_watching() -> None:

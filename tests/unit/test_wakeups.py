@@ -137,7 +137,7 @@ def test_a_carrier_that_hangs_holds_up_no_memory(gate: Gate, wakeups: ProcessWak
 def test_a_flood_is_few_messages_and_closing_waits_for_no_rest(
     gate: Gate, wakeups: ProcessWakeups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infrastructure.wakeups.broadcast._REST_SECONDS", 1_000)
+    monkeypatch.setattr("infrastructure.wakeups.broadcast._MESSAGE_INTERVAL_SECONDS", 1_000)
     gate.let_through(1_000)
     wakeups.changed()
     wait_until(lambda: gate.sent, "the first message")
@@ -300,4 +300,4 @@ def tell_until(wakeups: ProcessWakeups, happened: Callable[[], bool]) -> None:
 
 
 def listening_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "wakeups heard"]
+    return [thread for thread in threading.enumerate() if thread.name == "wakeups received"]

@@ -1,4 +1,4 @@
-"""Who and what is meant: ids and names as people type them."""
+"""Looks up accounts by the ids and names that people type."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def id_from(text: str, *, what: str, listed_by: str) -> UUID:
 
     :param what: what has such ids, such as ``delivery``.
     :param listed_by: the command that lists them.
-    :raises Trouble: when it is none.
+    :raises CliError: when it is not an id.
     """
     try:
         return UUID(text.strip())
     except ValueError:
         raise CliError(
-            f"{text} is no id of a{'n' if what[0] in 'aeiou' else ''} {what}.",
+            f"{text} is not an id of a{'n' if what[0] in 'aeiou' else ''} {what}.",
             advice="Ids look like 8f14e45f-ceea-467f-9c6b-1d2a3b4c5d6e; "
-            f"`{listed_by}` lists those there are.",
+            f"`{listed_by}` lists them.",
             exit_status=WRONGLY_ASKED,
         ) from None
 
@@ -33,7 +33,7 @@ def id_from(text: str, *, what: str, listed_by: str) -> UUID:
 def account_called(hoard: Hoard, who: str) -> AccountEntry:
     """Return an account by ``name#number``, by its number or by its name.
 
-    :raises Trouble: when there is none.
+    :raises CliError: when there is none.
     """
     from domain.names import named_and_numbered, number_from
 
@@ -54,7 +54,7 @@ def account_called(hoard: Hoard, who: str) -> AccountEntry:
 def account_named(hoard: Hoard, who: str) -> AccountEntry:
     """Return an account by its id too, beside what :func:`account_called` takes.
 
-    :raises Trouble: when there is none.
+    :raises CliError: when there is none.
     """
     account_id = _id_or_none(who)
     entry = None if account_id is None else hoard.directory.account(account_id)

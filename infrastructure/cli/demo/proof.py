@@ -1,4 +1,4 @@
-"""What the demo proves from the history: one job, one batch, and the same status by replay."""
+"""The checks of the demo: one job, one batch, and the same status by replay."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One fact as the API serves it and as the events give it."""
+    """One fact as it is served and as it is replayed."""
 
     fact: str
     served: object

@@ -1,4 +1,4 @@
-"""A whole Hoard as a child of this process: started, waited for, stopped."""
+"""The server of a demo: a new folder, and ``hoard up`` on it as a child process."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ServerProcess:
     def wait_until_ready(self, seconds: float) -> None:
         """Return as soon as the server says that it is ready.
 
-        :raises Trouble: when it ends before, or takes longer than so many seconds.
+        :raises CliError: when it ends before, or takes longer than so many seconds.
         """
         said = self._ready.wait(seconds)
         assert self._child is not None
@@ -87,11 +87,11 @@ class ServerProcess:
         why = "ended while it started" if said else f"was not ready within {seconds:g} seconds"
         raise CliError(
             f"The server {why}. The end of {self._log}:\n{self._end_of_log()}",
-            advice="Nothing of it is left running; correct what it says and try again.",
+            advice="It was stopped; correct the error and try again.",
         )
 
     def stop(self, seconds: float = 60) -> int | None:
-        """Ask it to stop and wait; kill it if it takes longer. Return its exit status."""
+        """Send SIGTERM and wait; kill it after the timeout. Return its exit status."""
         child = self._child
         if child is None:
             return None
@@ -112,7 +112,7 @@ class ServerProcess:
             for line in lines:
                 if _is_ready(line):
                     self._ready.set()
-        # Its end wakes the waiting too, who then looks whether it still runs.
+        # Its end wakes the waiting thread, too, which then checks whether it still runs.
         child.wait()
         self._ready.set()
 
@@ -136,10 +136,10 @@ def _is_ready(line: str) -> bool:
 def fresh_folder(folder: Path) -> Path:
     """Return ``folder``, or if a demo was there before, the first of ``folder/2``, ``folder/3``…
 
-    Its ``data`` is made, and is empty. An earlier demo may be served from still, or hold what its
-    owner has come to like, so nothing is ever cleared away.
+    Its ``data`` is made, and is empty. Nothing is deleted: an earlier demo may still run, or hold
+    images that somebody wants.
 
-    :raises Trouble: when the place is taken by a file.
+    :raises CliError: when there is a file of that name.
     """
     for number in count(1):
         candidate = folder if number == 1 else folder / str(number)
@@ -148,12 +148,12 @@ def fresh_folder(folder: Path) -> Path:
         except FileExistsError:
             if any(part.exists() and not part.is_dir() for part in (folder, candidate)):
                 raise CliError(
-                    f"{candidate} is no folder.", advice="Choose another with --out DIR."
+                    f"{candidate} is not a folder.", advice="Choose another with --out DIR."
                 ) from None
             continue
         except NotADirectoryError:
             raise CliError(
-                f"{folder} is no folder.", advice="Choose another with --out DIR."
+                f"{folder} is not a folder.", advice="Choose another with --out DIR."
             ) from None
         return candidate
     raise AssertionError("there is always another number")

@@ -1,4 +1,4 @@
-"""``hoard events``: the history, one event a line."""
+"""``hoard events``: lists the history, one event a line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infrastructure.cli.terminal.output import Output
 if TYPE_CHECKING:
     from projections.view import Log, RecordedEvent
 
-_SECONDS_BETWEEN_LOOKS = 0.5
+_POLL_SECONDS = 0.5
 
 
 def events(
@@ -30,26 +30,26 @@ def events(
         ),
     ] = None,
     after: Annotated[
-        int, typer.Option(min=0, metavar="POSITION", help="Only what happened after it.")
+        int, typer.Option(min=0, metavar="POSITION", help="Only events after this position.")
     ] = 0,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="At most so many events; all if not given.", show_default=False),
+        typer.Option(min=1, help="Maximum number of events; default all.", show_default=False),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Stay and show what happens; Ctrl-C ends it.")
+        bool, typer.Option("--follow", help="Keep printing new events; Ctrl-C ends it.")
     ] = False,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List what happened, one event a line: position, stream, version, type, time, data.
+    """List events, one a line: position, stream, version, type, time, data.
 
-    Prompts and addresses are sealed in the events and stay so here.
+    Prompts and addresses stay sealed.
     """
     request_id = None if request is None else _request_id(request)
     if request_id is not None and follow:
         raise CliError(
-            "--follow shows everything that happens, --request one history.",
+            "--follow shows all events, --request those of one request.",
             advice="Give one of the two.",
             exit_status=WRONGLY_ASKED,
         )
@@ -79,9 +79,9 @@ def _request_id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise CliError(
-            f"{text} is no request id.",
+            f"{text} is not a request id.",
             advice="Ids look like 8f14e45f-ceea-467f-9c6b-1d2a3b4c5d6e; "
-            "`hoard events` lists those there are.",
+            "`hoard events` lists them.",
             exit_status=WRONGLY_ASKED,
         ) from None
 
@@ -94,7 +94,7 @@ def _show_history(
     history = history_of(log, request_id)
     if not history:
         raise CliError(
-            f"There is no request {request_id}.", advice="`hoard events` lists all that happened."
+            f"There is no request {request_id}.", advice="`hoard events` lists all events."
         )
     for recorded in [event for event in history if event.position > after][:limit]:
         write_event(recorded, output)
@@ -113,6 +113,6 @@ def _show_log(log: Log, after: int, limit: int | None, follow: bool, output: Out
         if not follow or shown == limit:
             break
         output.out.file.flush()
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        time.sleep(_POLL_SECONDS)
     if not shown:
-        output.remark("Nothing happened yet." if not after else f"Nothing happened after {after}.")
+        output.remark("No events yet." if not after else f"No events after {after}.")

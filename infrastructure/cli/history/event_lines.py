@@ -20,7 +20,7 @@ from infrastructure.cli.terminal.output import printable
 from projections.view import RecordedEvent
 
 SEALED = "‹sealed›"  # noqa: RUF001
-"""What stands where personal data is: listing the history never opens it."""
+"""Stands for personal data: listing the history never opens it."""
 
 # The library's own, or shown in columns of their own.
 _APART = frozenset({"originator_id", "originator_version", "originator_topic", "timestamp"})
@@ -39,7 +39,7 @@ _SHORT_KINDS = {
     "WebhookEndpoint": "Endpoint",
     "WebhookSecret": "Secret",
 }
-"""What a terminal has room for."""
+"""Short names for a terminal."""
 
 _LONGEST_TYPE = max(map(len, EVENT_CLASSES))
 _LONGEST_KIND = max(len(name.partition(".")[0]) for name in EVENT_CLASSES)
@@ -54,7 +54,7 @@ class EventLine:
     """What its stream is, such as Request, Job or WebhookDelivery."""
     stream: UUID
     version: int
-    """Its place in its stream, 1 for the first."""
+    """Its version in its stream, 1 for the first."""
     type: str
     time: datetime
     data: Mapping[str, Any]
@@ -117,7 +117,7 @@ class EventLine:
         return line
 
     def _data(self) -> str:
-        # JSON escapes what steers a terminal up to U+001F, and nothing of what lies above.
+        # JSON escapes control characters up to U+001F, and none above.
         return printable(orjson.dumps(self.data).decode())
 
 
@@ -153,7 +153,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\.\d{3}Z")
 def brief(data: Mapping[str, Any]) -> str:
     """Return ``name=value`` for each fact: figures first, then ids, digests and times, cut short.
 
-    Facts that say "none" or "no" are left out, and objects are dissolved into their parts.
+    Facts that are null, false or empty are left out, and objects are flattened.
     """
     figures: list[str] = []
     references: list[str] = []
@@ -180,7 +180,7 @@ def _facts(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _shortened(value: str) -> str | None:
-    """Return a handy form of what is long and says little; None for text that says something."""
+    """Return a short form of an id, a digest or a time; None for any other text."""
     if _ID.fullmatch(value):
         # Ids of the images of one batch differ at their end only.
         return f"{value[:8]}…{value[-2:]}"

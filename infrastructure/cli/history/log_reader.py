@@ -1,4 +1,4 @@
-"""Reading the log: from a position on, or what belongs to one request."""
+"""Reads the log: from a position on, or the events of one request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Showing how far a replay is: a bar on a terminal, nothing in a pipe."""
+"""Replays of views: their progress, and verifying one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from projections.following.rebuild import Report, verify
 
 
 class ReplayBar:
-    """How far one replay is; a context manager that leaves no trace when it ends."""
+    """The progress of one replay, on a terminal only; a context manager."""
 
     def __init__(self, output: Output, title: str) -> None:
         """Prepare a bar where remarks go, if that is a terminal."""
@@ -42,7 +42,7 @@ class ReplayBar:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Take it away."""
+        """Remove it."""
         if self._bar is not None:
             self._bar.stop()
 
@@ -53,7 +53,7 @@ class ReplayBar:
 
 
 def verified(hoard: Hoard, served: ServedView, output: Output) -> bool:
-    """Return whether a view holds what the events say, and write what was found."""
+    """Verify a view, write the result, and return whether it agrees with the events."""
     with ReplayBar(output, f"replaying {served.name}") as bar:
         report = verify(served.view, hoard.log, served.database, bar.progress)
     show_report(report, output)
@@ -61,7 +61,7 @@ def verified(hoard: Hoard, served: ServedView, output: Output) -> bool:
 
 
 def show_report(report: Report, output: Output) -> None:
-    """Write what a comparison found."""
+    """Write the result of a comparison."""
     output.record(
         {
             "view": report.view,

@@ -1,4 +1,4 @@
-"""The views of an installation as operators see them: by name, with their database and state."""
+"""The served views of an installation: name, database, state."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from projections.following.follow import Follower
 from projections.view import View
 
 MOST_COUNTED = 10_000
-"""How many events that a view has yet to see are counted; counting reads them."""
+"""Up to how many events a lag is counted; counting reads them."""
 
 ALL = "all"
-"""What stands for every view."""
+"""Means every view."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServedView:
-    """A view and where its tables lie."""
+    """A view and the database of its tables."""
 
     view: View
     database: Database
     follower: Follower | None
-    """What keeps it up with the log; None where it changes together with the events."""
+    """Applies the log to it; None for an inline view."""
 
     @property
     def name(self) -> str:
@@ -51,14 +51,14 @@ class ServedView:
 
 @dataclass(frozen=True, slots=True)
 class ViewState:
-    """How far a view is."""
+    """The state of a view."""
 
     view: str
     changes: str
     position: int
-    """The last event of the log that it has seen."""
+    """Of the last event that it has applied."""
     behind: int
-    """Events that it has yet to see, at most :data:`MOST_COUNTED`."""
+    """Events that it has not applied yet, at most :data:`MOST_COUNTED`."""
     rows: int
 
 
@@ -73,7 +73,7 @@ def views_of(hoard: Hoard) -> Sequence[ServedView]:
 def chosen(hoard: Hoard, name: str) -> Sequence[ServedView]:
     """Return the view of this name, or every view for :data:`ALL`.
 
-    :raises Trouble: when there is none.
+    :raises CliError: when there is none.
     """
     views = views_of(hoard)
     found = [served for served in views if name in (served.name, ALL)]
@@ -88,7 +88,7 @@ def chosen(hoard: Hoard, name: str) -> Sequence[ServedView]:
 
 
 def state_of(hoard: Hoard, served: ServedView) -> ViewState:
-    """Return how far a view is."""
+    """Return the state of a view."""
     if served.follower is None:
         position, behind = hoard.log.last_position(), 0
     else:

@@ -15,7 +15,7 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from infrastructure.cli.requests.event_stream import MEDIA_TYPE, Happened, NoStream, events_in
+from infrastructure.cli.requests.event_stream import MEDIA_TYPE, NoStream, StreamEvent, events_in
 
 API = "/api/v2"
 
@@ -217,7 +217,9 @@ class V2Client:
         )
         return _read(Checked, response), response.headers.get("etag")
 
-    def events(self, request_id: str, last_id: str = "") -> Generator[Happened | None, None, None]:
+    def events(
+        self, request_id: str, last_id: str = ""
+    ) -> Generator[StreamEvent | None, None, None]:
         """Yield what happens to a request until the server closes the stream.
 
         Between the events comes None as a sign of life.

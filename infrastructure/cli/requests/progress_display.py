@@ -1,4 +1,4 @@
-"""Where ``hoard generate`` shows how far a request is: a bar on terminals, lines elsewhere."""
+"""Shows the progress of a request: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infrastructure.cli.terminal.output import Output
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far a job is."""
+    """The progress of a job."""
 
     job: str
     images: int
@@ -25,14 +25,14 @@ class Step:
     steps: int
 
 
-class Shown(Protocol):
-    """Where progress is shown."""
+class ProgressDisplay(Protocol):
+    """Shows progress."""
 
     def progress(self, checked: Checked) -> None:
-        """Show how far it is."""
+        """Show the counts."""
 
     def step(self, step: Step) -> None:
-        """Show how far one of its jobs is."""
+        """Show the progress of one of its jobs."""
 
     def away(self, reason: str) -> None:
         """Show that the server does not answer now."""
@@ -57,7 +57,7 @@ class ProgressBar:
             console=console,
             transient=False,
         )
-        self._task = self._bar.add_task("asked", total=images, finished=0)
+        self._task = self._bar.add_task("requested", total=images, finished=0)
         self._counts: Checked | None = None
         self._steps: dict[str, Step] = {}
 
@@ -83,7 +83,7 @@ class ProgressBar:
         self._draw(checked)
 
     def step(self, step: Step) -> None:
-        """Show how far a job is."""
+        """Show the progress of a job."""
         if step.job not in self._steps:
             # The images of those that made all their steps are counted, or will be at once.
             self._steps = {
@@ -110,7 +110,7 @@ class ProgressBar:
 
     def away(self, reason: str) -> None:
         """Show that the server does not answer."""
-        self._bar.update(self._task, description="the server does not answer; trying again")
+        self._bar.update(self._task, description="the server does not answer; retrying")
 
 
 class ProgressLines:
@@ -139,12 +139,12 @@ class ProgressLines:
             self._output.record({"type": "progress", **checked.model_dump()})
 
     def step(self, step: Step) -> None:
-        """Write how far a job is, for programs alone."""
+        """Write the progress of a job, in JSON mode only."""
         self._output.record({"type": "step", **asdict(step)})
 
     def away(self, reason: str) -> None:
         """Write once that the server does not answer."""
-        if self._is_news("the server does not answer; trying again"):
+        if self._is_news("the server does not answer; retrying"):
             self._output.record({"type": "away", "message": reason})
 
     def _is_news(self, line: str) -> bool:
@@ -170,9 +170,9 @@ def counts_of(checked: Checked) -> str:
         f"{checked.finished} finished",
     ]
     if checked.restarted:
-        parts.append(f"{checked.restarted} lost and begun again")
+        parts.append(f"{checked.restarted} lost and restarted")
     if checked.waiting and checked.queue_position > 1:
-        parts.append(f"{checked.queue_position - 1} before us")
+        parts.append(f"{checked.queue_position - 1} ahead of us")
     if not checked.is_possible and checked.waiting:
-        parts.append("no worker that may make them is here yet")
+        parts.append("no suitable worker yet")
     return " · ".join(parts)

@@ -1,4 +1,4 @@
-"""Watching a request until no more of it will come, on a server that may come and go."""
+"""Follows a request until it ends, also while its server is away for a while."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from infrastructure.cli.requests.api_client import (
     ServerUnreachable,
     V2Client,
 )
-from infrastructure.cli.requests.event_stream import Happened, NoStream
-from infrastructure.cli.requests.progress_display import Shown, Step
+from infrastructure.cli.requests.event_stream import NoStream, StreamEvent
+from infrastructure.cli.requests.progress_display import ProgressDisplay, Step
 
-PATIENCE_SECONDS = 60.0
-"""How long a server may stay away before watching ends; the request itself loses nothing."""
+OUTAGE_TIMEOUT_SECONDS = 60.0
+"""How long a server may be unreachable; the request itself is not affected."""
 
-_TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
+_RETRYABLE = frozenset({429, 500, 502, 503, 504})
 _NOT_MODIFIED = 304
 _LONGEST_POLL_SECONDS = 20
-_MOST_SILENT_STREAMS = 3
-"""Streams in a row that bring nothing, after which no more is expected of them."""
+_MAX_EMPTY_STREAMS = 3
+"""Empty streams in a row, after which the server is polled instead."""
 
 
 def watch(
     client: V2Client,
     request_id: str,
-    shown: Shown,
+    display: ProgressDisplay,
     *,
     interval: float = 0.5,
-    patience: float = PATIENCE_SECONDS,
+    outage_timeout: float = OUTAGE_TIMEOUT_SECONDS,
     within: float = math.inf,
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Checked:
-    """Show how far a request is until it is done, and return the server's last answer.
+    """Show the progress of a request until it is done, and return the server's last answer.
 
-    The server tells it in a stream if it can. Otherwise it is asked, again and again, and waits
-    with its answer if it can do that.
+    It follows the request's stream of events if there is one; otherwise it polls, with long
+    polling if the server has it.
 
-    :param interval: seconds between two questions, or between two streams.
-    :param patience: seconds that the server may stay away.
-    :param within: seconds after which watching ends, done or not; the caller looks at the answer.
-    :raises ServerUnreachable, ServerRefused: when it stays away longer, or will not say.
+    :param interval: seconds between two polls, or between two streams.
+    :param outage_timeout: seconds that the server may be unreachable.
+    :param within: seconds after which it returns, done or not.
+    :raises ServerUnreachable, ServerRefused: when it is unreachable for longer, or refuses.
     """
-    watching = _Watching(client, request_id, shown, patience, within, clock)
+    watching = _Watching(client, request_id, display, outage_timeout, within, clock)
     for turn in (watching.follow, watching.poll):
         while True:
             try:
@@ -65,21 +65,21 @@ def watch(
 
 
 class _Watching:
-    """What is known of a request that is being watched."""
+    """The state of following one request."""
 
     def __init__(
         self,
         client: V2Client,
         request_id: str,
-        shown: Shown,
-        patience: float,
+        display: ProgressDisplay,
+        outage_timeout: float,
         within: float,
         clock: Callable[[], float],
     ) -> None:
         self._client = client
         self._request_id = request_id
-        self._shown = shown
-        self._patience = patience
+        self._display = display
+        self._outage_timeout = outage_timeout
         self._within = within
         self._clock = clock
         self._started = self._answered = clock()
@@ -89,24 +89,24 @@ class _Watching:
         self._can_wait = True
 
     def follow(self) -> Checked | None:
-        """Follow one stream; return the last answer, or None when it broke off before the end.
+        """Follow one stream; return the last answer, or None when the stream broke off.
 
-        :raises NoStream: when there is none, or none that brings anything.
+        :raises NoStream: when there is none, or too many were empty.
         """
-        if self._silent >= _MOST_SILENT_STREAMS:
+        if self._silent >= _MAX_EMPTY_STREAMS:
             raise NoStream("streams bring nothing from this server")
         self._silent += 1
         with closing(self._client.events(self._request_id, self._last_id)) as events:
-            for happened in events:
+            for event in events:
                 self._silent = 0
                 self._answered = self._clock()
-                last = self._take(happened)
+                last = self._take(event)
                 if last is not None:
                     return last
         return self._checked(self._client.check(self._request_id))
 
     def poll(self) -> Checked | None:
-        """Ask once; return the answer if it is the last one."""
+        """Poll once; return the answer if it is the last one."""
         left = self._started + self._within - self._clock()
         wait = int(max(min(_LONGEST_POLL_SECONDS, left), 0))
         seen = self._etag if self._can_wait else None
@@ -115,30 +115,30 @@ class _Watching:
         except ServerRefused as error:
             if error.status != _NOT_MODIFIED:
                 raise
-            # It knows such tags, but not what it is to wait for.
+            # It knows entity tags, but no long polling.
             self._can_wait = False
             return None
         return self._checked(checked)
 
     def failed(self, error: ServerUnreachable | ServerRefused) -> None:
-        """Show that the server is away, if it may come back.
+        """Show an outage, if a retry may help.
 
-        :raises ServerUnreachable, ServerRefused: when it will not, or was away for too long.
+        :raises ServerUnreachable, ServerRefused: otherwise, or after the outage timeout.
         """
-        if isinstance(error, ServerRefused) and error.status not in _TRY_AGAIN:
+        if isinstance(error, ServerRefused) and error.status not in _RETRYABLE:
             raise error
-        if self._clock() - self._answered > self._patience:
+        if self._clock() - self._answered > self._outage_timeout:
             raise error
-        self._shown.away(str(error))
+        self._display.away(str(error))
 
-    def _take(self, happened: Happened | None) -> Checked | None:
-        """Show what a stream told; return the last answer, if there will be no other."""
+    def _take(self, event: StreamEvent | None) -> Checked | None:
+        """Show an event of the stream; return the last answer, if the request has ended."""
         is_news = False
-        if happened is not None:
-            self._last_id = happened.last_id or self._last_id
-            step = _step_of(happened.data) if happened.event == "progress" else None
+        if event is not None:
+            self._last_id = event.last_id or self._last_id
+            step = _step_of(event.data) if event.event == "progress" else None
             if step is not None:
-                self._shown.step(step)
+                self._display.step(step)
             is_news = step is None
         if not is_news and self._clock() - self._started <= self._within:
             return None
@@ -147,7 +147,7 @@ class _Watching:
 
     def _checked(self, checked: Checked) -> Checked | None:
         self._answered = self._clock()
-        self._shown.progress(checked)
+        self._display.progress(checked)
         is_over = checked.done or checked.faulted
         return checked if is_over or self._answered - self._started > self._within else None
 

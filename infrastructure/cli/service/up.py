@@ -18,7 +18,7 @@ def up(
         typer.Option(
             min=1,
             max=65535,
-            help="Where the API listens; default $HOARD_PORT, else 7001.",
+            help="Port to listen on; default $HOARD_PORT, else 7001.",
             show_default=False,
         ),
     ] = None,
@@ -39,9 +39,9 @@ def up(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Run API, projector, workers, the sender of webhooks and their Redis until Ctrl-C or SIGTERM.
+    """Run API, projector, workers, webhook sender and Redis until Ctrl-C or SIGTERM.
 
-    Started again on the same folder it goes on where it was, whatever ended it before.
+    A restart on the same folder continues where it stopped.
     """
     from infrastructure.processes.supervisor import run_up
     from infrastructure.settings.environment import load_settings

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 WENT_WRONG = 1
-"""Exit status of a command that could not do what it was asked."""
+"""Exit status of a command that failed."""
 
 WRONGLY_ASKED = 2
-"""Exit status of a command that was asked for something impossible."""
+"""Exit status of a command with impossible arguments."""
 
 
 class CliError(Exception):
-    """A command cannot go on; whoever typed it is told why and what to do."""
+    """A command cannot go on; the message says why and what to do."""
 
     def __init__(self, message: str, *, advice: str = "", exit_status: int = WENT_WRONG) -> None:
         """Stop the command.
 
         :param message: what is wrong, a whole sentence.
-        :param advice: what to do next, a whole sentence; empty when that is plain.
+        :param advice: what to do next, a whole sentence; empty when that is obvious.
         :param exit_status: :data:`WENT_WRONG` or :data:`WRONGLY_ASKED`.
         """
         super().__init__(message)

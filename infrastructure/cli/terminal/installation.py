@@ -1,4 +1,4 @@
-"""Opening a Hoard on its databases, for commands that look at it or change it from beside it."""
+"""Opens an installation on its databases, for commands that read or change it directly."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(data: Path | None, *, or_made: bool = False) -> Iterator[Hoard]:
-    """Open what the settings and ``--data`` name, while ``hoard up`` runs on it or not.
+    """Open the installation of the settings and ``--data``; ``hoard up`` may run on it.
 
-    :param or_made: whether an installation that was never started is made now.
-    :raises Trouble: when there is none.
+    :param or_made: whether to create the installation if there is none.
+    :raises CliError: when there is none.
     :raises SettingsInvalid: when a setting has no usable value.
     """
     from infrastructure.logs.configuration import configure_logs
@@ -46,5 +46,5 @@ def _require_ledger(settings: Settings) -> None:
         if not file.exists():
             raise CliError(
                 f"There is no ledger at {file}.",
-                advice="Say where it is with --data DIR, or make one with `hoard up --data DIR`.",
+                advice="Give its folder as --data DIR, or make one with `hoard up --data DIR`.",
             )

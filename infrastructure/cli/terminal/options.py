@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and times as people type them."""
 
 from __future__ import annotations
 
@@ -16,29 +16,27 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        help="Folder that holds everything; default $HOARD_DATA, else ./hoard-data.",
+        help="Data folder; default $HOARD_DATA, else ./hoard-data.",
         show_default=False,
     ),
 ]
 
 Url = Annotated[
     str | None,
-    typer.Option(help="The server; default the one of `hoard up`.", show_default=False),
+    typer.Option(help="Address of the server; default that of `hoard up`.", show_default=False),
 ]
 
 Key = Annotated[
     str | None,
     typer.Option(
         envvar="HOARD_API_KEY",
-        help="An API key; anonymous if not given.",
+        help="API key; default anonymous.",
         show_default=False,
         show_envvar=True,
     ),
 ]
 
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Write JSON lines for other programs.", show_default=False)
-]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON lines.", show_default=False)]
 
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
@@ -48,9 +46,9 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def moment_from(text: str, now: datetime) -> datetime:
     """Return the moment that ``2h``, ``2026-11-28`` or ``2026-11-28T12:00Z`` means, in UTC.
 
-    What names no time zone is in that of this machine.
+    A time without a time zone is in that of this machine.
 
-    :raises Trouble: when it means none.
+    :raises CliError: when it is not a time.
     """
     text = text.strip()
     try:
@@ -59,7 +57,7 @@ def moment_from(text: str, now: datetime) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise CliError(
-            f"{text} is no moment.",
-            advice="Write 30m, 2h or 7d for so long ago, or a time such as 2026-11-28T12:00.",
+            f"{text} is not a time.",
+            advice="Write 30m, 2h or 7d for that long ago, or a time such as 2026-11-28T12:00.",
             exit_status=WRONGLY_ASKED,
         ) from None

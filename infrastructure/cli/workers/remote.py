@@ -1,4 +1,4 @@
-"""``hoard worker run --server``: the same worker, for somebody else's Hoard or AI Horde."""
+"""``hoard worker run --server``: a worker for another Hoard or AI Horde."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_remote_worker(settings: Settings, *, server: str, api_key: str) -> int:
 
     :param server: where it listens, with or without ``/api/v2``.
     :param api_key: of the account there that the worker belongs to; it goes to that server alone.
-    :raises Trouble: when the server will not have the worker, or there is no engine.
+    :raises CliError: when the server will not have the worker, or there is no engine.
     """
     from infrastructure.logs.configuration import configure_logs
     from infrastructure.models.catalogue import CatalogueInvalid
@@ -36,7 +36,7 @@ def run_remote_worker(settings: Settings, *, server: str, api_key: str) -> int:
 
     if not (api_key.isascii() and api_key.isprintable()):
         raise CliError(
-            "The API key has characters that no key has.",
+            "The API key has invalid characters.",
             advice=_ADVICE["InvalidAPIKey"],
             exit_status=WRONGLY_ASKED,
         )
