@@ -17,9 +17,8 @@ from structlog.typing import Processor
 
 from infrastructure.logs.redaction import redact
 
-# Below these levels they write URLs with secrets in them, or the part of a prompt that was cut
-# off. Hoard logs what matters of that itself.
-_HUSHED = {
+# Below these levels they log URLs with secrets, or truncated parts of prompts.
+_QUIET = {
     "alembic": logging.WARNING,
     "diffusers": logging.ERROR,
     "httpcore": logging.WARNING,
@@ -28,13 +27,13 @@ _HUSHED = {
     "urllib3": logging.WARNING,
 }
 # These two set their own level and handler when they are imported, unless told otherwise.
-_HUSHED_BY_ENVIRONMENT = ("DIFFUSERS_VERBOSITY", "TRANSFORMERS_VERBOSITY")
-# These come with handlers of their own as soon as somebody lets them configure logging.
+_QUIET_BY_ENVIRONMENT = ("DIFFUSERS_VERBOSITY", "TRANSFORMERS_VERBOSITY")
+# These install handlers of their own when they may configure logging.
 _ROUTED = ("celery", "celery.task", "celery.redirected", "uvicorn", "uvicorn.access")
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """The one handler of the root logger; its type tells it from anybody else's."""
+    """Hoard's handler of the root logger, known by its type."""
 
 
 def configure_logs(
@@ -48,7 +47,7 @@ def configure_logs(
 
     ``level`` is a name of the standard library, ``DEBUG`` to ``CRITICAL``. ``json`` chooses JSON
     lines or text; left out, text on a terminal and JSON elsewhere. ``for_good`` is quicker: loggers
-    that were used keep what they found, whatever is configured later.
+    keep the configuration of their first use.
 
     The servers must not configure logging after this: uvicorn takes ``log_config=None``, Celery a
     receiver of its signal ``setup_logging``.
@@ -67,9 +66,9 @@ def configure_logs(
         routed = logging.getLogger(name)
         routed.handlers.clear()
         routed.propagate = True
-    for name, least in _HUSHED.items():
+    for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(least)
-    for variable in _HUSHED_BY_ENVIRONMENT:
+    for variable in _QUIET_BY_ENVIRONMENT:
         os.environ[variable] = "error"
     logging.captureWarnings(True)
 
@@ -78,7 +77,7 @@ def configure_logs(
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
             structlog.stdlib.PositionalArgumentsFormatter(),
-            *_WHO_AND_WHEN,
+            *_CONTEXT_PROCESSORS,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -87,7 +86,7 @@ def configure_logs(
     )
 
 
-_WHO_AND_WHEN: list[Processor] = [
+_CONTEXT_PROCESSORS: list[Processor] = [
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -106,10 +105,10 @@ def _formatter(stream: TextIO, as_json: bool) -> logging.Formatter:
             exception_formatter=structlog.dev.plain_traceback,
         )
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.contextvars.merge_contextvars, *_WHO_AND_WHEN],
+        foreign_pre_chain=[structlog.contextvars.merge_contextvars, *_CONTEXT_PROCESSORS],
         pass_foreign_args=True,
         processors=[
-            _state_access,
+            _reduce_access_line,
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             # As plain text: a structured traceback shows local variables.
             structlog.processors.format_exc_info,
@@ -119,7 +118,7 @@ def _formatter(stream: TextIO, as_json: bool) -> logging.Formatter:
     )
 
 
-def _state_access(
+def _reduce_access_line(
     _logger: object, _method: str, entry: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """Replace uvicorn's access line, which names the client and its query, by the bare facts."""

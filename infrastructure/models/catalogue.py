@@ -28,7 +28,7 @@ _Own = Mapping[str, ModelEntry]
 
 
 class CatalogueInvalid(SettingsInvalid):
-    """A catalogue cannot be understood; the message says what is wrong, line by line."""
+    """A catalogue is not valid; the message says what is wrong, line by line."""
 
 
 def _a_file_name(name: str) -> str:
@@ -141,7 +141,7 @@ class ModelCatalogue:
     """The models by name: the shipped ones, and the operator's, which win where names meet."""
 
     def __init__(self, shipped: Mapping[str, ModelEntry], own: WatchedFile[_Own]) -> None:
-        """Put the shipped models and a file of the operator's together."""
+        """Combine the shipped models with a file of the operator's."""
         self._shipped = shipped
         self._own = own
         self._joined: tuple[_Own, Mapping[str, ModelEntry]] = ({}, shipped)
@@ -150,7 +150,7 @@ class ModelCatalogue:
     def in_folder(cls, data: Path) -> ModelCatalogue:
         """Return the catalogue of the installation in this data folder.
 
-        :raises CatalogueInvalid: when the operator's file cannot be understood.
+        :raises CatalogueInvalid: when the operator's file is not valid.
         """
         own = WatchedFile[_Own](data / OPERATORS_FILE, models_from, empty={})
         try:
@@ -190,12 +190,12 @@ Fields = Mapping[str, str | bool]
 def add_model(path: Path, fields: Fields, files: Sequence[Fields]) -> ModelEntry:
     """Add a model at the end of a catalogue, which is made if need be.
 
-    Whoever reads the file meanwhile reads the old one or the new one, never half.
+    Concurrent readers see the old file or the new one.
 
     :param fields: of the model, as the catalogue names them.
     :param files: the fields of each of its files.
-    :raises CatalogueInvalid: when the catalogue would not be valid, because the model stands in it
-        already for one; it stays as it was.
+    :raises CatalogueInvalid: when the catalogue would not be valid, such as with a model that
+        is in it already; it stays unchanged.
     """
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     added = _table("model", fields) + "".join(_table("model.files", file) for file in files)
@@ -217,5 +217,5 @@ def _table(name: str, fields: Fields) -> str:
 
 
 def _value(value: str | bool) -> str:
-    # A string of JSON that spells out no letters is one of TOML, too.
+    # A JSON string with unescaped non-ASCII letters is a TOML string, too.
     return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The files of models: are they in a folder, whole, and can they be downloaded."""
+"""Checks the files of models: present and whole in a folder, downloadable at their addresses."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _SECONDS = 10.0
 
 
 class FileState(StrEnum):
-    """What was found of a file."""
+    """The state of a file."""
 
     WHOLE = "whole"
-    """It is there, and its SHA-256 is the catalogue's."""
+    """It is there, with the catalogue's SHA-256."""
     THERE = "there"
-    """It is there; the catalogue knows no SHA-256 of it."""
+    """It is there; the catalogue has no SHA-256 for it."""
     WRONG = "wrong"
-    """It is there, and its SHA-256 is another."""
+    """It is there, with another SHA-256."""
     MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file of a model, and what was found of it."""
+    """A file of a model, and its state."""
 
     model: str
     file: ModelFile
@@ -47,7 +47,7 @@ class FoundAddress:
     answer: str
     """A status code or the kind of failure."""
     answers: bool
-    """Whether the file can be had there."""
+    """Whether the file can be downloaded there."""
 
 
 def files_in(folder: Path, models: Iterable[ModelEntry]) -> Iterator[FoundFile]:
@@ -65,7 +65,7 @@ def files_in(folder: Path, models: Iterable[ModelEntry]) -> Iterator[FoundFile]:
 def answers_of(
     models: Iterable[ModelEntry], *, transport: httpx.BaseTransport | None = None
 ) -> Iterator[FoundAddress]:
-    """Ask each address of each model's files for the file's head; nothing is downloaded."""
+    """Send a HEAD request to the address of each model file; nothing is downloaded."""
     with httpx.Client(timeout=_SECONDS, follow_redirects=True, transport=transport) as client:
         for model in models:
             for file in model.files:

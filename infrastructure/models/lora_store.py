@@ -15,7 +15,7 @@ _MEBIBYTE = 1024**2
 def open_lora_store(settings: Settings, outbound: Outbound, hashes: HashCache) -> LoraStore:
     """Return the store of this installation's workers.
 
-    Without ``civitai_url`` it gives out only what lies in its folder.
+    Without ``civitai_url`` it has only the files in its folder.
 
     :param outbound: guards what is downloaded.
     """

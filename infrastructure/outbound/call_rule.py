@@ -1,4 +1,4 @@
-"""Reading the addresses that strangers gave: what cannot be read in one way only is refused."""
+"""Parses addresses from clients, refusing ambiguous ones, and decides which may be called."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KEPT_IN_TARGETS = "/%:@!$&'()*+,;=~-._?"
 
 @dataclass(frozen=True, slots=True)
 class CalledAddress:
-    """An address taken apart."""
+    """A parsed address."""
 
     scheme: str
     host: str
@@ -42,9 +42,9 @@ class CalledAddress:
 
 
 def called_address(url: str) -> CalledAddress:
-    """Take an address apart.
+    """Parse an address.
 
-    :raises FetchFailed: when it cannot be read, or holds a user's name or password.
+    :raises FetchFailed: when it cannot be parsed, or has a user name or password.
     """
     if len(url) > _MOST_CHARACTERS or _UNFIT.search(url):
         raise FetchFailed(FetchProblem.ADDRESS_INVALID)
@@ -65,9 +65,9 @@ def called_address(url: str) -> CalledAddress:
 
 
 def joined(url: str, location: str) -> str:
-    """Return the address that another one points to.
+    """Return the target of a redirect.
 
-    :raises FetchFailed: when it cannot be read.
+    :raises FetchFailed: when it cannot be parsed.
     """
     try:
         return urljoin(url, location)
@@ -76,7 +76,7 @@ def joined(url: str, location: str) -> str:
 
 
 class CallRule:
-    """Which of an operator's and of the public's hosts may be called.
+    """Decides which public hosts and which of the operator's may be called.
 
     :param permitted: networks of the operator's own: with plain HTTP and on any port.
     :param plain_http: whether public hosts may be called without TLS.
@@ -87,26 +87,26 @@ class CallRule:
         self._plain_http = plain_http
 
     def require(self, called: CalledAddress, address: Address) -> None:
-        """Let a connection to one of a host's IP addresses pass.
+        """Allow a connection to one of a host's IP addresses.
 
-        :raises FetchFailed: when it may not be made.
+        :raises FetchFailed: when it is not allowed.
         """
         if is_within(address, self.permitted):
             return
         if called.scheme != "https" and not self._plain_http:
             raise FetchFailed(FetchProblem.ADDRESS_INVALID)
-        # Ports below belong to other protocols, whose servers our request must not confuse.
+        # Ports below belong to other protocols, whose servers must not get our requests.
         if called.port != USUAL_PORTS[called.scheme] and called.port < _FIRST_UNRESERVED_PORT:
             raise FetchFailed(FetchProblem.ADDRESS_REFUSED)
         if not is_public(address):
             raise FetchFailed(FetchProblem.ADDRESS_REFUSED)
 
     def require_readable(self, url: str) -> None:
-        """Look at an address that will be called later, without asking for its host's addresses.
+        """Check an address that will be called later, without resolving its host.
 
-        What a name leads to is looked at when it is called, each time.
+        What a name resolves to is checked at each call.
 
-        :raises FetchFailed: when it cannot be read, or could be called in no case.
+        :raises FetchFailed: when it cannot be parsed, or can never be called.
         """
         called = called_address(url)
         address = _literal(called.host)
@@ -118,13 +118,13 @@ class CallRule:
 
 
 def _literal(host: str) -> Address | None:
-    """Return the address that a host is without being looked up; none for a name."""
+    """Return a host that is an IP address as such; None for a name."""
     try:
         return address_from(host)
     except ValueError:
         pass
     try:
-        # As resolvers read it: in one number, octal, hexadecimal or with parts left out.
+        # As resolvers parse it: one number, octal, hexadecimal, or shortened.
         return IPv4Address(socket.inet_aton(host.removesuffix(".")))
     except OSError:
         return None

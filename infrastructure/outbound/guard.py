@@ -1,4 +1,4 @@
-"""Calls to addresses that strangers gave, such that they reach nothing but the public internet."""
+"""The guard on calls to addresses from clients: they reach only the public internet."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _OK = 200
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the system for a host's addresses."""
+    """Return a host's addresses from the system's resolver."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """What holds for each request of one fetch."""
+    """The parameters of all requests of one fetch."""
 
     deadline: float
     """By the monotonic clock."""
@@ -87,15 +87,15 @@ class Outbound:
         self._resolving = ThreadPoolExecutor(at_once, thread_name_prefix="resolve")
 
     def get(self, url: str, limits: FetchLimits) -> Fetched:
-        """Return what lies at an address.
+        """Return the content of an address.
 
-        :raises FetchFailed: saying why there is nothing to be had.
+        :raises FetchFailed: saying why nothing was fetched.
         """
         accept = ", ".join(
             f"{each}*" if each.endswith("/") else each for each in limits.media_types
         )
         call = _Call(deadline=time.monotonic() + limits.seconds, accept=accept or "*/*")
-        with self._place(), self._following(url, call, limits.redirects) as answer:
+        with self._slot(), self._following(url, call, limits.redirects) as answer:
             return _read(answer, limits)
 
     @contextmanager
@@ -109,46 +109,46 @@ class Outbound:
         credentials: Mapping[str, str],
         redirects: int = 5,
     ) -> Iterator[Streamed]:
-        """Ask for what lies at an address, and read it bit by bit while the block runs.
+        """Request an address, and read the answer in chunks while the block runs.
 
         :param seconds: for all of it.
-        :param stalled_seconds: how long nothing at all may come.
-        :param headers: further ones, sent to every address that it leads to.
-        :param credentials: further ones, sent to this very address alone.
-        :param redirects: how often it may be sent on; each address is checked like the first.
-        :raises FetchFailed: saying why there is nothing to be had; any status is an answer.
+        :param stalled_seconds: how long nothing may arrive.
+        :param headers: further ones, sent to redirect targets, too.
+        :param credentials: further ones, sent to the first address only.
+        :param redirects: most redirects; each address is checked like the first.
+        :raises FetchFailed: saying why nothing was fetched; any status is an answer.
         """
         call = _Call(deadline=time.monotonic() + seconds, stalled_seconds=stalled_seconds)
         with (
-            self._place(),
+            self._slot(),
             self._following(url, call, redirects, headers, credentials) as answer,
         ):
             yield answer
 
     def put(self, url: str, data: bytes, *, seconds: float) -> int:
-        """Bring bytes to an address and return the HTTP status; nothing is sent on elsewhere.
+        """Send bytes to an address and return the HTTP status; redirects are not followed.
 
         :param seconds: for all of it.
-        :raises FetchFailed: saying why they were not brought; any status is an answer.
+        :raises FetchFailed: saying why they were not sent; any status is an answer.
         """
         with self._sent("PUT", url, data, {}, seconds=seconds) as answer:
             return answer.status
 
     def prepare(self) -> None:
-        """Read the certificates now, which the first call would have to wait for."""
+        """Read the certificates now; otherwise the first call waits for it."""
         _ = self._ssl_context
 
     def close(self) -> None:
-        """Let go of the threads that resolve names."""
+        """Stop the threads that resolve names."""
         self._resolving.shutdown(wait=False, cancel_futures=True)
 
     @cached_property
     def _ssl_context(self) -> ssl.SSLContext:
-        # Reading all certificates takes longer than most processes of Hoard should need to start.
+        # Reading all certificates takes longer than a process should take to start.
         return self._given_ssl_context or httpx.create_ssl_context()
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
+    def _slot(self) -> Iterator[None]:
         if not self._free.acquire(blocking=False):
             raise FetchFailed(FetchProblem.BUSY)
         try:
@@ -167,7 +167,7 @@ class Outbound:
         seconds: float,
         stalled_seconds: float = math.inf,
     ) -> Iterator[Streamed]:
-        """Bring bytes to an address and read the answer; nothing is sent on elsewhere."""
+        """Send bytes to an address and read the answer; redirects are not followed."""
         call = _Call(
             deadline=time.monotonic() + seconds,
             stalled_seconds=stalled_seconds,
@@ -176,8 +176,8 @@ class Outbound:
         )
         length = {"content-length": str(len(content))}
         with (
-            self._place(),
-            self._asked(called_address(url), call, {**headers, **length}) as answer,
+            self._slot(),
+            self._requested(called_address(url), call, {**headers, **length}) as answer,
         ):
             yield answer
 
@@ -190,10 +190,10 @@ class Outbound:
         headers: Mapping[str, str] = MappingProxyType({}),
         credentials: Mapping[str, str] = MappingProxyType({}),
     ) -> Iterator[Streamed]:
-        """Ask for an address, and for those that it points to instead."""
+        """Request an address and follow its redirects."""
         sent = {**headers, **credentials}
         for _ in range(redirects + 1):
-            with self._asked(called_address(url), call, sent) as answer:
+            with self._requested(called_address(url), call, sent) as answer:
                 if answer.status not in _REDIRECTS:
                     yield answer
                     return
@@ -204,10 +204,10 @@ class Outbound:
         raise FetchFailed(FetchProblem.TOO_MANY_REDIRECTS)
 
     @contextmanager
-    def _asked(
+    def _requested(
         self, called: CalledAddress, call: _Call, headers: Mapping[str, str]
     ) -> Iterator[Streamed]:
-        """Ask one address."""
+        """Request one address."""
         backend = CheckedBackend(
             self._checked_addresses(called, call.deadline),
             call.deadline,
@@ -228,9 +228,9 @@ class Outbound:
     def _checked_addresses(self, called: CalledAddress, deadline: float) -> tuple[str, ...]:
         """Resolve a host and make sure that all its addresses may be called."""
         try:
-            # The system's resolver knows no deadline.
-            asked = self._resolving.submit(self._resolver, called.host, called.port)
-            found = {address_from(text) for text in asked.result(deadline - time.monotonic())}
+            # The system's resolver has no timeout.
+            resolved = self._resolving.submit(self._resolver, called.host, called.port)
+            found = {address_from(text) for text in resolved.result(deadline - time.monotonic())}
         except TimeoutError:
             raise FetchFailed(FetchProblem.TOO_SLOW) from None
         except (OSError, ValueError):
@@ -239,7 +239,7 @@ class Outbound:
             raise FetchFailed(FetchProblem.NOT_RESOLVED)
         for address in found:
             self.rule.require(called, address)
-        # IPv4 first: a machine without IPv6 would spend its time on addresses that lead nowhere.
+        # IPv4 first: a machine without IPv6 would waste time on addresses that it cannot reach.
         return tuple(str(each) for each in sorted(found, key=lambda each: (each.version, each)))
 
 

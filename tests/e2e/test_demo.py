@@ -118,7 +118,7 @@ def test_a_demo_that_is_interrupted_stops_everything(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     said = tmp_path / "said"
     with demo_in(folder, said) as demo:
-        wait_until(lambda: "Asking for" in said.read_text(), "the request")
+        wait_until(lambda: "Requesting" in said.read_text(), "the request")
         demo.send_signal(signal.SIGINT)
         assert demo.wait(MOMENT_SECONDS) == 130
     assert "Traceback" not in said.read_text()

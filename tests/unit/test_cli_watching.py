@@ -292,13 +292,13 @@ def test_counts_are_told_in_words() -> None:
         waiting=2, processing=3, finished=4, restarted=1, done=False, queue_position=8
     )
     assert counts_of(checked) == (
-        "2 waiting · 3 at work · 4 finished · 1 lost and begun again · 7 before us"
+        "2 waiting · 3 at work · 4 finished · 1 lost and restarted · 7 ahead of us"
     )
 
 
 def test_that_nobody_may_serve_it_is_told() -> None:
     checked = Checked(waiting=2, processing=0, finished=0, done=False, is_possible=False)
-    assert counts_of(checked).endswith("no worker that may make them is here yet")
+    assert counts_of(checked).endswith("no suitable worker yet")
 
 
 def test_a_pipe_gets_a_line_for_each_change() -> None:
@@ -327,7 +327,7 @@ def test_a_terminal_gets_a_bar() -> None:
         shown.progress(Checked(waiting=0, processing=1, finished=3, done=False))
         shown.away("gone")
     assert "3/4" in file.getvalue()
-    assert "trying again" in file.getvalue()
+    assert "retrying" in file.getvalue()
 
 
 def test_the_bar_moves_with_each_step() -> None:
