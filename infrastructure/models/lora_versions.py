@@ -35,7 +35,7 @@ LORA_VERSION = Table(
     Column("found", Text),
     Column("fetched_at", Instant, nullable=False, index=True),
 )
-"""What a LoRA was asked for by (``model:`` or ``version:`` and its name), the version found (JSON,
+"""How a LoRA was named (``model:`` or ``version:`` and its name), the version found (JSON,
 NULL where there is none), and when that was."""
 
 

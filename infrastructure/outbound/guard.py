@@ -57,7 +57,7 @@ class Outbound:
     A name is resolved once and the connection goes to what was checked, so that a second answer
     of a hostile name server changes nothing; the certificate must fit the name. Each redirect is
     checked like the first address. No proxy of the environment is used, no cookie kept, and a
-    compressed body is not asked for.
+    compressed body is not requested.
 
     :param permitted: networks of the operator's own that may be called as well, with plain HTTP
         and on any port.

@@ -45,15 +45,15 @@ _shutdown = ShutdownPipe(_settings.worker_drain_seconds)
 def make_worker_app(settings: Settings) -> Celery:
     """Return the Celery app whose task does this worker's jobs."""
     worker_app = make_app(settings.broker)
-    register_work(worker_app, lambda: work_until_idle(*_position(settings)))
+    register_work(worker_app, lambda: work_until_idle(*_assembled(settings)))
     return worker_app
 
 
 @cache
-def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
+def _assembled(settings: Settings) -> tuple[InClusterWorker, Workplace]:
     """Assemble everything, in the pool process and on first use: nothing of it survives a fork."""
     hoard = assemble(settings)
-    bell = BrokerWakeup(BrokerSender(make_app(settings.broker)))
+    wakeup = BrokerWakeup(BrokerSender(make_app(settings.broker)))
     worker = InClusterWorker(
         owner_id=hoard.operator.account_id,
         name=settings.worker_name,
@@ -61,13 +61,13 @@ def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
         max_pixels=settings.worker_max_pixels,
         agent=_AGENT,
     )
-    place = Workplace(
+    workplace = Workplace(
         ledger=hoard.ledger,
         engine=make_engine(settings, Supplies(hoard.catalogue, hoard.outbound)),
         blobs=hoard.blobs,
         presence=hoard.presence,
         clock=hoard.clock,
-        ring=bell.ring,
+        ring=wakeup.ring,
         is_leased=lambda job_id: _is_leased(hoard, job_id),
         told=hoard.wakeups.progress,
         is_slow=lambda name: _is_slow(hoard, name),
@@ -76,20 +76,20 @@ def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
         inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
         provenance=settings.worker_provenance,
     )
-    keep_showing(lambda: _show(hoard, worker, place))
-    return worker, place
+    keep_showing(lambda: _show(hoard, worker, workplace))
+    return worker, workplace
 
 
-def _show(hoard: Hoard, worker: InClusterWorker, place: Workplace) -> None:
+def _show(hoard: Hoard, worker: InClusterWorker, workplace: Workplace) -> None:
     entry = hoard.directory.worker_by_name(worker.name)
     if entry is None:
         return
     try:
-        abilities = place.engine.abilities()
+        abilities = workplace.engine.abilities()
     except EngineAway:
-        # It can take no job, so it is not there: after five minutes everybody sees that.
+        # It can take no job; after five minutes it counts as gone.
         return
-    amount = place.safe_amount.of(worker.amount)
+    amount = workplace.safe_amount.of(worker.amount)
     hoard.presence.seen(entry.worker_id, worker.capabilities(abilities, amount))
 
 
@@ -125,7 +125,7 @@ def main() -> None:
 @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
 def _set_logs_up(**_facts: object) -> None:
     configure_logs(_settings.log_level, json=_settings.log_json, for_good=True)
-    # A line for each bell, even where nothing was found, says nothing.
+    # Celery's line for each wake-up has no information.
     for chatty in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Loading an engine would draw progress bars into the log.
@@ -134,18 +134,18 @@ def _set_logs_up(**_facts: object) -> None:
 
 @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
 def _lower_priority(**_facts: object) -> None:
-    # On a machine without a GPU a batch takes every core; the API should still answer.
+    # Without a GPU a batch takes every core; the API should still answer.
     os.nice(_NICENESS)
 
 
 @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
 def _say_ready(**_facts: object) -> None:
     report_ready()
-    # Celery's own second Ctrl-C would kill the batch instead of giving it back.
+    # Celery's own second Ctrl-C would kill the batch instead of returning it.
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
-    # Whatever was rung before this worker listened may be lost.
-    with BrokerWakeup(BrokerSender(app)) as bell:
-        bell.ring()
+    # Earlier wake-ups may be lost.
+    with BrokerWakeup(BrokerSender(app)) as wakeup:
+        wakeup.ring()
 
 
 @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]

@@ -106,7 +106,7 @@ class FolderBlobs:
         self.path_of(digest).unlink(missing_ok=True)
 
     def delete_unused(self, shard: int, seconds: float) -> int:
-        """Delete what nobody has put or got for so long; return how many blobs that was.
+        """Delete blobs that were not used for so long; return how many there were.
 
         Blobs are shared: the same bytes are one blob, however many requests name them. So age alone
         decides, and a blob that is put again in this very moment stays.
@@ -166,7 +166,7 @@ def _use(path: Path, size: int) -> bool:
     except FileNotFoundError:
         return False
     try:
-        # Not while somebody decides whether to delete it; afterwards it may be gone.
+        # Not while another process decides whether to delete it; afterwards it may be gone.
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         found = os.fstat(descriptor)
         if found.st_nlink == 0 or found.st_size != size:

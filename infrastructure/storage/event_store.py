@@ -236,7 +236,7 @@ class EventRecorder(ApplicationRecorder):
         if not tails:
             return []
         if len(tails) == 1:
-            # What is asked most, by far: a request whose jobs are not there yet, or all over.
+            # By far the most frequent case: a request without jobs yet, or whose jobs are over.
             ((stream, version),) = tails.items()
             parameters = (self._sql.stored_id(stream), version, _MAX_VERSION, _MAX_VERSION)
             return self._notifications(self._streams[False], parameters)

@@ -1,6 +1,6 @@
-"""A small client of the AI Horde v2 API, as ``hoard generate`` uses it.
+"""A small client of the AI Horde v2 API for ``hoard generate``.
 
-It asks only what any front-end may ask, so it works with every server that speaks the API.
+It uses only what any front-end may use, so it works with every server that has this API.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ API = "/api/v2"
 _TIMEOUT_SECONDS = 30.0
 _TIMEOUT = httpx.Timeout(_TIMEOUT_SECONDS, connect=5)
 _LARGEST_IMAGE_BYTES = 64 * 1024 * 1024
-_MAY_PASS = frozenset({429, 500, 502, 503, 504})
+_RETRYABLE = frozenset({429, 500, 502, 503, 504})
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -56,8 +56,8 @@ class _FromServer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Warned(_FromServer):
-    """Something about a request that its author may want to know."""
+class RequestWarning(_FromServer):
+    """A note on an accepted request."""
 
     code: str
     message: str
@@ -70,11 +70,11 @@ class Accepted(_FromServer):
     """The only credential to watch and to cancel it."""
     kudos: float
     message: str | None = None
-    warnings: tuple[Warned, ...] | None = None
+    warnings: tuple[RequestWarning, ...] | None = None
 
 
 class Checked(_FromServer):
-    """How far a request is; the counts are images."""
+    """The progress of a request; the counts are images."""
 
     waiting: int
     processing: int
@@ -90,7 +90,7 @@ class Checked(_FromServer):
 
 
 class GenerationMetadata(_FromServer):
-    """A remark about an image, such as its place in the batch."""
+    """A remark about an image, such as its batch index."""
 
     type: str
     value: str
@@ -113,7 +113,7 @@ class Generation(_FromServer):
 
     @property
     def batch_index(self) -> int:
-        """Its place in the batch that it was made in, 0 for one that was made alone."""
+        """Its batch index; 0 for an image that was made alone."""
         for remark in self.gen_metadata:
             if remark.type == "batch_index" and (remark.ref or "").isdecimal():
                 return int(remark.ref or "")
@@ -121,7 +121,7 @@ class Generation(_FromServer):
 
 
 class Status(Checked):
-    """How far a request is, and its finished images."""
+    """The progress of a request, and its finished images."""
 
     generations: tuple[Generation, ...] = ()
     shared: bool = False
@@ -141,9 +141,9 @@ class V2Client:
         """Prepare; nothing is sent yet.
 
         :param server: where it listens, such as ``http://127.0.0.1:7001``, without ``/api/v2``.
-        :param client_agent: ``name:version:contact`` of the program that asks.
+        :param client_agent: ``name:version:contact`` of the calling program.
         :param transport: what carries the requests instead of the network.
-        :raises ServerUnreachable: when ``server`` is no address at all.
+        :raises ServerUnreachable: when ``server`` is not an address.
         """
         self.server = server.rstrip("/").removesuffix(API)
         try:
@@ -184,14 +184,14 @@ class V2Client:
         """Put a request in the queue.
 
         :param payload: the body of ``POST /generate/async``.
-        :raises ServerUnreachable: when nobody answers; the request may or may not be there.
+        :raises ServerUnreachable: without an answer; the request may be in the queue or not.
         :raises ServerRefused: when the server does not take it.
-        :raises AnswerNotUnderstood: when the answer is none.
+        :raises AnswerNotUnderstood: when the answer is not of the v2 API.
         """
         return _read(Accepted, self._call("POST", "/generate/async", json=dict(payload)))
 
     def check(self, request_id: str) -> Checked:
-        """Return how far a request is.
+        """Return the progress of a request.
 
         :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: as above.
         """
@@ -200,11 +200,11 @@ class V2Client:
     def check_when_changed(
         self, request_id: str, seen: str | None, wait: int
     ) -> tuple[Checked, str | None]:
-        """Return how far a request is once that is something else, and what names it.
+        """Return the progress of a request once it has changed, and its entity tag.
 
-        A server that cannot wait answers at once, and as a rule without a name.
+        A server without long polling answers at once, usually without a tag.
 
-        :param seen: what named the answer before; without it the answer comes at once.
+        :param seen: the tag of the previous answer; without it the answer comes at once.
         :param wait: seconds after which the answer comes, changed or not; 0 to 60.
         :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: as above.
         """
@@ -220,19 +220,19 @@ class V2Client:
     def events(
         self, request_id: str, last_id: str = ""
     ) -> Generator[StreamEvent | None, None, None]:
-        """Yield what happens to a request until the server closes the stream.
+        """Yield the notifications of a request until the server closes the stream.
 
-        Between the events comes None as a sign of life.
+        Between them comes None for each sign of life.
 
         :param last_id: the ``last_id`` of the last event that was seen.
-        :raises NoStream: when the server has no streams, or does not give this one.
+        :raises NoStream: when the server has no stream for it.
         :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: as above.
         """
         path = f"/generate/events/{_path_of(request_id)}"
         headers = {"Accept": MEDIA_TYPE, **({"Last-Event-ID": last_id} if last_id else {})}
         try:
             with self._api.stream("GET", path, headers=headers) as response:
-                if response.status_code in _MAY_PASS:
+                if response.status_code in _RETRYABLE:
                     response.read()
                     raise _refusal(response)
                 if response.status_code == httpx.codes.NO_CONTENT:
@@ -246,7 +246,7 @@ class V2Client:
             raise _unreachable(self.server, error) from None
 
     def status(self, request_id: str) -> Status:
-        """Return how far a request is, with its finished images.
+        """Return the progress of a request, with its finished images.
 
         :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: as above.
         """
@@ -268,7 +268,7 @@ class V2Client:
             try:
                 return base64.b64decode(generation.img, validate=True)
             except binascii.Error:
-                raise AnswerNotUnderstood(f"image {generation.id} is no base64") from None
+                raise AnswerNotUnderstood(f"image {generation.id} is not base64") from None
         file = bytearray()
         try:
             with self._images.stream("GET", generation.img) as response:
@@ -278,7 +278,7 @@ class V2Client:
                 for part in response.iter_bytes():
                     file += part
                     if len(file) > _LARGEST_IMAGE_BYTES:
-                        raise AnswerNotUnderstood(f"image {generation.id} has no end")
+                        raise AnswerNotUnderstood(f"image {generation.id} is too large")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _unreachable(generation.img, error) from None
         return bytes(file)
@@ -297,7 +297,7 @@ def _path_of(request_id: str) -> str:
     try:
         return str(UUID(request_id))
     except ValueError:
-        raise AnswerNotUnderstood(f"{request_id!r} is no request id") from None
+        raise AnswerNotUnderstood(f"{request_id!r} is not a request id") from None
 
 
 def _unreachable(address: str, error: Exception) -> ServerUnreachable:
@@ -334,5 +334,5 @@ def _read(answer: type[Answer], response: httpx.Response) -> Answer:
             for part in error.errors(include_url=False, include_input=False)
         )
         raise AnswerNotUnderstood(
-            f"{response.url} answered with something else than the v2 API says ({wrong})"
+            f"{response.url} gave an answer that the v2 API does not have ({wrong})"
         ) from None
