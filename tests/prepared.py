@@ -17,9 +17,9 @@ from typing import Any, Literal
 import pytest
 
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from infrastructure.storage.database import Database
-from infrastructure.storage.migrate import migrate_ledger, migrate_views
+from infrastructure.storage.schema import migrate_ledger, migrate_views
 from tests.servers import PostgresServer
 
 Tables = Literal["ledger", "views", "both"]

@@ -16,7 +16,7 @@ from domain.jobs.image_ids import image_ids_of
 from domain.jobs.job import ImageState, Job
 from domain.return_codes import Refused
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.e2e.program import Program, frozen
 from tests.waiting import DEADLINE_SECONDS, wait_until
 from workers.broker.app import WORK_QUEUE

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.e2e.program import Program, alive
 from tests.waiting import wait_until
 

@@ -21,7 +21,7 @@ from sqlalchemy import select
 from domain.accounts.roles import Roles
 from domain.webhooks.delivery import WebhookDelivery
 from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from infrastructure.webhooks.claims import DELIVERY_CLAIM
 from tests.e2e.program import ROOT, Program, frozen
 from tests.waiting import wait_until

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import workers
-from infrastructure.processes.process_files import birth_of
+from infrastructure.processes.pid_files import process_identity
 from tests.e2e.program import ROOT, Program, alive, children_of
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
@@ -42,7 +42,7 @@ class LoneWorker:
     @property
     def family(self) -> set[tuple[int, str]]:
         pids = [self.process.pid, *children_of(self.process.pid)]
-        return {(pid, birth) for pid in pids if (birth := birth_of(pid)) is not None}
+        return {(pid, birth) for pid in pids if (birth := process_identity(pid)) is not None}
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -19,7 +19,7 @@ from domain.accounts.roles import Roles
 from infrastructure.bootstrap import Hoard
 from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
 from infrastructure.processes.api import services_of
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.prepared import assembled
 from tests.world import HandClock
 

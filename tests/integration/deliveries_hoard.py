@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.delivery_world import DeliveryWorld
 from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource

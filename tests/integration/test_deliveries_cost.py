@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from infrastructure.bootstrap import Hoard
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.delivery_world import BROKEN, TAKEN, DeliveryWorld, address, numbered
 from tests.prepared import assembled, copy_into_memory
 from tests.servers import PostgresServer

@@ -14,7 +14,7 @@ from infrastructure.models import lora_versions as lora_table
 from infrastructure.requests import idempotency
 from infrastructure.service import timeouts
 from infrastructure.storage.database import Database
-from infrastructure.storage.migrate import migrate_ledger, migrate_views
+from infrastructure.storage.schema import migrate_ledger, migrate_views
 from infrastructure.webhooks import claims as delivery_claims
 from infrastructure.workers import messages
 from projections.directory import tables as directory

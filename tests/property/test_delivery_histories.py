@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.circuit import Health, room_for
 from domain.webhooks.endpoint import DisableReason
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from projections.following.rebuild import rebuild
 from tests.delivery_world import (
     BROKEN,

@@ -39,7 +39,7 @@ from domain.requests.specification import (
 from domain.return_codes import Refused
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from projections.following.rebuild import verify
 from tests.kudos_world import issue_key
 from tests.prepared import assembled

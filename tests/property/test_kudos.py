@@ -23,7 +23,7 @@ from domain.requests.request import Request
 from domain.requests.specification import SubmitRequest
 from domain.return_codes import Refused
 from infrastructure.bootstrap import Hoard
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from projections.following.rebuild import verify
 from projections.kudos.tables import KUDOS_BALANCE
 from projections.queue.tables import OPEN_REQUEST

@@ -18,7 +18,7 @@ from domain.return_codes import Refused
 from domain.workers.matching import Capabilities, Requirements
 from domain.workers.worker import Worker
 from infrastructure.bootstrap import Hoard
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 

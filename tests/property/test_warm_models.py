@@ -19,7 +19,7 @@ from domain.jobs.queue import Offer
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements, model_for
 from infrastructure.bootstrap import Hoard
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 

@@ -9,7 +9,7 @@ import pytest
 
 from infrastructure.bootstrap import Hoard
 from infrastructure.cli.app import run
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.prepared import assembled
 from tests.unit.command_line import Command
 

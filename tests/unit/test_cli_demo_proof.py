@@ -15,8 +15,8 @@ from domain.requests.specification import Requester, RequestSpecification, Submi
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard
 from infrastructure.cli.demo.proof import Slice, compare, replayed, slice_of
-from infrastructure.cli.history.reading import history_of
-from infrastructure.cli.requests.v2_client import Status
+from infrastructure.cli.history.log_reader import history_of
+from infrastructure.cli.requests.api_client import Status
 from projections.status.fold import RequestStatus
 
 

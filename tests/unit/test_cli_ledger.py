@@ -171,8 +171,8 @@ def test_a_page_of_the_history_can_be_asked_for(hoard: Hoard, command: Command) 
 
 
 def test_an_empty_history_says_so(command: Command) -> None:
-    assert command("events") == (0, "", "Nothing happened yet.\n")
-    assert command("events", "--after", "7") == (0, "", "Nothing happened after 7.\n")
+    assert command("events") == (0, "", "No events yet.\n")
+    assert command("events", "--after", "7") == (0, "", "No events after 7.\n")
 
 
 def test_an_unknown_request_says_so(hoard: Hoard, command: Command) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from domain.workers.matching import Capabilities
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.prepared import assembled
 from tests.unit.command_line import Command
 

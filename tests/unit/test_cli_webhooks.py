@@ -38,7 +38,7 @@ from infrastructure.cli.webhooks import commands as webhooks
 from infrastructure.cli.webhooks.lists import write_deliveries
 from infrastructure.cli.webhooks.resending import resend_all
 from infrastructure.cli.webhooks.words import DeliveryLines
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
 from tests.prepared import assembled
 from tests.unit.command_line import Command
@@ -189,13 +189,13 @@ def test_a_list_that_lags_behind_says_so(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["list", "--since", "yesterday"], "yesterday is no moment."),
-        (["list", "--since", "99999999d"], "is no moment."),
-        (["list", "--request", "17"], "17 is no id of a request."),
+        (["list", "--since", "yesterday"], "yesterday is not a time."),
+        (["list", "--since", "99999999d"], "is not a time."),
+        (["list", "--request", "17"], "17 is not an id of a request."),
         (["list", "--state", "nonsense"], ""),
         (["list", "--limit", "0"], ""),
-        (["show", "17"], "17 is no id of a delivery."),
-        (["test", "17"], "17 is no id of an endpoint."),
+        (["show", "17"], "17 is not an id of a delivery."),
+        (["test", "17"], "17 is not an id of an endpoint."),
         (["resend"], "What is to be sent again?"),
         (["resend", str(UUID(int=7)), "--failed-since", "1h"], "What is to be sent again?"),
         (["resend", str(UUID(int=7)), "--account", "integrator"], "What is to be sent again?"),

@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from infrastructure.cli.app import run
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 
 
 class Became(Exception):

@@ -28,13 +28,13 @@ from domain.ledger.core import ATTEMPTS
 from domain.ledger.idempotency import IdempotencyKey
 from domain.requests.specification import ReplicateImage
 from domain.return_codes import Refused
+from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.backoff import AbandonReason
 from domain.workers.changes import WorkerChange
 from domain.workers.matching import Capabilities
 from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.delivery_world import BROKEN, DeliveryWorld, address, numbered
 from tests.kudos_world import available, open_account, request_of
 from tests.world import HandClock, SeededRandomSource

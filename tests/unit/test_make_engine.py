@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from infrastructure.models.catalogue import ModelCatalogue
-from infrastructure.outbound.outbound import Outbound
-from infrastructure.processes.engines import Supplies, make_engine
-from infrastructure.settings.settings import Settings
+from infrastructure.outbound.guard import Outbound
+from infrastructure.processes.engine_factory import Supplies, make_engine
+from infrastructure.settings.environment import Settings
 from tests.diffusers_batches import ENGINE_MARKS
 from workers.engines.protocol import EngineAway
 

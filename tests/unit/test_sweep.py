@@ -15,7 +15,7 @@ from domain.requests.request import Request, RequestState
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.prepared import assembled
 from tests.world import HandClock
 from workers.chores.sweep import Swept, sweep

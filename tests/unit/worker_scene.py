@@ -20,7 +20,7 @@ from domain.requests.specification import Requester, RequestSpecification, Submi
 from domain.workers.matching import Requirements
 from domain.workers.worker import Worker
 from infrastructure.bootstrap import Hoard
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.prepared import assembled
 from workers.engines.protocol import (
     Abilities,
