@@ -47,12 +47,12 @@ class DeliveryWorld:
         """Begin on an empty ledger, or go on where another one was when its ledger was copied."""
         self.hoard = hoard
         self.clock = clock
-        self.account_id = (
+        self.account_id: UUID = (
             copy_of.account_id
             if copy_of
             else hoard.ledger.accounts.open("integrator", "e" * 64, Roles())
         )
-        self._told = copy_of._told if copy_of else 0
+        self._told: int = copy_of._told if copy_of else 0
 
     def endpoint(self, *kinds: NotificationKind) -> UUID:
         """Register an endpoint."""

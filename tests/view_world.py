@@ -18,7 +18,7 @@ from domain.jobs.job import ImageState
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.settings.environment import Settings
-from projections.status.reader import RequestStatus
+from projections.status.fold import RequestStatus
 from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 
