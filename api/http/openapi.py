@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from api.http.bodies import Body
-from api.http.error_schemas import RequestError, RequestValidationError
+from api.http.schemas import RequestError, RequestValidationError
 from domain.return_codes import RETURN_CODES
 
 _COMPONENT = "#/components/schemas/{model}"
@@ -35,15 +37,23 @@ _TOO_LARGE = {
 """What every address that takes a body may answer, before anybody looks at the body."""
 
 
+class _RequestBody(dict[str, Any]):
+    """What a route adds to its description, with the models that it names."""
+
+    def __init__(self, content: dict[str, Any], models: Sequence[type[Body]]) -> None:
+        super().__init__(content)
+        self.models = models
+
+
 def request_body(*models: type[Body], required: bool = True) -> dict[str, Any]:
-    """Return what a route adds to its description to say which JSON body, or which, it takes.
+    """Return what a route adds to its description to say which JSON body, or bodies, it takes.
 
     :param required: whether there has to be one.
     """
     references = [{"$ref": _COMPONENT.format(model=model.__name__)} for model in models]
     schema = references[0] if len(references) == 1 else {"anyOf": references}
     content = {"application/json": {"schema": schema}}
-    return {"requestBody": {"required": required, "content": content}}
+    return _RequestBody({"requestBody": {"required": required, "content": content}}, models)
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -57,8 +67,8 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def describe(app: FastAPI, bodies: Sequence[type[Body]]) -> None:
-    """Have an application describe itself, with the bodies that its routes take."""
+def describe(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    """Have an application describe itself, with the bodies that its routers' routes read."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -69,7 +79,7 @@ def describe(app: FastAPI, bodies: Sequence[type[Body]]) -> None:
                 routes=app.routes,
             )
             _, definitions = models_json_schema(
-                [(body, "validation") for body in bodies], ref_template=_COMPONENT
+                [(body, "validation") for body in _bodies(routers)], ref_template=_COMPONENT
             )
             schema["components"]["schemas"].update(definitions["$defs"])
             _forget_unused(schema)
@@ -79,6 +89,13 @@ def describe(app: FastAPI, bodies: Sequence[type[Body]]) -> None:
 
     # FastAPI's own way of replacing the description.
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _bodies(routers: Sequence[APIRouter]) -> list[type[Body]]:
+    routes = chain.from_iterable(router.routes for router in routers)
+    extras = [route.openapi_extra for route in routes if isinstance(route, APIRoute)]
+    found = [extra.models for extra in extras if isinstance(extra, _RequestBody)]
+    return list(dict.fromkeys(chain.from_iterable(found)))
 
 
 def _forget_unused(schema: dict[str, Any]) -> None:

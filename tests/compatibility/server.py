@@ -14,11 +14,10 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.app import create_app
 from domain.accounts.roles import Roles
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.keys.api_keys import digest_of, new_api_key
-from infrastructure.processes.api import services_of
+from infrastructure.processes.api import app_of
 from infrastructure.settings.settings import Settings
 from projections.following.follow import follow
 from tests.waiting import wait_until
@@ -70,7 +69,7 @@ class Server:
 def serving(folder: Path, listening: socket, url: str) -> Iterator[Server]:
     """Serve a new Hoard in a folder on a duplicate of a listening socket, its views following."""
     hoard = assemble(Settings(data=folder, workers_per_address=0))
-    noted = Noted(create_app(services_of(hoard)))
+    noted = Noted(app_of(hoard))
     server = uvicorn.Server(
         uvicorn.Config(
             noted,

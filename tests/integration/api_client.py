@@ -13,11 +13,10 @@ from typing import Any
 from PIL import Image
 from starlette.testclient import TestClient
 
-from api.app import create_app
 from domain.accounts.roles import Roles
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
-from infrastructure.processes.api import services_of
+from infrastructure.processes.api import app_of
 from infrastructure.settings.settings import Settings
 from tests.world import HandClock
 
@@ -133,7 +132,7 @@ def serving(
     clock = HandClock()
     hoard = assemble(Settings(data=folder, ledger_url=database, **settings), clock=clock)
     try:
-        app = create_app(services_of(hoard))
+        app = app_of(hoard)
         with TestClient(app, raise_server_exceptions=False) as http:
             yield Api(hoard, clock, http, follow=follow)
     finally:

@@ -215,12 +215,6 @@ class UserDetails(BaseModel):
     records: UserRecords
 
 
-class SimpleResponse(BaseModel):
-    """It is done."""
-
-    message: str = "OK"
-
-
 _MOST = 10**12
 
 Username = Annotated[str, Field(min_length=3, max_length=130, description="`name#number`.")]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.context import Context
+from api.v2.webhooks.feature import WebhooksFeature
 from domain.sealing import Forgotten, Sealed
 from domain.webhooks.delivery import WebhookDelivery
 from projections.webhooks.attempts import DeliveryHistory, try_data
 from projections.webhooks.deliveries import DeliveryRow
 
 
-def opened(hoard: Context, sealed: Sealed | None) -> str | None:
+def opened(feature: WebhooksFeature, sealed: Sealed | None) -> str | None:
     """Return what was sealed; None where nothing was, or whose it was has been forgotten."""
     if sealed is None:
         return None
     try:
-        return hoard.services.sealer.open(sealed)
+        return feature.sealer.open(sealed)
     except Forgotten:
         return None
 
@@ -46,9 +46,9 @@ def summary_of(row: DeliveryRow) -> Mapping[str, Any]:
     }
 
 
-def details_of(hoard: Context, delivery: WebhookDelivery) -> Mapping[str, Any]:
+def details_of(feature: WebhooksFeature, delivery: WebhookDelivery) -> Mapping[str, Any]:
     """Return the body of a delivery as its events tell it, each try among them."""
-    history = DeliveryHistory.read(hoard.services.log, delivery)
+    history = DeliveryHistory.read(feature.log, delivery)
     tries, given_up = history.tries, history.given_up
     last = tries[-1] if tries else None
     return {
@@ -70,5 +70,5 @@ def details_of(hoard: Context, delivery: WebhookDelivery) -> Mapping[str, Any]:
         "last_seconds": last and last.seconds,
         "given_up_because": given_up and given_up.reason,
         "given_up_at": given_up and given_up.timestamp,
-        "tries": [try_data(each, opened(hoard, each.answer)) for each in tries],
+        "tries": [try_data(each, opened(feature, each.answer)) for each in tries],
     }
