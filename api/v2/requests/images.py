@@ -8,10 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
-from api.context import Context, Provided
 from api.http.images import media_type_of
 from api.http.openapi import error_responses
-from api.v2.requests.specification import uuid_from
+from api.http.parameters import root_of, uuid_from
+from api.v2.requests.feature import Progress, ProgressFeature
 from domain.images import addresses as image_addresses
 from domain.return_codes import Refused
 
@@ -26,14 +26,13 @@ _KEPT_FOR_GOOD = {
 _NO_IMAGE = "There is no such image in this request."
 
 
-def image_address(hoard: Context, base_url: str, request_id: UUID, image_id: UUID) -> str:
+def image_address(feature: ProgressFeature, base_url: str, request_id: UUID, image_id: UUID) -> str:
     """Return the address at which an image can be fetched for a while, by anybody who has it.
 
     :param base_url: what it starts with, where the installation has no public address.
     """
-    services = hoard.services
-    root, lifetime = hoard.root(base_url), services.image_address_lifetime
-    return image_addresses.image_address(services.signer, root, request_id, image_id, lifetime)
+    root, lifetime = root_of(feature.public_url, base_url), feature.image_address_lifetime
+    return image_addresses.image_address(feature.signer, root, request_id, image_id, lifetime)
 
 
 @router.get(
@@ -46,7 +45,7 @@ def image_address(hoard: Context, base_url: str, request_id: UUID, image_id: UUI
     },
 )
 def image(
-    hoard: Provided,
+    feature: Progress,
     request_id: str,
     image_id: str,
     expires: Annotated[str, Query(description="When the address ends, seconds since 1970.")] = "",
@@ -61,21 +60,21 @@ def image(
     if request is None or wanted is None:
         raise Refused("RequestNotFound", _NO_IMAGE)
     image_addresses.verify_image_address(
-        hoard.services.signer, request, wanted, expires=expires, signature=signature
+        feature.signer, request, wanted, expires=expires, signature=signature
     )
-    digest = _digest(hoard, request, wanted)
+    digest = _digest(feature, request, wanted)
     headers = {**_KEPT_FOR_GOOD, "etag": f'"{digest}"'}
     if if_none_match and digest in if_none_match:
         return Response(status_code=304, headers=headers)
     try:
-        data = hoard.services.blobs.get(digest)
+        data = feature.blobs.get(digest)
     except LookupError:
         raise Refused("RequestExpired", "This image is kept no longer.") from None
     return Response(data, media_type=media_type_of(data), headers=headers)
 
 
-def _digest(hoard: Context, request_id: UUID, image_id: UUID) -> str:
-    status = hoard.services.status.status(request_id)
+def _digest(feature: ProgressFeature, request_id: UUID, image_id: UUID) -> str:
+    status = feature.status.status(request_id)
     for generation in status.generations if status else ():
         if generation.image_id == image_id:
             return generation.digest

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from api.context import Context
+from api.v2.requests.feature import IntakeFeature
 from api.v2.requests.specification import Wish, resolved
 from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline, heaviest
@@ -30,7 +30,7 @@ class Prepared:
 
 
 def prepared(
-    wish: Wish, build: Callable[[ImageSettings], SubmitRequest], hoard: Context
+    wish: Wish, build: Callable[[ImageSettings], SubmitRequest], feature: IntakeFeature
 ) -> Prepared:
     """Find out what a request's LoRAs mean and whether its kudos are needed up front.
 
@@ -38,18 +38,18 @@ def prepared(
 
     :param build: returns the command for the request with these settings instead of its own.
     """
-    services, settings = hoard.services, wish.settings
-    exact = resolved(settings.loras, services.loras) if settings.loras else ()
+    settings = wish.settings
+    exact = resolved(settings.loras, feature.loras) if settings.loras else ()
     # Which LoRAs are LCMs is known of some by their models' ids and of others by versions.
     judged = replace(settings, loras=(*settings.loras, *exact))
     command = build(replace(settings, loras=exact))
-    if not services.kudos_upfront:
+    if not feature.kudos_upfront:
         return Prepared(command, judged)
     family, slow_workers = wish.models.heaviest, wish.given.slow_workers
-    demand = _demand(judged, family, hoard)
+    demand = _demand(judged, family, feature)
     if not upfront_needed(judged, family, slow_workers=slow_workers, demand=demand):
         return Prepared(command, judged)
-    if wish.given.allow_downgrade and not services.ledger.can_afford(command):
+    if wish.given.allow_downgrade and not feature.ledger.can_afford(command):
         smaller = downgraded(judged, family, demand=demand)
         if not upfront_needed(smaller, family, slow_workers=slow_workers, demand=demand):
             command = build(replace(smaller, loras=exact))
@@ -57,29 +57,31 @@ def prepared(
     return Prepared(replace(command, upfront=True), judged)
 
 
-def with_upfront(command: SubmitRequest, hoard: Context) -> SubmitRequest:
+def with_upfront(command: SubmitRequest, feature: IntakeFeature) -> SubmitRequest:
     """Return a command that says whether its kudos are needed up front."""
-    services, settings = hoard.services, command.settings
-    if not services.kudos_upfront:
+    settings = command.settings
+    if not feature.kudos_upfront:
         return command
     wanted = command.requirements
-    family = heaviest(wanted.models, services.catalogue)
-    demand = _demand(settings, family, hoard)
+    family = heaviest(wanted.models, feature.catalogue)
+    demand = _demand(settings, family, feature)
     upfront = upfront_needed(settings, family, slow_workers=wanted.slow_workers, demand=demand)
     return replace(command, upfront=upfront)
 
 
-def advice_for(wish: Wish, prepared_request: Prepared, hoard: Context) -> list[RequestWarning]:
+def advice_for(
+    wish: Wish, prepared_request: Prepared, feature: IntakeFeature
+) -> list[RequestWarning]:
     """Return what the client of a request is warned of."""
-    catalogue = hoard.services.catalogue
+    catalogue = feature.catalogue
     known = [entry for name in wish.given.models if (entry := catalogue.entry(name)) is not None]
     advice = list(advice_on(prepared_request.judged, known))
-    return [*advice_on_workers(prepared_request.command, hoard), *advice]
+    return [*advice_on_workers(prepared_request.command, feature), *advice]
 
 
-def advice_on_workers(command: SubmitRequest, hoard: Context) -> list[RequestWarning]:
+def advice_on_workers(command: SubmitRequest, feature: IntakeFeature) -> list[RequestWarning]:
     """Return what the client is warned of when no worker that is here may serve its request."""
-    if hoard.available_workers.may_serve(command.requirements):
+    if feature.available_workers.may_serve(command.requirements):
         return []
     return [RequestWarning(WarningCode.NO_AVAILABLE_WORKER, _NO_WORKER)]
 
@@ -116,13 +118,12 @@ def told_of_workers(advice: Sequence[RequestWarning]) -> list[str]:
     return [one.message for one in advice if one.code is WarningCode.NO_AVAILABLE_WORKER]
 
 
-def _demand(judged: ImageSettings, family: Baseline, hoard: Context) -> Demand:
+def _demand(judged: ImageSettings, family: Baseline, feature: IntakeFeature) -> Demand:
     if is_always_free(judged, family):
         # Nothing is counted for what needs no kudos anyway.
         return Demand()
-    services = hoard.services
-    present = services.presence.present()
+    present = feature.presence.present()
     return Demand(
         threads=sum(worker.capabilities.threads for worker in present),
-        waiting=services.backlog.waiting_images(),
+        waiting=feature.backlog.waiting_images(),
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pydantic_core import from_json
 
-from api.context import Context
 from api.http.answer import Answer
 from api.http.bodies import read_body
+from api.http.parameters import uuid_from
+from api.v2.requests.feature import IntakeFeature
 from api.v2.requests.preparing import (
     advice_on_workers,
     body_of_taken,
@@ -15,8 +16,6 @@ from api.v2.requests.preparing import (
 )
 from api.v2.requests.requester import Requester
 from api.v2.requests.schemas import GenerationInputStable, ReplicationInput
-from api.v2.requests.specification import uuid_from
-from api.v2.webhooks.targets import webhook_target
 from domain.images.source_images import SourceImages
 from domain.requests.commands import ReplicateImage
 from domain.return_codes import Refused
@@ -51,13 +50,13 @@ def read_asked(raw: bytes) -> GenerationInputStable | ReplicationInput:
     return given
 
 
-def replicated(given: ReplicationInput, requester: Requester, hoard: Context) -> Answer:
+def replicated(given: ReplicationInput, requester: Requester, feature: IntakeFeature) -> Answer:
     """Answer a request for an image that was made before.
 
     :raises Refused: ``ImageNotFound``, ``ImageNotGenerated``, ``ImageForgotten``,
         ``WebhookInvalid``, or with whatever a request is refused for its kudos.
     """
-    ledger = hoard.services.ledger
+    ledger = feature.ledger
     image_id = uuid_from(given.replicate)
     if image_id is None:
         raise Refused("ImageNotFound")
@@ -74,23 +73,25 @@ def replicated(given: ReplicationInput, requester: Requester, hoard: Context) ->
             unsafe_ip=requester.unsafe_ip,
             client_address=requester.address,
             client_agent=requester.agent,
-            webhook=webhook_target(given, requester.account, hoard),
+            webhook=feature.webhook_targets.of_request(
+                given.webhook, given.webhook_events, account_id=requester.account.account_id
+            ),
         )
     )
     if command.source is not None:
-        _require_kept(command.source, hoard)
+        _require_kept(command.source, feature)
     if given.dry_run:
         return Answer({"kudos": ledger.price(command).total})
-    request_id, kudos = ledger.submit_request(with_upfront(command, hoard), requester.attempt)
-    advice = advice_on_workers(command, hoard)
+    request_id, kudos = ledger.submit_request(with_upfront(command, feature), requester.attempt)
+    advice = advice_on_workers(command, feature)
     told = " ".join(told_of_workers(advice)) or None
     return Answer(body_of_taken(request_id, kudos, advice, told), status_code=202)
 
 
-def _require_kept(source: SourceImages, hoard: Context) -> None:
+def _require_kept(source: SourceImages, feature: IntakeFeature) -> None:
     """Require that the images which it started from are there; they count as used now."""
     try:
         for digest in source.digests:
-            hoard.services.blobs.get(digest)
+            feature.blobs.get(digest)
     except LookupError:
         raise Refused("ImageForgotten") from None

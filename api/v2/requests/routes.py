@@ -12,18 +12,20 @@ from anyio import to_thread
 from fastapi import APIRouter, Header
 from starlette.requests import Request
 
-from api.context import Context, Provided, address_of
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody
-from api.http.idempotency import IdempotencyKeyHeader, attempt_from
+from api.http.idempotency import IdempotencyKeyHeader, idempotency_key_from
+from api.http.images import as_base64
 from api.http.openapi import error_responses, request_body
+from api.http.parameters import address_of, uuid_from
 from api.tracking.long_polling import (
     WAITING_PARAMETERS,
     changed_status,
     etag_of,
     wait_from,
 )
+from api.v2.requests.feature import Intake, IntakeFeature, Progress, ProgressFeature
 from api.v2.requests.images import image_address
 from api.v2.requests.preparing import advice_for, body_of_taken, prepared, told_of
 from api.v2.requests.replicas import read_asked, replicated
@@ -41,11 +43,9 @@ from api.v2.requests.specification import (
     Knowledge,
     checked_agent,
     command_from,
-    uuid_from,
     wish_from,
 )
-from api.v2.requests.status import as_base64, check_body, status_body
-from api.v2.webhooks.targets import webhook_target
+from api.v2.requests.status import check_body, status_body
 from domain.images.settings import ImageSettings
 from domain.requests.commands import SubmitRequest
 from domain.return_codes import Refused
@@ -67,7 +67,7 @@ ClientAgent = Annotated[str, Header(description="`name:version:contact` of the c
     openapi_extra=request_body(GenerationInputStable, ReplicationInput),
 )
 def ask_for_images(
-    hoard: Provided,
+    feature: Intake,
     request: Request,
     raw: RawBody,
     apikey: ApiKey,
@@ -78,26 +78,31 @@ def ask_for_images(
 
     A body with `replicate` asks for an image that was made before.
     """
-    hoard.require_allowed(request)
-    account = hoard.payer(apikey)
-    if hoard.services.modes.now().maintenance:
+    feature.timeouts.require_allowed(address_of(request))
+    account = feature.authentication.by_key(apikey)
+    if feature.modes.now().maintenance:
         raise Refused("MaintenanceMode")
     agent = checked_agent(client_agent)
     given = read_asked(raw)
     address = address_of(request)
-    attempt = attempt_from(
-        hoard, idempotency_key, raw, what="async", account=account, client_address=address
+    attempt = idempotency_key_from(
+        feature.keyed_digest,
+        idempotency_key,
+        raw,
+        what="async",
+        account=account,
+        client_address=address,
     )
     if attempt is not None and not given.dry_run:
         # Whatever has changed since, what was taken once is not refused now.
-        earlier = hoard.services.ledger.earlier(attempt)
+        earlier = feature.ledger.earlier(attempt)
         if earlier is not None:
             return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
-    unsafe_ip = address in hoard.services.unsafe_networks
+    unsafe_ip = address in feature.unsafe_networks
     requester = Requester(account, address, agent, unsafe_ip=unsafe_ip, attempt=attempt)
     if isinstance(given, ReplicationInput):
-        return replicated(given, requester, hoard)
-    return _drawn_anew(given, requester, hoard)
+        return replicated(given, requester, feature)
+    return _drawn_anew(given, requester, feature)
 
 
 @router.get(
@@ -105,7 +110,7 @@ def ask_for_images(
     responses={200: {"model": RequestStatusCheck}, **error_responses(400, 404)},
     openapi_extra={"parameters": WAITING_PARAMETERS},
 )
-async def check(hoard: Provided, request: Request, request_id: str) -> Answer:
+async def check(feature: Progress, request: Request, request_id: str) -> Answer:
     """Say how far a request is, without its images: the one to poll.
 
     With `wait` it answers at once when the request is done, and else when its counts change or the
@@ -115,47 +120,51 @@ async def check(hoard: Provided, request: Request, request_id: str) -> Answer:
     known = _request_id(request_id)
     if not request.scope["query_string"]:
         # Most polls: what takes parameters apart would be a tenth of their cost.
-        return await to_thread.run_sync(_check_answer, hoard, known)
+        return await to_thread.run_sync(_check_answer, feature, known)
     wait = wait_from(request)
     if wait is None:
-        return await to_thread.run_sync(_check_answer, hoard, known)
+        return await to_thread.run_sync(_check_answer, feature, known)
     seen = request.headers.get("if-none-match")
-    look = partial(to_thread.run_sync, hoard.services.status.check, known)
-    status = await changed_status(hoard.hub, known, seen=seen, wait=wait, check=look)
-    return await to_thread.run_sync(_counts_answer, hoard, status)
+    look = partial(to_thread.run_sync, feature.status.check, known)
+    status = await changed_status(feature.hub, known, seen=seen, wait=wait, check=look)
+    return await to_thread.run_sync(_counts_answer, feature, status)
 
 
 @router.get(
     "/generate/status/{request_id}",
     responses={200: {"model": RequestStatusStable}, **error_responses(404)},
 )
-def status(hoard: Provided, request: Request, request_id: str) -> Answer:
+def status(feature: Progress, request: Request, request_id: str) -> Answer:
     """Say how far a request is, with the images that are there."""
-    return _status_answer(hoard, request, _request_id(request_id))
+    return _status_answer(feature, request, _request_id(request_id))
 
 
 @router.delete(
     "/generate/status/{request_id}",
     responses={200: {"model": RequestStatusStable}, **error_responses(404, 423)},
 )
-def cancel(hoard: Provided, request: Request, request_id: str) -> Answer:
+def cancel(feature: Progress, request: Request, request_id: str) -> Answer:
     """Cancel a request; images that are finished stay. Cancelling again changes nothing."""
     known = _request_id(request_id)
-    hoard.services.ledger.cancel_request(known)
-    return _status_answer(hoard, request, known)
+    feature.ledger.cancel_request(known)
+    return _status_answer(feature, request, known)
 
 
-def _drawn_anew(given: GenerationInputStable, requester: Requester, hoard: Context) -> Answer:
+def _drawn_anew(
+    given: GenerationInputStable, requester: Requester, feature: IntakeFeature
+) -> Answer:
     """Answer a request for images that nobody has drawn before."""
-    ledger = hoard.services.ledger
-    wish = wish_from(given, account=requester.account, knowledge=_knowledge(hoard))
-    webhook = webhook_target(given, requester.account, hoard)
+    ledger = feature.ledger
+    wish = wish_from(given, account=requester.account, knowledge=_knowledge(feature))
+    webhook = feature.webhook_targets.of_request(
+        given.webhook, given.webhook_events, account_id=requester.account.account_id
+    )
 
     def build(settings: ImageSettings) -> SubmitRequest:
         return command_from(
             replace(wish, settings=settings),
             account=requester.account,
-            catalogue=hoard.services.catalogue,
+            catalogue=feature.catalogue,
             source=wish.source,
             client_address=requester.address,
             client_agent=requester.agent,
@@ -167,58 +176,54 @@ def _drawn_anew(given: GenerationInputStable, requester: Requester, hoard: Conte
         command = build(wish.settings)
         ledger.check_rights(command)
         return Answer({"kudos": ledger.price(command).total})
-    asked = prepared(wish, build, hoard)
+    asked = prepared(wish, build, feature)
     command = asked.command
     if wish.source is not None:
         ledger.check_rights(command)
-        command = replace(command, source=take_in_sources(given, hoard))
+        command = replace(command, source=take_in_sources(given, feature))
     request_id, kudos = ledger.submit_request(command, requester.attempt)
-    advice = advice_for(wish, asked, hoard)
+    advice = advice_for(wish, asked, feature)
     told = told_of(wish, asked, advice)
     return Answer(body_of_taken(request_id, kudos, advice, told), status_code=202)
 
 
-def _knowledge(hoard: Context) -> Knowledge:
-    services = hoard.services
+def _knowledge(feature: IntakeFeature) -> Knowledge:
 
     def offered() -> set[str]:
-        present = services.presence.present()
+        present = feature.presence.present()
         return {model for worker in present for model in worker.capabilities.models}
 
-    return Knowledge(services.directory, services.catalogue, services.unknown_models, offered)
+    return Knowledge(feature.directory, feature.catalogue, feature.unknown_models, offered)
 
 
-def _check_answer(hoard: Context, request_id: UUID) -> Answer:
-    return _counted(hoard, hoard.services.status.check(request_id))
+def _check_answer(feature: ProgressFeature, request_id: UUID) -> Answer:
+    return _counted(feature, feature.status.check(request_id))
 
 
-def _counts_answer(hoard: Context, status: RequestStatus | None) -> Answer:
-    answer = _counted(hoard, status)
+def _counts_answer(feature: ProgressFeature, status: RequestStatus | None) -> Answer:
+    answer = _counted(feature, status)
     if status is not None:
         answer.headers["etag"] = etag_of(status)
     return answer
 
 
-def _counted(hoard: Context, status: RequestStatus | None) -> Answer:
+def _counted(feature: ProgressFeature, status: RequestStatus | None) -> Answer:
     if status is None:
         raise Refused("RequestNotFound")
-    return Answer(
-        check_body(status, hoard.services.backlog, hoard.available_workers), headers=NOT_KEPT
-    )
+    return Answer(check_body(status, feature.backlog, feature.available_workers), headers=NOT_KEPT)
 
 
-def _status_answer(hoard: Context, request: Request, request_id: UUID) -> Answer:
-    services = hoard.services
-    status = services.status.status(request_id)
+def _status_answer(feature: ProgressFeature, request: Request, request_id: UUID) -> Answer:
+    status = feature.status.status(request_id)
     if status is None:
         raise Refused("RequestNotFound")
-    image = image_of(hoard, str(request.base_url), request_id, r2=status.r2)
-    body = status_body(status, services.backlog, hoard.available_workers, image)
+    image = image_of(feature, str(request.base_url), request_id, r2=status.r2)
+    body = status_body(status, feature.backlog, feature.available_workers, image)
     return Answer(body, headers=NOT_KEPT)
 
 
 def image_of(
-    hoard: Context, base_url: str, request_id: UUID, *, r2: bool
+    feature: ProgressFeature, base_url: str, request_id: UUID, *, r2: bool
 ) -> Callable[[Generation], str]:
     """Return what turns an image of a request into its ``img``.
 
@@ -226,13 +231,12 @@ def image_of(
     :param r2: whether it is to be an address rather than the image itself in base64, which may
         block.
     """
-    services = hoard.services
     if r2:
-        return lambda made: image_address(hoard, base_url, request_id, made.image_id)
+        return lambda made: image_address(feature, base_url, request_id, made.image_id)
 
     def encoded(made: Generation) -> str:
         try:
-            return as_base64(services.blobs.get(made.digest))
+            return as_base64(feature.blobs.get(made.digest))
         except LookupError:
             # The facts about an image outlive it.
             return ""

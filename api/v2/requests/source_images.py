@@ -1,17 +1,14 @@
-"""Source images: taken from front-ends by value or by address, and handed to workers by value."""
+"""Source images: taken from front-ends by value or by address."""
 
 from __future__ import annotations
 
 import base64
-import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
-from api.context import Context
 from api.http.images import CleanImage, ImageUnreadable, TooManyPixels, cleaned
+from api.v2.requests.feature import IntakeFeature
 from api.v2.requests.schemas import GenerationInputStable
-from api.v2.requests.status import as_base64
 from domain.images.source_images import (
     MOST_BYTES,
     MOST_PIXELS,
@@ -21,11 +18,8 @@ from domain.images.source_images import (
     require_mask,
     require_source,
 )
-from domain.jobs.commands import PoppedJob
 from domain.return_codes import Refused
 from domain.service.fetching import FetchFailed, FetchLimits, FetchProblem
-
-_logger = logging.getLogger(__name__)
 
 FETCHING_SECONDS = 6.0
 """For all images of a request that are given by address."""
@@ -63,7 +57,7 @@ def announced_sources(given: GenerationInputStable) -> SourceImages | None:
     )
 
 
-def take_in_sources(given: GenerationInputStable, hoard: Context) -> SourceImages | None:
+def take_in_sources(given: GenerationInputStable, feature: IntakeFeature) -> SourceImages | None:
     """Fetch, check, clean and store what a request starts from; None without a source image.
 
     Nothing is stored unless every image is sound. Call it when nothing else can be wrong with the
@@ -76,7 +70,7 @@ def take_in_sources(given: GenerationInputStable, hoard: Context) -> SourceImage
     announced = announced_sources(given)
     if announced is None:
         return None
-    taking = _Taking(hoard)
+    taking = _Taking(feature)
     image = mask = None
     if given.source_image is not None:
         image = taking.cleaned("source_image", given.source_image)
@@ -92,7 +86,7 @@ def take_in_sources(given: GenerationInputStable, hoard: Context) -> SourceImage
         taking.cleaned(f"extra_source_images.{place}.image", each.image)
         for place, each in enumerate(given.extra_source_images)
     ]
-    put = hoard.services.blobs.put
+    put = feature.blobs.put
     return SourceImages(
         announced.processing,
         image=None if image is None else put(image.data),
@@ -104,53 +98,11 @@ def take_in_sources(given: GenerationInputStable, hoard: Context) -> SourceImage
     )
 
 
-def sources_for_worker(popped: PoppedJob, hoard: Context) -> dict[str, Any]:
-    """Return the fields of a job that say what it starts from; the images as base64 of WebP.
-
-    ``source_processing`` is there only with a source image: a worker takes a job without it for
-    what it is, text to image.
-
-    :raises Refused: ``Locked``, when an image of it is lost. Nobody can make it then: the job is
-        given up at once, and the request ends as faulted when that has happened often enough.
-    """
-    if popped.source is None:
-        return {"source_image": None, "source_mask": None, "extra_source_images": None}
-    try:
-        return _encoded(popped.source, hoard)
-    except LookupError:
-        _give_up(popped, hoard)
-        raise Refused("Locked") from None
-
-
-def _give_up(popped: PoppedJob, hoard: Context) -> None:
-    _logger.error("a source image is lost", extra={"request_id": str(popped.request_id)})
-    worker = hoard.services.directory.worker(popped.worker_id)
-    if worker is not None:
-        hoard.services.ledger.fail_job(
-            popped.job_id, owner_id=worker.owner_id, reason="a source image is lost"
-        )
-
-
-def _encoded(source: SourceImages, hoard: Context) -> dict[str, Any]:
-    def encoded(digest: str) -> str:
-        return as_base64(hoard.services.blobs.get(digest))
-
-    return {
-        "source_image": encoded(source.image) if source.image else None,
-        "source_mask": encoded(source.mask) if source.mask else None,
-        "extra_source_images": [
-            {"image": encoded(each.digest), "strength": each.strength} for each in source.extra
-        ]
-        or None,
-        **({"source_processing": source.processing} if source.image else {}),
-    }
-
-
 @dataclass(slots=True)
 class _Taking:
     """The images of one request, on the way in."""
 
-    hoard: Context
+    feature: IntakeFeature
     deadline: float = field(default_factory=lambda: time.monotonic() + FETCHING_SECONDS)
 
     def cleaned(self, name: str, given: str, *, lossless: bool = False) -> CleanImage:
@@ -179,7 +131,7 @@ class _Taking:
             media_types=_MEDIA_TYPES,
         )
         try:
-            return self.hoard.services.fetcher.get(url, limits).data
+            return self.feature.fetcher.get(url, limits).data
         except FetchFailed as failed:
             match failed.trouble:
                 case FetchProblem.TOO_LARGE:

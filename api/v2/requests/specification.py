@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID
 
+from api.http.parameters import uuid_from
 from api.v2.requests.schemas import GenerationInputStable, ModelGenerationInputStable
 from api.v2.requests.source_images import announced_sources
 from domain.accounts.directory import AccountEntry
@@ -242,14 +243,6 @@ def checked_agent(client_agent: str) -> str:
     if len(client_agent) > MOST_AGENT_CHARACTERS or not name.strip() or not version.strip(": "):
         raise Refused("BadClientAgent")
     return client_agent
-
-
-def uuid_from(text: str) -> UUID | None:
-    """Return the id that a client wrote, or None when it is none."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _check_fields(given: GenerationInputStable, account: AccountEntry) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable
 from typing import Any
 
-from api.v2.workers.present import AvailableWorkers
+from api.v2.workers.available_workers import AvailableWorkers
 from projections.backlog.reader import Ahead, BacklogReader
 from projections.status.generation import generation_details
 from projections.status.reader import Generation, RequestStatus
@@ -49,11 +48,6 @@ def status_body(
     ]
     body["shared"] = status.shared
     return body
-
-
-def as_base64(data: bytes) -> str:
-    """Return an image as ``r2: false`` wants it."""
-    return base64.b64encode(data).decode("ascii")
 
 
 def _wait_seconds(status: RequestStatus, ahead: Ahead, available_workers: AvailableWorkers) -> int:
