@@ -59,12 +59,14 @@ def follow_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> Non
             bell.ring()
 
     with _woken(hoard) as wake:
-        follow(hoard.followers, stop, hoard.settings.follow_seconds, react, wake)
+        follow(hoard.views.followers, stop, hoard.settings.follow_seconds, react, wake)
 
 
 def schedule_webhooks_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None:
     """Schedule what is to be told by webhook, and ring when something is due."""
-    scheduling = WebhookScheduling(hoard.log, hoard.ledger_database, hoard.ledger, hoard.deliveries)
+    scheduling = WebhookScheduling(
+        hoard.storage.log, hoard.storage.ledger_database, hoard.ledger, hoard.inline.deliveries
+    )
     with _woken(hoard) as wake:
         schedule_until(
             stop, scheduling, bell.ring, interval=hoard.settings.follow_seconds, wake=wake
@@ -89,24 +91,26 @@ def sweep_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None
     while not stop.is_set():
         try:
             now = hoard.clock.now()
-            swept = sweep(hoard.queue, hoard.ledger, bell.ring, now)
-            hoard.repeats.forget_those_over(now)
-            hoard.uploads.forget_those_over()
+            swept = sweep(hoard.inline.queue, hoard.ledger, bell.ring, now)
+            hoard.storage.idempotency.forget_those_over(now)
+            hoard.storage.uploads.forget_those_over()
             most_lost = hoard.settings.worker_losses_per_hour
-            flag_losing_workers(hoard.workers, hoard.ledger, most_lost, now)
+            flag_losing_workers(hoard.views.workers, hoard.ledger, most_lost, now)
             if swept.leases or swept.requests or swept.failed:
                 _log.info(
                     "swept", leases=swept.leases, requests=swept.requests, failed=swept.failed
                 )
-            fold_balances(hoard.kudos)
+            fold_balances(hoard.inline.kudos)
             if time.monotonic() >= trust_after:
                 trust_after = time.monotonic() + _TRUST_EVERY_SECONDS
                 allowances = allowances_of(hoard.settings)
-                if new := give_trust(hoard.kudos, hoard.ledger, allowances, hoard.clock.now()):
+                if new := give_trust(
+                    hoard.inline.kudos, hoard.ledger, allowances, hoard.clock.now()
+                ):
                     _log.info("trusted for good work", accounts=new)
             # A part of the store each time: all of it may be millions of files.
             place = (place + 1) % PLACES
-            if old := hoard.blobs.delete_unused(place, hoard.settings.image_days * 86_400):
+            if old := hoard.storage.blobs.delete_unused(place, hoard.settings.image_days * 86_400):
                 _log.info("images deleted", images=old)
         except Exception as error:
             _log.error("sweep failed", error=type(error).__name__, where=where(error))

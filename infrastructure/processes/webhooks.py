@@ -34,7 +34,7 @@ _SECONDS_TO_FINISH = 5.0
 
 def sender_of(hoard: Hoard) -> WebhookSender:
     """Return what sends the deliveries of an assembled Hoard."""
-    settings, keys = hoard.settings, hoard.webhook_keys
+    settings, keys = hoard.settings, hoard.sending.keys
 
     def signed(account_id: UUID, delivery_id: UUID, at: datetime, body: bytes) -> dict[str, str]:
         numbers = hoard.ledger.webhook_secret_numbers(account_id)
@@ -44,17 +44,17 @@ def sender_of(hoard: Hoard) -> WebhookSender:
 
     return WebhookSender(
         ledger=hoard.ledger,
-        history_of=lambda request_id: RequestHistory.read(hoard.log, request_id),
-        healths=hoard.deliveries,
-        sealer=hoard.keys,
+        history_of=lambda request_id: RequestHistory.read(hoard.storage.log, request_id),
+        healths=hoard.inline.deliveries,
+        sealer=hoard.secrets.personal_keys,
         payloads=Payloads(
-            hoard.blobs,
-            hoard.signer,
+            hoard.storage.blobs,
+            hoard.secrets.signer,
             root=settings.base_url,
             lifetime=timedelta(seconds=settings.image_address_seconds),
         ),
         signed=signed,
-        posts=hoard.webhook_posts,
+        posts=hoard.sending.posts,
         clock=hoard.clock,
         seconds=settings.webhook_seconds,
     )
@@ -63,8 +63,8 @@ def sender_of(hoard: Hoard) -> WebhookSender:
 def dispatcher_of(hoard: Hoard, places: int = PLACES) -> Dispatcher:
     """Return what claims and sends the deliveries of an assembled Hoard; not started yet."""
     return Dispatcher(
-        hoard.claims,
-        hoard.deliveries,
+        hoard.sending.claims,
+        hoard.inline.deliveries,
         sender_of(hoard).send,
         hoard.clock,
         claim_lifetime=timedelta(seconds=hoard.settings.webhook_seconds) + CLAIM_MARGIN,
@@ -77,7 +77,9 @@ def sweep_until(stop: threading.Event, hoard: Hoard) -> None:
     while not stop.is_set():
         try:
             now = hoard.clock.now()
-            if given_up := sweep_deliveries(hoard.deliveries, hoard.claims, hoard.ledger, now):
+            if given_up := sweep_deliveries(
+                hoard.inline.deliveries, hoard.sending.claims, hoard.ledger, now
+            ):
                 _log.info("late deliveries given up", deliveries=given_up)
         except Exception as error:
             _log.error("sweep failed", error=type(error).__name__, where=where(error))
@@ -93,7 +95,7 @@ def main() -> None:
     sweeper = threading.Thread(target=sweep_until, args=(stop, hoard), name="sweep", daemon=True)
     app = make_app(settings.broker)
     register_deliver(app, dispatcher.wake)
-    hoard.webhook_posts.prepare()
+    hoard.sending.posts.prepare()
     dispatcher.start()
     sweeper.start()
     tell_supervisor()

@@ -85,7 +85,7 @@ def serving(folder: Path, listening: socket, url: str) -> Iterator[Server]:
     threads = [
         threading.Thread(target=server.run, args=([listening.dup()],), name="server"),
         threading.Thread(
-            target=follow, args=(hoard.followers, stop, _FOLLOW_SECONDS), name="follower"
+            target=follow, args=(hoard.views.followers, stop, _FOLLOW_SECONDS), name="follower"
         ),
     ]
     for thread in threads:

@@ -39,7 +39,7 @@ def opened(hoard: Program) -> Hoard:
 
 def jobs_of(hoard: Hoard, request_id: str) -> list[Job]:
     """A request's jobs in the order of their slices."""
-    records = hoard.log.after(0, 100_000)
+    records = hoard.storage.log.after(0, 100_000)
     found = [
         record.event.originator_id
         for record in records

@@ -68,7 +68,7 @@ class Api:
 
     def catch_up(self) -> None:
         """Let every view see all that happened."""
-        for follower in self.hoard.followers:
+        for follower in self.hoard.views.followers:
             while follower.catch_up():
                 continue
 

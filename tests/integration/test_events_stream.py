@@ -207,7 +207,7 @@ def test_one_can_resume_at_every_event(world: ViewWorld, api: Served) -> None:
 def test_a_job_that_began_before_the_stream_is_followed(world: ViewWorld, api: Served) -> None:
     request_id = world.submit(2)
     job = world.pop()
-    last = str(world.hoard.log.last_position())
+    last = str(world.hoard.storage.log.last_position())
     with api.stream(request_id, last) as events:
         wait_until(lambda: api.hub.watches, "the stream to be open")
         world.deliver(job)
@@ -227,7 +227,7 @@ def test_what_commits_in_another_order_is_told_in_log_order(
     is_saved, may_commit = threading.Event(), threading.Event()
 
     def deliver_and_dawdle() -> None:
-        with world.hoard.ledger_database.transaction():
+        with world.hoard.storage.ledger_database.transaction():
             world.deliver(first, 0)
             is_saved.set()
             may_commit.wait()

@@ -18,7 +18,7 @@ def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     with serving(tmp_path, database=url, follow=True) as served:
         lender = served.key("lender")
-        account = served.hoard.directory.account_by_name("lender")
+        account = served.hoard.inline.directory.account_by_name("lender")
         assert account is not None
         served.hoard.ledger.award_kudos(account.account_id, 1000, by=None, reason="to begin with")
         assert lender

@@ -167,7 +167,7 @@ def _show_history(demo: Demo, settings: Settings, made: Made) -> None:
     from infrastructure.cli.terminal.opening import opened
 
     with opened(settings.data) as hoard:
-        history = history_of(hoard.log, made.request_id)
+        history = history_of(hoard.storage.log, made.request_id)
         with demo.step("What happened, event by event"):
             _show_events(demo, history)
         with demo.step("The status as it is served, and as replaying its events gives it"):

@@ -12,7 +12,7 @@ from projections.following.rebuild import Report, verify
 def verified(hoard: Hoard, served: ServedView, output: Output) -> bool:
     """Return whether a view holds what the events say, and write what was found."""
     with ReplayBar(output, f"replaying {served.name}") as bar:
-        report = verify(served.view, hoard.log, served.database, bar.progress)
+        report = verify(served.view, hoard.storage.log, served.database, bar.progress)
     show_report(report, output)
     return report.holds
 
