@@ -15,8 +15,7 @@ import httpx
 import orjson
 import uvicorn
 
-from api.tracking.hub import Hub
-from api.tracking.pace import Pace
+from api.tracking.hub import Hub, Timing
 from infrastructure.bootstrap import Hoard
 from infrastructure.processes.api import app_of
 from tests.waiting import DEADLINE_SECONDS, wait_until
@@ -83,9 +82,9 @@ class Served:
 
 
 @contextmanager
-def served(hoard: Hoard, **pace: float) -> Iterator[Served]:
-    """Serve a Hoard on a free port, looking at the log at this pace."""
-    app = app_of(hoard, pace=Pace(**pace))  # type: ignore[arg-type]
+def served(hoard: Hoard, **timing: float) -> Iterator[Served]:
+    """Serve a Hoard on a free port, looking at the log at this timing."""
+    app = app_of(hoard, timing=Timing(**timing))  # type: ignore[arg-type]
     server = uvicorn.Server(
         uvicorn.Config(app, ws="none", log_config=None, timeout_graceful_shutdown=5)
     )

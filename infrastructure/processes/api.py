@@ -16,8 +16,7 @@ from api.app import Features, Serving, create_app
 from api.http.authentication import Authentication
 from api.registration.feature import RegistrationFeature
 from api.registration.registrations import Registrations
-from api.tracking.hub import Hub
-from api.tracking.pace import Pace
+from api.tracking.hub import Hub, Timing
 from api.v2.accounts.feature import AccountsFeature
 from api.v2.models.feature import ModelsFeature
 from api.v2.requests.feature import IntakeFeature, ProgressFeature
@@ -38,10 +37,10 @@ _SECONDS_TO_FINISH = 5
 _SWITCH_SECONDS = 0.0005
 
 
-def features_of(hoard: Hoard, *, pace: Pace | None = None) -> Features:
+def features_of(hoard: Hoard, *, timing: Timing | None = None) -> Features:
     """Return what the routes of the API need of an assembled Hoard.
 
-    :param pace: how often those who wait for news are looked after.
+    :param timing: how often those who wait for news are looked after.
     """
     settings = hoard.settings
     authentication = Authentication(
@@ -74,7 +73,7 @@ def features_of(hoard: Hoard, *, pace: Pace | None = None) -> Features:
         ),
         progress=ProgressFeature(
             ledger=hoard.ledger,
-            hub=Hub(hoard.storage.log, hoard.wakeups, pace or Pace()),
+            hub=Hub(hoard.storage.log, hoard.wakeups, timing or Timing()),
             status=hoard.views.status,
             backlog=hoard.views.backlog,
             available_workers=available_workers,
@@ -178,15 +177,15 @@ def features_of(hoard: Hoard, *, pace: Pace | None = None) -> Features:
     )
 
 
-def app_of(hoard: Hoard, *, pace: Pace | None = None) -> FastAPI:
+def app_of(hoard: Hoard, *, timing: Timing | None = None) -> FastAPI:
     """Return the application that serves an assembled Hoard.
 
-    :param pace: how often those who wait for news are looked after.
+    :param timing: how often those who wait for news are looked after.
     """
     serving = Serving(
         public_url=hoard.settings.public_url, max_body_bytes=hoard.settings.max_body_bytes
     )
-    return create_app(features_of(hoard, pace=pace), serving)
+    return create_app(features_of(hoard, timing=timing), serving)
 
 
 def make_app() -> FastAPI:

@@ -50,7 +50,7 @@ def test_started_again_it_goes_on_where_it_was(tmp_path: Path) -> None:
         assert hoard.check(request_id)["waiting"] == 2
         assert hoard.stop() == 0
 
-        hoard.views.workers = 1
+        hoard.workers = 1
         hoard.start()
         assert len(hoard.wait_until_done(request_id)["generations"]) == 2
         assert hoard.stop() == 0
@@ -65,7 +65,7 @@ def test_sigterm_in_mid_batch_returns_the_images_at_once(tmp_path: Path) -> None
         hoard.wait_until_at_work(request_id)
         assert hoard.stop() == 0
 
-        hoard.views.workers = 0
+        hoard.workers = 0
         hoard.start()
         found = hoard.check(request_id)
         assert (found["waiting"], found["processing"], found["restarted"]) == (20, 0, 20)

@@ -1,4 +1,4 @@
-"""What is told about an account."""
+"""Bodies about accounts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MILLION = 1_000_000
 def account_body(
     feature: AccountsFeature, account: AccountEntry, visibility: Visibility
 ) -> dict[str, Any]:
-    """Return an account as v2 tells it, as far as somebody sees it."""
+    """Return an account as v2 shows it, as far as somebody may see it."""
     record = feature.records.record(account.account_id)
     workers = feature.directory.workers_owned_by(account.account_id)
     balance = feature.funds.balance(account.account_id)
@@ -53,7 +53,7 @@ def account_body(
         "education": roles.education,
         "pseudonymous": True,
         "account_age": int(age),
-        **_doings(record),
+        **_activity(record),
     }
     if account.account_id == ANONYMOUS_ID:
         return body
@@ -87,7 +87,7 @@ def _own(feature: AccountsFeature, account: AccountEntry) -> dict[str, Any]:
     }
 
 
-def _doings(record: AccountRecord) -> dict[str, Any]:
+def _activity(record: AccountRecord) -> dict[str, Any]:
     used, made = record.pixelsteps_used / _MILLION, record.pixelsteps_made / _MILLION
     none = {"image": 0, "text": 0, "interrogation": 0}
     return {

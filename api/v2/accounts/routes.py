@@ -70,7 +70,7 @@ def users(
     "/users/{user_id}", responses={200: {"model": UserDetails}, **error_responses(401, 403, 404)}
 )
 def user(feature: Accounts, user_id: str, apikey: ApiKey = None) -> Answer:
-    """Tell about an account, by its number; its owner and moderators see more."""
+    """Describe an account, by its number; its owner and moderators see more."""
     viewer = feature.authentication.account(apikey) if apikey else None
     account = _account(feature, user_id)
     visibility = visibility_of(viewer, account.account_id)
@@ -81,7 +81,7 @@ def user(feature: Accounts, user_id: str, apikey: ApiKey = None) -> Answer:
 
 @router.get("/find_user", responses={200: {"model": UserDetails}, **error_responses(401, 403, 404)})
 def find_user(feature: Accounts, apikey: ApiKey = None) -> Answer:
-    """Tell whose a key is. Of a shared key, its owner is told as everybody may know it."""
+    """Describe the account of a key; of a shared key, its owner as everybody may see it."""
     try:
         account = feature.authentication.by_key(apikey)
     except Refused as refusal:
@@ -124,25 +124,25 @@ def change_user(feature: Accounts, user_id: str, raw: RawBody, apikey: ApiKey) -
     if given.undelete or given.reset_suspicion:
         require_moderator(actor)
     ledger = feature.ledger
-    told: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     if given.reset_suspicion:
-        told["new_suspicion"] = 0
+        changed["new_suspicion"] = 0
     if given.undelete:
         ledger.restore_account(target.account_id, by=actor.account_id)
-        told["undeleted"] = True
+        changed["undeleted"] = True
     if change != AccountChange():
         ledger.change_account(target.account_id, change, by=actor.account_id)
-        told |= _told_of(change, target)
+        changed |= _changed_fields(change, target)
     if given.kudos is not None:
         ledger.award_kudos(
             target.account_id, given.kudos, by=actor.account_id, reason=_AWARD_REASON
         )
         balance = feature.funds.balance(target.account_id)
-        told["new_kudos"] = kudos_from(balance.available)
-    if not told:
+        changed["new_kudos"] = kudos_from(balance.available)
+    if not changed:
         raise Refused("NoUserModSelected")
     feature.authentication.forget()
-    return Answer(told)
+    return Answer(changed)
 
 
 @router.delete(
@@ -177,7 +177,7 @@ def _account(feature: AccountsFeature, user_id: str) -> AccountEntry:
 
 
 def _refuse_what_is_not_served(actor: AccountEntry, given: ModifyUserInput) -> None:
-    """Refuse what would be dropped in silence, to each with the right that it takes."""
+    """Refuse what would be dropped in silence, after the right that it takes was checked."""
     if given.usage_multiplier is not None or given.monthly_kudos is not None:
         require_admin(actor)
         raise Refused("NotServed", "usage_multiplier and monthly_kudos are not served.")
@@ -208,7 +208,7 @@ def _checked(text: str | None, check: Callable[[str], str]) -> str | None:
     return None if text is None else check(text)
 
 
-def _told_of(change: AccountChange, target: AccountEntry) -> dict[str, Any]:
+def _changed_fields(change: AccountChange, target: AccountEntry) -> dict[str, Any]:
     fields = {
         "username": None if change.name is None else handle_of(change.name, target.number),
         "contact": change.contact,

@@ -57,7 +57,7 @@ def make_shared_key(feature: Accounts, raw: RawBody, apikey: ApiKey) -> Answer:
     responses={200: {"model": SharedKeyDetails}, **error_responses(400)},
 )
 def shared_key(feature: Accounts, sharedkey_id: str) -> Answer:
-    """Tell about a shared key, by the key or its public id."""
+    """Describe a shared key, by the key or its public id."""
     return Answer(
         _body(feature, _found(feature, sharedkey_id), shown_as=sharedkey_id), headers=NOT_KEPT
     )

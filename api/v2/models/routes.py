@@ -110,7 +110,7 @@ def chosen(field: str, choices: type[Choice], given: str) -> Choice:
 
 
 def is_in_state(feature: ModelsFeature, state: ModelState) -> Callable[[str], bool]:
-    """Return what tells whether a model is among those that are meant."""
+    """Return the test whether a model is among those that are meant."""
     catalogue = feature.catalogue
     if state is ModelState.ALL:
         return lambda _: True

@@ -95,7 +95,7 @@ def change_modes(feature: Service, raw: RawBody, apikey: ApiKey) -> Answer:
 
 @router.get("/status/news", responses={200: {"model": list[NewsItem]}, **error_responses()})
 def news(feature: Service) -> Answer:
-    """Tell what the operators have to tell, the latest first."""
+    """List the operators' news, the latest first."""
     return Answer(
         [
             {

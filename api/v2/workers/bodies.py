@@ -1,4 +1,4 @@
-"""What is told about workers, and about the messages to them."""
+"""Bodies about workers, and about the messages to them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HOUR = timedelta(hours=1)
 def worker_body(
     feature: WorkersFeature, worker: WorkerEntry, visibility: Visibility
 ) -> dict[str, Any]:
-    """Return one worker as v2 tells it, as far as somebody sees it."""
+    """Return one worker as v2 shows it, as far as somebody may see it."""
     owner = feature.directory.account(worker.owner_id)
     record = feature.records.worker(worker.worker_id)
     body = _body(worker, owner, record, visibility, is_online=worker.worker_id in _online(feature))
@@ -52,7 +52,7 @@ def worker_bodies(feature: WorkersFeature, visibility: Visibility) -> list[dict[
 def message_bodies(
     feature: WorkersFeature, messages: Sequence[WorkerMessage]
 ) -> list[dict[str, Any]]:
-    """Return messages as v2 tells them."""
+    """Return messages as v2 shows them."""
     now = feature.clock.now()
     authors = feature.directory.accounts_by_ids({each.author_id for each in messages})
     return [

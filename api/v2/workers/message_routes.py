@@ -57,7 +57,7 @@ def messages(
     openapi_extra=request_body(MessageInput),
 )
 def send_message(feature: Workers, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Send a message: it is told with each pop until it ends.
+    """Send a message: it comes with each pop until it ends.
 
     Moderators send to every worker, or to any; owners to their own.
     """
@@ -92,7 +92,7 @@ def send_message(feature: Workers, raw: RawBody, apikey: ApiKey) -> Answer:
     responses={200: {"model": ResponseModelMessage}, **error_responses(404)},
 )
 def message(feature: Workers, message_id: str) -> Answer:
-    """Tell a message; its id is all that is needed."""
+    """Show a message; its id is all that is needed."""
     return Answer(message_bodies(feature, [_message(feature, message_id)])[0], headers=NOT_KEPT)
 
 

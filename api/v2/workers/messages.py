@@ -38,11 +38,11 @@ class WorkerMessage:
     """Who is said to speak, 1 to 255 characters."""
     created_at: datetime
     ends_at: datetime
-    """Until when it is told."""
+    """Until when it is shown."""
 
 
 class WorkerMessages(Protocol):
-    """The port to the messages. They are operators' speech, not history: no events."""
+    """The port to the messages. They are no history: no events."""
 
     def add(self, message: WorkerMessage) -> None:
         """Keep a message.
@@ -67,7 +67,7 @@ class WorkerMessages(Protocol):
         """
 
     def for_worker(self, worker_id: UUID) -> Sequence[WorkerMessage]:
-        """Return what a worker is to be told now, up to two seconds late, the oldest first.
+        """Return what a worker is to read now, up to two seconds late, the oldest first.
 
         Costs no query but one in two seconds for all workers together.
         """
