@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api.http.openapi import error_responses
 from api.http.parameters import uuid_from
-from api.tracking.stream import Place, Stream, StreamResponse
+from api.tracking.stream import QueueState, Stream, StreamResponse
 from api.v2.requests.feature import Progress, ProgressFeature
 from api.v2.requests.routes import image_of
 from api.v2.requests.status import check_body
@@ -70,17 +70,17 @@ async def events(
     if opened is None:
         raise Refused("RequestNotFound")
     if seen > opened.final:
-        opened.watch.close()
+        opened.subscription.close()
         raise Refused("BadRequest", _NO_POSITION)
     stream = Stream(
         opened,
         feature.hub,
         seen=seen,
         image_of=image_of(feature, str(request.base_url), known, r2=opened.past.submitted.r2),
-        place_now=partial(_place_now, feature, known),
+        queue_state=partial(_queue_state, feature, known),
     )
     if stream.has_ended:
-        stream.watch.close()
+        stream.subscription.close()
         return Response(status_code=204)
     return StreamResponse(stream)
 
@@ -93,7 +93,7 @@ def _position(text: str) -> int:
     return int(text)
 
 
-def _place_now(feature: ProgressFeature, request_id: UUID) -> Place | None:
+def _queue_state(feature: ProgressFeature, request_id: UUID) -> QueueState | None:
     status = feature.status.check(request_id)
     if status is None or not status.waiting:
         return None
