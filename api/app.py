@@ -18,7 +18,7 @@ from api.http.openapi import describe
 from api.pages import return_codes as return_codes_page
 from api.registration import page as registration_page
 from api.registration import routes as registration
-from api.registration.feature import RegistrationFeature
+from api.registration.registrations import RegistrationFeature
 from api.v2.accounts import kudos, shared_keys
 from api.v2.accounts import routes as accounts
 from api.v2.accounts.feature import AccountsFeature

@@ -12,8 +12,7 @@ from api.http.answer import NOT_KEPT
 from api.http.bodies import RawBody
 from api.http.parameters import address_of
 from api.pages.rendering import page
-from api.registration.feature import Registration
-from api.registration.registrations import Registered
+from api.registration.registrations import Registered, Registration
 from domain.accounts.rights import require_registered
 from domain.names import LONGEST_CONTACT, LONGEST_USER_NAME
 from domain.return_codes import Refused

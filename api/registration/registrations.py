@@ -8,8 +8,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 from uuid import UUID
 
+from fastapi import Depends
+
+from api.http.authentication import Authentication
+from api.http.features import installed
 from api.http.timeouts import Timeouts
 from domain.accounts.directory import AccountEntry
 from domain.accounts.roles import Roles
@@ -124,3 +129,15 @@ class Registrations:
             self._opened.move_to_end(digest)
             while len(self._opened) > _MOST_ADDRESSES:
                 self._opened.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationFeature:
+    """Registration: accounts that are opened, and keys that are replaced."""
+
+    authentication: Authentication
+    registrations: Registrations
+
+
+Registration = Annotated[RegistrationFeature, Depends(installed(RegistrationFeature))]
+"""A handler's parameter: what it needs."""

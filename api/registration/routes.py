@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
-from api.http.bodies import RawBody, read_body
+from api.http.bodies import Body, RawBody, read_body
 from api.http.openapi import error_responses, request_body
 from api.http.parameters import address_of
-from api.registration.feature import Registration
-from api.registration.registrations import Registered
-from api.registration.schemas import AccountWithKey, RegisterInput
+from api.registration.registrations import Registered, Registration
 from domain.accounts.rights import require_registered
+from domain.names import LONGEST_CONTACT
 
 router = APIRouter(tags=["accounts"], default_response_class=Answer)
+
+
+class RegisterInput(Body):
+    """An account to be opened."""
+
+    username: Annotated[str, Field(min_length=1, max_length=100, description="1 to 30 characters.")]
+    contact: Annotated[
+        str, Field(max_length=LONGEST_CONTACT, description="How operators can reach you.")
+    ] = ""
+
+
+class AccountWithKey(BaseModel):
+    """An account and its key."""
+
+    username: Annotated[str, Field(description="`name#number`.")]
+    api_key: Annotated[str, Field(description="Shown this once: only its digest is stored.")]
 
 
 @router.post(

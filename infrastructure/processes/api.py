@@ -14,8 +14,7 @@ from fastapi import FastAPI
 
 from api.app import Features, Serving, create_app
 from api.http.authentication import Authentication
-from api.registration.feature import RegistrationFeature
-from api.registration.registrations import Registrations
+from api.registration.registrations import RegistrationFeature, Registrations
 from api.tracking.hub import Hub, Timing
 from api.v2.accounts.feature import AccountsFeature
 from api.v2.models.feature import ModelsFeature
