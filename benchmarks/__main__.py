@@ -52,7 +52,7 @@ def _measure(database: str, scale: Scale) -> list[dict[str, Any]]:
         settings = Settings(data=Path(folder), ledger_url=url, port=free_port())
         key = new_api_key()
         hoard = assemble(settings)
-        hoard.ledger.open_account("benchmark", digest_of(key), Roles(trusted=True))
+        hoard.ledger.accounts.open("benchmark", digest_of(key), Roles(trusted=True))
         payers = open_payers(hoard)
         hoard.close()
         with running_hoard(settings) as address:

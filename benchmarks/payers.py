@@ -20,7 +20,7 @@ def open_payers(hoard: Hoard, number: int = PAYERS) -> list[str]:
     limits = AccountChange(concurrency=_MOST_WAITING)
     for place, key in enumerate(keys):
         with hoard.storage.ledger_database.transaction():
-            account_id = hoard.ledger.open_account(f"payer {place}", digest_of(key), Roles())
-            hoard.ledger.change_account(account_id, limits, by=None)
-            hoard.ledger.award_kudos(account_id, _KUDOS, by=None, reason="benchmark")
+            account_id = hoard.ledger.accounts.open(f"payer {place}", digest_of(key), Roles())
+            hoard.ledger.accounts.change(account_id, limits, by=None)
+            hoard.ledger.kudos.award(account_id, _KUDOS, by=None, reason="benchmark")
     return keys

@@ -28,5 +28,9 @@ class RandomSource(Protocol):
 class Transactions(Protocol):
     """Where several reads and saves become one."""
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread has one open."""
+
     def transaction(self) -> AbstractContextManager[object]:
         """Open a transaction, or join this thread's open one; an exception undoes all of it."""

@@ -39,23 +39,25 @@ from infrastructure.wakeups.wakeups import ProcessWakeups
 from infrastructure.webhooks.claims import DeliveryClaims
 from infrastructure.webhooks.keys import WebhookKeys
 from infrastructure.webhooks.posts import POSTS_AT_ONCE, WebhookPosts
+from infrastructure.workers.loaded_models import RememberedModels
 from infrastructure.workers.messages import MessageTable
-from projections.accounts.view import AccountsReader
+from infrastructure.workers.skipped_requests import RememberedSkips
+from projections.accounts.reader import AccountsReader
 from projections.backlog.reader import BacklogReader
-from projections.directory.reader import AccountDirectory
+from projections.directory.view import AccountDirectory
 from projections.following.follow import Follower
 from projections.kudos.view import Kudos
 from projections.models.reader import ModelsReader
 from projections.queue.view import Queue
 from projections.registry import follower_views
 from projections.service.modes import ModesReader, ModesView
-from projections.statistics.view import StatisticsReader
+from projections.statistics.reader import StatisticsReader
 from projections.status.reader import StatusReader
 from projections.view import View
 from projections.webhooks.deliveries import WebhooksReader
 from projections.webhooks.due import Deliveries
 from projections.workers.presence import Presence
-from projections.workers.view import WorkersReader
+from projections.workers.reader import WorkersReader
 
 OPERATOR = "operator"
 """Name of the built-in account that the in-cluster workers belong to."""
@@ -156,7 +158,7 @@ class Hoard:
         entry = self.inline.directory.account_by_name(OPERATOR)
         if entry is None:
             # Its key is thrown away: nobody but processes of this installation act for it.
-            self.ledger.open_account(OPERATOR, digest_of(new_api_key()), Roles(trusted=True))
+            self.ledger.accounts.open(OPERATOR, digest_of(new_api_key()), Roles(trusted=True))
             entry = self.inline.directory.account_by_name(OPERATOR)
             assert entry is not None
         return entry
@@ -230,6 +232,8 @@ def assemble(
         lifetimes=_lifetimes(settings),
         allowances=allowances_of(settings),
         repeats=storage.idempotency,
+        loaded_models=RememberedModels(),
+        skipped_requests=RememberedSkips(),
     )
     return Hoard(
         settings=settings,

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import select
 
 from domain.accounts.roles import Roles
-from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import Notification
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
@@ -17,7 +17,7 @@ from domain.webhooks.retrying import AbandonReason, Outcome, Problem
 from infrastructure.bootstrap import Hoard
 from infrastructure.webhooks.claims import Claimed
 from projections.following.rebuild import verify
-from projections.webhooks.due import DUE_DELIVERY
+from projections.webhooks.due_tables import DUE_DELIVERY
 from tests.world import HandClock
 
 TAKEN, BROKEN = Outcome(status=204), Outcome(status=500)
@@ -43,12 +43,12 @@ class DeliveryWorld:
     def __init__(self, hoard: Hoard, clock: HandClock) -> None:
         self.hoard = hoard
         self.clock = clock
-        self.account_id = hoard.ledger.open_account("integrator", "e" * 64, Roles())
+        self.account_id = hoard.ledger.accounts.open("integrator", "e" * 64, Roles())
         self._told = 0
 
     def endpoint(self, *kinds: NotificationKind) -> UUID:
         """Register an endpoint."""
-        return self.hoard.ledger.register_endpoint(
+        return self.hoard.ledger.webhooks.register_endpoint(
             self.account_id,
             address="https://receiver.example/hook",
             kinds=kinds or (NotificationKind.IMAGE, NotificationKind.ENDED),
@@ -67,7 +67,7 @@ class DeliveryWorld:
 
     def schedule(self, *planned_deliveries: PlannedDelivery) -> list[UUID]:
         """Have things told, in one save; return the deliveries' ids."""
-        self.hoard.ledger.schedule_deliveries(planned_deliveries)
+        self.hoard.ledger.webhooks.schedule(planned_deliveries)
         return [planned_delivery.delivery_id for planned_delivery in planned_deliveries]
 
     def due(
@@ -86,7 +86,7 @@ class DeliveryWorld:
 
     def tried(self, delivery_id: UUID, outcome: Outcome = TAKEN) -> None:
         """Note what came of a try, and give the claim back."""
-        self.hoard.ledger.record_attempt(delivery_id, outcome, seconds=0.1)
+        self.hoard.ledger.webhooks.record_attempt(delivery_id, outcome, seconds=0.1)
         self.hoard.sending.claims.release(delivery_id)
 
     def prove(self, destination: UUID) -> None:
@@ -102,9 +102,11 @@ class DeliveryWorld:
         """Let every kind of thing happen that changes the view of deliveries."""
         ledger = self.hoard.ledger
         first, second, third = (self.endpoint() for _ in range(3))
-        ledger.change_endpoint(second, account_id=self.account_id, kinds=[NotificationKind.STARTED])
-        ledger.disable_endpoint(second, DisableReason.DEAD)
-        ledger.delete_endpoint(third, account_id=self.account_id)
+        ledger.webhooks.change_endpoint(
+            second, account_id=self.account_id, kinds=[NotificationKind.STARTED]
+        )
+        ledger.webhooks.disable_endpoint(second, DisableReason.DEAD)
+        ledger.webhooks.delete_endpoint(third, account_id=self.account_id)
         for place in range(12):
             self.due(numbered(place % 3), to=address(place % 2))
             self.due(numbered(place % 2), endpoint=first)
@@ -112,12 +114,12 @@ class DeliveryWorld:
             for delivery_id in self.claimed(5):
                 self.tried(delivery_id, outcome)
             self.clock.advance(timedelta(seconds=3))
-        ledger.change_endpoint(second, account_id=self.account_id, enabled=True)
-        ledger.test_endpoint(first, account_id=self.account_id)
+        ledger.webhooks.change_endpoint(second, account_id=self.account_id, enabled=True)
+        ledger.webhooks.test_endpoint(first, account_id=self.account_id)
         given_up = self.due(numbered(9), to=address(1))
         self.due(numbered(9), to=address(1))
-        ledger.give_delivery_up(given_up, AbandonReason.FAILED)
-        ledger.resend_delivery(given_up, by=None)
+        ledger.webhooks.abandon(given_up, AbandonReason.FAILED)
+        ledger.webhooks.resend(given_up, by=None)
 
     def due_order(self, destination: UUID, request_id: UUID) -> list[tuple[UUID, bool]]:
         """Return what is due of a request somewhere, in order, and what of it is a head."""

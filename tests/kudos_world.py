@@ -19,9 +19,9 @@ SETTINGS = ImageSettings(512, 512, 30, "k_euler_a", 5.0, True, 1)
 def open_account(hoard: Hoard, name: str, kudos: float = 0.0, roles: Roles | None = None) -> UUID:
     """Open an account with kudos that the operator gives it."""
     digest = f"{len(hoard.inline.directory.accounts(after=-1, limit=1000)):064x}"
-    account_id = hoard.ledger.open_account(name, digest, roles or Roles())
+    account_id = hoard.ledger.accounts.open(name, digest, roles or Roles())
     if kudos:
-        hoard.ledger.award_kudos(account_id, kudos, by=None, reason="a start")
+        hoard.ledger.kudos.award(account_id, kudos, by=None, reason="a start")
     return account_id
 
 

@@ -19,7 +19,7 @@ from domain.requests.commands import SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import assemble
 from infrastructure.settings.settings import Settings
-from projections.status.reader import RequestStatus
+from projections.status.fold import RequestStatus
 from tests.world import HandClock, SeededRandomSource
 
 LARGE = Capabilities(("A", "B"), 20, 2048 * 2048, True, 1, False, "test:1:large")
@@ -35,7 +35,7 @@ class ViewWorld:
             clock=self.clock,
             random_source=SeededRandomSource(),
         )
-        self.owner_id = self.hoard.ledger.open_account("owner", "0" * 64, Roles(trusted=True))
+        self.owner_id = self.hoard.ledger.accounts.open("owner", "0" * 64, Roles(trusted=True))
 
     def submit(
         self,
@@ -49,7 +49,7 @@ class ViewWorld:
         account_id: UUID = ANONYMOUS_ID,
     ) -> UUID:
         """Ask for images and return the request's id."""
-        request_id, _ = self.hoard.ledger.submit_request(
+        request_id, _ = self.hoard.ledger.requests.submit(
             SubmitRequest(
                 account_id=account_id,
                 prompt="a red square",
@@ -64,7 +64,7 @@ class ViewWorld:
 
     def pop(self, worker: str = "worker", capabilities: Capabilities = LARGE) -> PoppedJob:
         """Let a worker take a job that must be there."""
-        popped = self.hoard.ledger.pop_job(PopJob(self.owner_id, True, worker, capabilities))
+        popped = self.hoard.ledger.jobs.pop(PopJob(self.owner_id, True, worker, capabilities))
         assert not isinstance(popped, NoJob)
         return popped
 
@@ -72,7 +72,7 @@ class ViewWorld:
         """Deliver these images of a job, all of them when none is named."""
         self.clock.advance(timedelta(seconds=seconds))
         for place in places or range(len(job.image_ids)):
-            self.hoard.ledger.submit_image(
+            self.hoard.ledger.jobs.submit_image(
                 job.image_ids[place],
                 owner_id=self.owner_id,
                 digest=f"{place:064x}",

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
-from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.commands import SubmitRequest
 from domain.requests.notifications import notification_of
 from domain.webhooks.delivery import WebhookDelivery
@@ -40,7 +40,7 @@ class WebhookWorld(ViewWorld):
     def __init__(self, folder: Path, ledger_url: str | None = None, **settings: Any) -> None:
         super().__init__(folder, ledger_url, **{"permit_networks": LOOPBACK, **settings})
         self.clock.time = datetime.now(UTC)
-        self.integrator = self.hoard.ledger.open_account("integrator", "1" * 64, Roles())
+        self.integrator = self.hoard.ledger.accounts.open("integrator", "1" * 64, Roles())
 
     def trust(self, receiver: Receiver) -> None:
         """Send to a receiver with a certificate of its own, from now on."""
@@ -68,7 +68,7 @@ class WebhookWorld(ViewWorld):
         if address is not None:
             destination = self.hoard.sending.keys.destination(account_id, address)
             wish = WebhookTarget(address, destination, kinds)
-        request_id, _ = self.hoard.ledger.submit_request(
+        request_id, _ = self.hoard.ledger.requests.submit(
             SubmitRequest(
                 account_id=account_id,
                 prompt="a red square",
@@ -89,7 +89,9 @@ class WebhookWorld(ViewWorld):
 
     def endpoint(self, address: str, kinds: Sequence[NotificationKind] = WEBHOOK_KINDS) -> UUID:
         """Register an endpoint of the integrator's."""
-        return self.hoard.ledger.register_endpoint(self.integrator, address=address, kinds=kinds)
+        return self.hoard.ledger.webhooks.register_endpoint(
+            self.integrator, address=address, kinds=kinds
+        )
 
     def planned_deliveries(
         self, request_id: UUID, endpoint_id: UUID | None = None
@@ -103,7 +105,7 @@ class WebhookWorld(ViewWorld):
             assert own is not None
             destination, kinds = own.destination, own.kinds
         else:
-            destination, kinds = endpoint_id, self.hoard.ledger.endpoint(endpoint_id).kinds
+            destination, kinds = endpoint_id, self.hoard.ledger.webhooks.endpoint(endpoint_id).kinds
         return [
             PlannedDelivery(tracking, history.submitted.account_id, endpoint_id, destination)
             for record in history.records
@@ -113,12 +115,12 @@ class WebhookWorld(ViewWorld):
     def schedule(self, request_id: UUID, endpoint_id: UUID | None = None) -> list[UUID]:
         """Have all that told; return the deliveries' ids."""
         planned_deliveries = self.planned_deliveries(request_id, endpoint_id)
-        self.hoard.ledger.schedule_deliveries(planned_deliveries)
+        self.hoard.ledger.webhooks.schedule(planned_deliveries)
         return [planned_delivery.delivery_id for planned_delivery in planned_deliveries]
 
     def delivery(self, delivery_id: UUID) -> WebhookDelivery:
         """Return a delivery as it stands."""
-        return self.hoard.ledger.delivery(delivery_id)
+        return self.hoard.ledger.webhooks.delivery(delivery_id)
 
     def why_given_up(self, delivery_id: UUID) -> str | None:
         """Return why a delivery was given up, if it was."""

@@ -23,7 +23,7 @@ from domain.ledger import Ledger
 from domain.names import contact_from, handle_of, user_name_from
 from domain.ports import Clock
 from domain.return_codes import Refused
-from projections.directory.reader import AccountDirectory
+from projections.directory.view import AccountDirectory
 
 _WINDOW = timedelta(hours=1)
 _MOST_ADDRESSES = 100_000
@@ -99,7 +99,7 @@ class Registrations:
         contact = contact_from(contact, self._content_filter)
         self._count(address)
         key = self._new_key()
-        account_id = self._ledger.open_account(
+        account_id = self._ledger.accounts.open(
             name, self._key_digest(key), Roles(), contact=contact
         )
         entry = self._directory.account(account_id)
@@ -112,7 +112,7 @@ class Registrations:
         :raises Refused: ``AnonForbiddenUserMod``, ``DeletedUser`` or ``Locked``.
         """
         key = self._new_key()
-        self._ledger.regenerate_key(account.account_id, self._key_digest(key))
+        self._ledger.accounts.regenerate_key(account.account_id, self._key_digest(key))
         return Registered(account.account_id, account.handle, key)
 
     def _count(self, address: str) -> None:

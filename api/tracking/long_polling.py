@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from api.tracking.hub import Hub
 from domain.return_codes import Refused
-from projections.status.reader import RequestStatus
+from projections.status.fold import RequestStatus
 
 LONGEST_WAIT_SECONDS = 60
 

@@ -26,13 +26,13 @@ class Maker:
         self.began: dict[tuple[UUID, str], float] = {}
         """When the command was given of which an event was told, by request and event."""
         self._ledger = hoard.ledger
-        self._owner_id = hoard.ledger.open_account(
+        self._owner_id = hoard.ledger.accounts.open(
             "stream benchmark", digest_of(new_api_key()), Roles(trusted=True)
         )
 
     def ask(self) -> UUID:
         """Ask for one image; return the request's id."""
-        request_id, _ = self._ledger.submit_request(
+        request_id, _ = self._ledger.requests.submit(
             SubmitRequest(
                 account_id=ANONYMOUS_ID,
                 prompt="a red square",
@@ -47,12 +47,12 @@ class Maker:
     def make_one(self) -> None:
         """Pop the next request and deliver its image."""
         begun = time.perf_counter()
-        job = self._ledger.pop_job(PopJob(self._owner_id, True, "stream worker", _WORKER))
+        job = self._ledger.jobs.pop(PopJob(self._owner_id, True, "stream worker", _WORKER))
         if not isinstance(job, PoppedJob):
             raise RuntimeError("no request waits")
         self.began[job.request_id, "started"] = begun
         begun = time.perf_counter()
-        self._ledger.submit_image(
+        self._ledger.jobs.submit_image(
             job.image_ids[0],
             owner_id=self._owner_id,
             digest="0" * 64,

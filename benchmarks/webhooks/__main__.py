@@ -82,7 +82,7 @@ def _measure(database: On, beside: Beside, images: int, hanging: int) -> dict[st
         )
         worker_key = new_api_key()
         hoard = assemble(settings)
-        hoard.ledger.open_account("benchmark", digest_of(worker_key), Roles(trusted=True))
+        hoard.ledger.accounts.open("benchmark", digest_of(worker_key), Roles(trusted=True))
         (key,) = open_payers(hoard, 1)
         hoard.close()
         with running_receiver() as receiver, running_hoard(settings) as address:

@@ -41,6 +41,24 @@ def require_admin(actor: AccountEntry) -> None:
         raise Refused("NotAdmin")
 
 
+def require_may_award(actor: AccountEntry) -> None:
+    """Let admins pass.
+
+    :raises Refused: ``NotAllowedAwards``.
+    """
+    if not actor.roles.admin:
+        raise Refused("NotAllowedAwards")
+
+
+def require_may_disable_batching(actor: AccountEntry | None) -> None:
+    """Let trusted accounts and patrons pass.
+
+    :raises Refused: ``RequiresTrust``.
+    """
+    if actor is None or not actor.roles.may_disable_batching:
+        raise Refused("RequiresTrust")
+
+
 def require_may_change_account(
     actor: AccountEntry, target: AccountEntry, change: AccountChange
 ) -> None:

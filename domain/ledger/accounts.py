@@ -9,28 +9,39 @@ from uuid import UUID
 from domain.accounts.account import ANONYMOUS_ID, Account
 from domain.accounts.changes import AccountChange
 from domain.accounts.roles import Roles
-from domain.ledger.base import LedgerBase
+from domain.ledger.core import Core
+from domain.ledger.ports import Directory
+from domain.ports import RandomSource
 from domain.return_codes import Refused
-from domain.sealing import Sealed
+from domain.sealing import Sealed, Sealer
 
 
-class AccountCommands(LedgerBase):
+class Accounts:
     """What becomes of accounts; rights are checked before (domain/accounts/rights.py).
 
     Each is refused for anonymous, of which nothing can be changed: ``AnonForbiddenUserMod``.
     """
 
-    def open_account(self, name: str, key_digest: str, roles: Roles, *, contact: str = "") -> UUID:
+    def __init__(
+        self, core: Core, directory: Directory, sealer: Sealer, random_source: RandomSource
+    ) -> None:
+        """Build on the core and these ports."""
+        self._core = core
+        self._directory = directory
+        self._sealer = sealer
+        self._random_source = random_source
+
+    def open(self, name: str, key_digest: str, roles: Roles, *, contact: str = "") -> UUID:
         """Open an account under the SHA-256 of its API key and return its id.
 
         :param contact: how to reach whoever it belongs to; empty for nothing.
         :raises Refused: ``Locked``.
         """
 
-        def open_account() -> UUID:
+        def open_one() -> UUID:
             # Two who take one number at once meet in a unique index, and the later one tries again.
             account_id = self._random_source.new_id()
-            with self._transactions.transaction():
+            with self._core.transaction():
                 account = Account.open(
                     account_id,
                     name=name,
@@ -38,27 +49,27 @@ class AccountCommands(LedgerBase):
                     key_digest=key_digest,
                     roles=roles,
                     contact=self._sealed(account_id, contact),
-                    timestamp=self._clock.now(),
+                    timestamp=self._core.now(),
                 )
-                self.save(account)
+                self._core.save(account)
             return account_id
 
-        return self._retried(open_account)
+        return self._core.retried(open_one)
 
-    def change_account(self, account_id: UUID, change: AccountChange, *, by: UUID | None) -> None:
+    def change(self, account_id: UUID, change: AccountChange, *, by: UUID | None) -> None:
         """Change what is named in a change, all of it or nothing.
 
         :param by: the account that decides; None for the operator at the machine.
         :raises Refused: ``AnonForbiddenUserMod``, ``UserNotFound``, ``DeletedUser`` or ``Locked``.
         """
 
-        def change_account() -> None:
-            with self._transactions.transaction():
+        def change_all() -> None:
+            with self._core.transaction():
                 account = self._account(account_id)
-                self._apply(account, change, by, self._clock.now())
-                self.save(account)
+                self._apply(account, change, by, self._core.now())
+                self._core.save(account)
 
-        self._retried(change_account)
+        self._core.retried(change_all)
 
     def regenerate_key(self, account_id: UUID, key_digest: str) -> None:
         """Let an account have another key; the old one opens nothing from now on.
@@ -69,12 +80,12 @@ class AccountCommands(LedgerBase):
 
         def regenerate() -> None:
             account = self._account(account_id)
-            account.regenerate_key(key_digest, timestamp=self._clock.now())
-            self.save(account)
+            account.regenerate_key(key_digest, timestamp=self._core.now())
+            self._core.save(account)
 
-        self._retried(regenerate)
+        self._core.retried(regenerate)
 
-    def delete_account(self, account_id: UUID, *, by: UUID | None) -> None:
+    def delete(self, account_id: UUID, *, by: UUID | None) -> None:
         """Close an account and forget the person; closed already is no error.
 
         The key of what was sealed for it is thrown away at once: prompts, contact and addresses in
@@ -84,18 +95,18 @@ class AccountCommands(LedgerBase):
             ``Locked``.
         """
 
-        def delete() -> None:
-            with self._transactions.transaction():
+        def close() -> None:
+            with self._core.transaction():
                 account = self._account(account_id)
                 if account.roles.may_moderate:
                     raise Refused("CannotDeleteMod")
-                account.delete(by=by, timestamp=self._clock.now())
-                self.save(account)
+                account.delete(by=by, timestamp=self._core.now())
+                self._core.save(account)
                 self._sealer.forget(account_id)
 
-        self._retried(delete)
+        self._core.retried(close)
 
-    def restore_account(self, account_id: UUID, *, by: UUID | None) -> None:
+    def restore(self, account_id: UUID, *, by: UUID | None) -> None:
         """Open a closed account again, under the key that it had; open already is no error.
 
         What was forgotten of it stays forgotten.
@@ -103,17 +114,17 @@ class AccountCommands(LedgerBase):
         :raises Refused: ``AnonForbiddenUserMod``, ``UserNotFound`` or ``Locked``.
         """
 
-        def restore() -> None:
+        def open_again() -> None:
             account = self._account(account_id)
-            account.restore(by=by, timestamp=self._clock.now())
-            self.save(account)
+            account.restore(by=by, timestamp=self._core.now())
+            self._core.save(account)
 
-        self._retried(restore)
+        self._core.retried(open_again)
 
     def _account(self, account_id: UUID) -> Account:
         if account_id == ANONYMOUS_ID:
             raise Refused("AnonForbiddenUserMod")
-        return self._load(Account, account_id, "UserNotFound")
+        return self._core.load(Account, account_id, "UserNotFound")
 
     def _apply(
         self, account: Account, change: AccountChange, by: UUID | None, now: datetime

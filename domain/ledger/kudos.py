@@ -6,11 +6,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.accounts.account import ANONYMOUS_ID, Account
-from domain.accounts.allowances import earns_trust
+from domain.accounts.allowances import Allowances, earns_trust
 from domain.accounts.directory import AccountEntry
+from domain.accounts.funds import Funds
 from domain.accounts.kudos import Balance, hundredths, kudos_from
+from domain.ledger.core import Core
 from domain.ledger.idempotency import CommandResult, IdempotencyKey
-from domain.ledger.repeating import RepeatingCommands
+from domain.ledger.ports import Directory
 from domain.return_codes import Refused
 
 RETURN_AFTER = timedelta(minutes=1)
@@ -18,10 +20,19 @@ RETURN_AFTER = timedelta(minutes=1)
 Horde's rule, against two accounts that pass the same kudos to and fro."""
 
 
-class KudosCommands(RepeatingCommands):
+class Kudos:
     """What accounts and admins do with kudos, and what sustained work brings."""
 
-    def transfer_kudos(
+    def __init__(
+        self, core: Core, directory: Directory, funds: Funds, allowances: Allowances
+    ) -> None:
+        """Build on the core and these ports."""
+        self._core = core
+        self._directory = directory
+        self._funds = funds
+        self._allowances = allowances
+
+    def transfer(
         self,
         sender_id: UUID,
         receiver_id: UUID,
@@ -49,8 +60,8 @@ class KudosCommands(RepeatingCommands):
         if amount <= 0:
             raise Refused("NegativeKudosTransfer")
 
-        def transfer() -> None:
-            now = self._clock.now()
+        def transferred() -> CommandResult:
+            now = self._core.now()
             sent_before = self._funds.last_sent(receiver_id, sender_id)
             if sent_before is not None and now < sent_before + RETURN_AFTER:
                 raise Refused("TooFastKudosTransfers")
@@ -61,53 +72,41 @@ class KudosCommands(RepeatingCommands):
                 raise Refused("DeletedUser")
             if receiver.roles.flagged:
                 raise Refused("TargetAccountFlagged")
-            with self._transactions.transaction():
+            with self._core.transaction():
                 available = self._locked_balance(sender_id).available
                 if amount > available:
                     raise Refused("KudosTransferNotEnough", kudos=kudos_from(available))
-                sender = self._load(Account, sender_id, "UserNotFound")
+                sender = self._core.load(Account, sender_id, "UserNotFound")
                 sender.send_kudos(kudos_from(amount), to=receiver_id, timestamp=now)
-                self.save(sender)
-
-        def transferred() -> CommandResult:
-            transfer()
+                self._core.save(sender)
             return CommandResult(receiver_id, kudos_from(amount))
 
-        if attempt is not None:
-            return self._once(attempt, transferred).kudos
-        return self._retried(transferred).kudos
+        return self._core.once(attempt, transferred).kudos
 
-    def award_kudos(
-        self, receiver_id: UUID, kudos: float, *, by: UUID | None, reason: str
-    ) -> float:
+    def award(self, receiver_id: UUID, kudos: float, *, by: UUID | None, reason: str) -> float:
         """Give an account kudos that come from nowhere, or take some, and return how many.
 
         :param kudos: below zero to take; no more is taken than is there and not held.
         :param by: the admin who decides; None for the operator at the machine.
         :param reason: for those who read the history; it is not sealed, so of nobody's person.
         :return: what was given (or below zero, taken), in whole hundredths.
-        :raises Refused: ``NotAllowedAwards`` (``by`` is no admin), ``KudosAwardToAnon``,
-            ``UserNotFound``, ``DeletedUser`` or ``Locked``.
+        :raises Refused: ``KudosAwardToAnon``, ``UserNotFound``, ``DeletedUser`` or ``Locked``.
         """
-        if by is not None and not self._is_admin(by):
-            raise Refused("NotAllowedAwards")
         if receiver_id == ANONYMOUS_ID:
             raise Refused("KudosAwardToAnon")
         amount = hundredths(kudos)
 
-        def award() -> float:
-            with self._transactions.transaction():
-                awarded = amount
+        def awarded() -> float:
+            with self._core.transaction():
+                given = amount
                 if amount < 0:
-                    awarded = max(amount, -max(0, self._locked_balance(receiver_id).available))
-                receiver = self._load(Account, receiver_id, "UserNotFound")
-                receiver.award(
-                    kudos_from(awarded), by=by, reason=reason, timestamp=self._clock.now()
-                )
-                self.save(receiver)
-                return kudos_from(awarded)
+                    given = max(amount, -max(0, self._locked_balance(receiver_id).available))
+                receiver = self._core.load(Account, receiver_id, "UserNotFound")
+                receiver.award(kudos_from(given), by=by, reason=reason, timestamp=self._core.now())
+                self._core.save(receiver)
+                return kudos_from(given)
 
-        return self._retried(award)
+        return self._core.retried(awarded)
 
     def trust(self, account_id: UUID) -> bool:
         """Trust an account if its workers' work has earned that; return whether it is new.
@@ -117,10 +116,10 @@ class KudosCommands(RepeatingCommands):
         :raises Refused: ``UserNotFound``, ``DeletedUser`` or ``Locked``.
         """
 
-        def trust() -> bool:
+        def earn_trust() -> bool:
             entry = self._existing(account_id)
-            account = self._load(Account, account_id, "UserNotFound")
-            now = self._clock.now()
+            account = self._core.load(Account, account_id, "UserNotFound")
+            now = self._core.now()
             earned = kudos_from(self._funds.balance(account_id).earned)
             if account.trust_withdrawn or not earns_trust(
                 entry.roles,
@@ -130,10 +129,10 @@ class KudosCommands(RepeatingCommands):
             ):
                 return False
             account.earn_trust(timestamp=now)
-            self.save(account)
+            self._core.save(account)
             return True
 
-        return self._retried(trust)
+        return self._core.retried(earn_trust)
 
     def _locked_balance(self, account_id: UUID) -> Balance:
         self._funds.lock(account_id)
@@ -144,7 +143,3 @@ class KudosCommands(RepeatingCommands):
         if entry is None:
             raise Refused("UserNotFound")
         return entry
-
-    def _is_admin(self, account_id: UUID) -> bool:
-        entry = self._directory.account(account_id)
-        return entry is not None and entry.roles.admin and not entry.deleted

@@ -1,4 +1,4 @@
-"""Leasing work: a worker signs in and gets the best slice as one job."""
+"""Leasing work: the best slice of what waits becomes one worker's job."""
 
 from __future__ import annotations
 
@@ -7,30 +7,27 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.jobs.commands import NoJob, PopJob, PoppedJob
+from domain.jobs.commands import NoJob, PoppedJob
 from domain.jobs.image_ids import job_id_from
 from domain.jobs.job import Job
+from domain.jobs.lifetimes import Lifetimes
 from domain.jobs.model_affinity import LoadedModel, warm_first
-from domain.jobs.queue import Offer
-from domain.ledger.base import ATTEMPTS
-from domain.ledger.ending import EndingCommands
-from domain.ledger.signing_in import SigningInCommands
-from domain.models.catalogue import baseline_of
+from domain.jobs.queue import Offer, WaitingQueue
+from domain.ledger.core import ATTEMPTS, Core
+from domain.ledger.endings import Endings
+from domain.ledger.ports import SkippedRequests
+from domain.models.catalogue import Models, baseline_of
+from domain.ports import RandomSource
 from domain.requests.batching import pixel_weight
 from domain.requests.pricing import image_kudos
 from domain.requests.request import Request
 from domain.return_codes import Refused
-from domain.sealing import Forgotten
+from domain.sealing import Forgotten, Sealer
 from domain.workers.directory import WorkerEntry
 from domain.workers.matching import Candidate, model_for, refuses_words
 
 _MOST_OPENED = 10
 """How many requests one pop opens only to find a word there that its worker refuses."""
-
-_LOST_TOO_MUCH = (
-    "This worker lost too many jobs of late, so it was put into maintenance. Have a look at it, "
-    "perhaps let it declare less, and end the maintenance."
-)
 
 
 @dataclass(slots=True)
@@ -55,42 +52,32 @@ class _Opened:
     extra_texts: tuple[tuple[str, str], ...]
 
 
-class LeasingCommands(SigningInCommands, EndingCommands):
-    """What a worker without a job does."""
+class Leasing:
+    """Finds the best work for a worker, and slices and leases it."""
 
-    def pop_job(self, command: PopJob) -> PoppedJob | NoJob:
-        """Slice the best waiting request for this worker and lease it the slice as one job.
+    def __init__(
+        self,
+        core: Core,
+        queue: WaitingQueue,
+        endings: Endings,
+        skipped_requests: SkippedRequests,
+        *,
+        models: Models,
+        sealer: Sealer,
+        random_source: RandomSource,
+        lifetimes: Lifetimes,
+    ) -> None:
+        """Lease what waits in this queue."""
+        self._core = core
+        self._queue = queue
+        self._endings = endings
+        self._skipped_requests = skipped_requests
+        self._models = models
+        self._sealer = sealer
+        self._random_source = random_source
+        self._lifetimes = lifetimes
 
-        The requests of its owner and of the accounts that it names come first, also while it is in
-        maintenance; then the higher priority, then who came first. What needs no other model than
-        the worker has loaded may come before that, within the limits of
-        :mod:`domain.jobs.model_affinity`.
-
-        :raises Refused: ``AnonForbiddenWorker``, ``PolymorphicNameConflict``,
-            ``WorkerNameAlreadyExists``, ``WorkerInviteOnly``, ``NotTrusted`` (too many workers),
-            ``WorkerMaintenance`` or ``WorkerFlaggedMaintenance`` (with nothing for it), ``Locked``.
-        """
-        entry = self._retried(lambda: self._sign_in(command))
-        if entry.paused:
-            raise Refused("WorkerMaintenance")
-        candidate = Candidate(
-            worker_id=entry.worker_id,
-            capabilities=command.capabilities,
-            trusted=command.owner_trusted,
-            slow=command.slow,
-        )
-        favourites = (command.owner_id, *command.prioritised)
-        loaded = self._loaded_models.seen(entry.worker_id, command.loaded_model, self._clock.now())
-        found = self._retried(lambda: self._lease_best(entry, candidate, favourites, loaded))
-        if isinstance(found, NoJob) and entry.flagged:
-            raise Refused("WorkerFlaggedMaintenance", _LOST_TOO_MUCH)
-        if isinstance(found, NoJob) and entry.maintenance:
-            if not entry.maintenance_message:
-                raise Refused("WorkerMaintenance")
-            raise Refused("WorkerMaintenance", reason=entry.maintenance_message)
-        return found
-
-    def _lease_best(
+    def lease_best(
         self,
         entry: WorkerEntry,
         worker: Candidate,
@@ -98,7 +85,7 @@ class LeasingCommands(SigningInCommands, EndingCommands):
         loaded: LoadedModel | None,
     ) -> PoppedJob | NoJob:
         blacklist = worker.capabilities.blacklist
-        refused = self._passed_over.by(worker.worker_id, blacklist)
+        refused = self._skipped_requests.by(worker.worker_id, blacklist)
         search = _Search(entry, worker, set(refused), loaded)
         for _ in range(ATTEMPTS):
             ranked = self._queue.lanes_for(
@@ -107,7 +94,7 @@ class LeasingCommands(SigningInCommands, EndingCommands):
                 only_first=entry.maintenance,
                 but_not=search.refused,
             )
-            offers = warm_first(ranked, worker.capabilities, loaded, self._clock.now())
+            offers = warm_first(ranked, worker.capabilities, loaded, self._core.now())
             if not offers or search.tries <= 0:
                 return self._no_job(search)
             passed_over = len(search.refused)
@@ -131,24 +118,24 @@ class LeasingCommands(SigningInCommands, EndingCommands):
     def _lease_from(
         self, offer: Offer, search: _Search, *, patiently: bool = False
     ) -> PoppedJob | None:
-        with self._transactions.transaction():
+        with self._core.transaction():
             request_id = self._queue.claim(offer, patiently=patiently, but_not=search.refused)
             return self._lease(request_id, search) if request_id else None
 
     def _lease(self, request_id: UUID, search: _Search) -> PoppedJob | None:
         entry, worker = search.entry, search.worker
-        request = self._request(request_id)
+        request = self._endings.request(request_id)
         opened = self._open(request)
         if opened is None:
             # Whoever asked was forgotten: what was asked can never be made, and must not block.
-            self._end_request(request, request.cancel)
+            self._endings.end_request(request, request.cancel)
             return None
         if self._refuses(worker, opened):
             search.refused.add(request_id)
             search.tries -= 1
-            self._passed_over.add(worker.worker_id, worker.capabilities.blacklist, request_id)
+            self._skipped_requests.add(worker.worker_id, worker.capabilities.blacklist, request_id)
             return None
-        now = self._clock.now()
+        now = self._core.now()
         loaded = search.loaded.name if search.loaded else None
         model = model_for(worker.capabilities, request.requirements.models, loaded)
         family = baseline_of(model, self._models)
@@ -160,7 +147,7 @@ class LeasingCommands(SigningInCommands, EndingCommands):
             amount=worker.capabilities.amount,
             max_pixels=worker.capabilities.max_pixels,
             weight=pixel_weight(request.settings, family),
-            expires_at=now + self._waiting(request),
+            expires_at=now + self._endings.waiting(request),
             timestamp=now,
         )
         lease = self._lifetimes.lease(
@@ -183,7 +170,7 @@ class LeasingCommands(SigningInCommands, EndingCommands):
             pixelsteps=request.settings.pixelsteps,
             timestamp=now,
         )
-        self.save(request, job)
+        self._core.save(request, job)
         return PoppedJob(
             job_id=job.id,
             request_id=request.id,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from eventsourcing.application import AggregateNotFoundError
-
-from domain.ledger.base import LedgerBase
+from domain.ledger.core import Core
 from domain.return_codes import Refused
 from domain.service.modes import HORDE_ID, Horde, Modes
 
 
-class ModesCommands(LedgerBase):
+class ServiceModes:
     """What operators do with the service as a whole."""
 
-    def change_modes(
+    def __init__(self, core: Core) -> None:
+        """Build on the core."""
+        self._core = core
+
+    def change(
         self,
         *,
         maintenance: bool | None = None,
@@ -24,14 +26,17 @@ class ModesCommands(LedgerBase):
     ) -> Modes:
         """Change the modes that are given, leave those that are None, and return all of them.
 
-        :param by: the account that decides, whose right to do so the caller has checked.
+        :param by: the account that decides; None for the operator at the machine.
         :raises Refused: ``NoHordeModSelected`` when none is given; ``Locked``.
         """
         if maintenance is None and invite_only is None and raid is None:
             raise Refused("NoHordeModSelected")
 
-        def change() -> Modes:
-            horde = self._horde()
+        def change_given() -> Modes:
+            now = self._core.now()
+            horde = self._core.find(Horde, HORDE_ID)
+            if horde is None:
+                horde = Horde.found(timestamp=now)
             known = horde.modes
             horde.change_modes(
                 Modes(
@@ -40,16 +45,9 @@ class ModesCommands(LedgerBase):
                     raid=known.raid if raid is None else raid,
                 ),
                 by=by,
-                timestamp=self._clock.now(),
+                timestamp=now,
             )
-            self.save(horde)
+            self._core.save(horde)
             return horde.modes
 
-        return self._retried(change)
-
-    def _horde(self) -> Horde:
-        try:
-            horde: Horde = self.repository.get(HORDE_ID)
-        except AggregateNotFoundError:
-            return Horde.found(timestamp=self._clock.now())
-        return horde
+        return self._core.retried(change_given)

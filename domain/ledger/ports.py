@@ -1,11 +1,14 @@
-"""The directory of accounts, shared keys and workers, as the ledger's port."""
+"""The ledger's ports: the directory of who is who, and what a process remembers of workers."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from domain.accounts.directory import AccountEntry, SharedKeyEntry
+from domain.jobs.model_affinity import LoadedModel
 from domain.workers.directory import WorkerEntry
 
 
@@ -36,3 +39,30 @@ class Directory(Protocol):
 
     def workers_of(self, owner_id: UUID) -> int:
         """Return how many workers an account runs."""
+
+
+class LoadedModels(Protocol):
+    """Since when each worker has had the model that it has in memory, as a process remembers it.
+
+    A worker that is forgotten counts as if it had loaded its model just now: it may keep others
+    waiting for that much longer, once.
+    """
+
+    def seen(self, worker_id: UUID, model: str | None, now: datetime) -> LoadedModel | None:
+        """Note what a worker has loaded at this moment; return it with the time it has had it.
+
+        :param model: None where it has none, or does not say.
+        """
+
+
+class SkippedRequests(Protocol):
+    """What workers were not given because of words in the prompts, as a process remembers it.
+
+    No decision rests on it: what is forgotten is opened, and skipped, once more.
+    """
+
+    def by(self, worker_id: UUID, blacklist: tuple[str, ...]) -> Collection[UUID]:
+        """Return what this worker was not given, with its present blacklist."""
+
+    def add(self, worker_id: UUID, blacklist: tuple[str, ...], request_id: UUID) -> None:
+        """Note that it was not given this request either."""

@@ -1,54 +1,145 @@
-"""Workers: named, described, taken out of service and struck from the list by those who may."""
+"""Workers: signed in when they ask for work, changed and deleted by those who may."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from domain.ledger.base import LedgerBase
+from domain.accounts.account import ANONYMOUS_ID
+from domain.jobs.commands import PopJob
+from domain.ledger.core import Core
+from domain.ledger.ports import Directory
+from domain.ports import RandomSource
 from domain.return_codes import Refused
 from domain.workers.changes import WorkerChange
-from domain.workers.worker import Worker
+from domain.workers.directory import WorkerEntry
+from domain.workers.worker import Worker, WorkerKind
+
+WORKERS_OF_UNTRUSTED = 3
+WORKERS_OF_TRUSTED = 20
 
 
-class WorkerCommands(LedgerBase):
-    """What becomes of workers; who may do it is decided before, in domain/accounts/rights.py."""
+class Workers:
+    """What becomes of workers; rights are checked before (domain/workers/changes.py)."""
 
-    def change_worker(self, worker_id: UUID, change: WorkerChange) -> None:
+    def __init__(self, core: Core, directory: Directory, random_source: RandomSource) -> None:
+        """Build on the core and these ports."""
+        self._core = core
+        self._directory = directory
+        self._random_source = random_source
+
+    def sign_in(self, command: PopJob) -> WorkerEntry:
+        """Find the worker by its name, registering it or noting what it declares anew.
+
+        :raises Refused: ``AnonForbiddenWorker``, ``PolymorphicNameConflict``,
+            ``WorkerNameAlreadyExists``, ``WorkerInviteOnly``, ``NotTrusted`` (too many workers) or
+            ``Locked``.
+        """
+        if command.owner_id == ANONYMOUS_ID:
+            raise Refused("AnonForbiddenWorker")
+        return self._core.retried(lambda: self._found_or_registered(command))
+
+    def change(self, worker_id: UUID, change: WorkerChange) -> None:
         """Change what is named in a change, all of it or nothing.
 
         :raises Refused: ``WorkerNotFound``, ``WorkerNameAlreadyExists`` or ``Locked``.
         """
 
-        def change_worker() -> None:
+        def change_all() -> None:
             worker = self._worker(worker_id)
-            self._apply_to_worker(worker, change, self._clock.now())
-            self.save(worker)
+            self._apply(worker, change, self._core.now())
+            self._core.save(worker)
 
-        self._retried(change_worker)
+        self._core.retried(change_all)
 
-    def delete_worker(self, worker_id: UUID) -> None:
+    def delete(self, worker_id: UUID) -> None:
         """Strike a worker from the list: its name is free again, what it made stays.
 
-        A job that it has in hand can still be delivered.
+        Images of a job that it has in hand can still be submitted.
 
         :raises Refused: ``WorkerNotFound`` or ``Locked``.
         """
 
-        def delete() -> None:
+        def delete_one() -> None:
             worker = self._worker(worker_id)
-            worker.delete(timestamp=self._clock.now())
-            self.save(worker)
+            worker.delete(timestamp=self._core.now())
+            self._core.save(worker)
 
-        self._retried(delete)
+        self._core.retried(delete_one)
+
+    def flag(self, worker_id: UUID, *, lost: int) -> None:
+        """Put a worker into maintenance because it lost so many jobs; its owner can end that.
+
+        One that is in maintenance, or gone, is no error.
+
+        :raises Refused: ``WorkerNotFound`` or ``Locked``.
+        """
+
+        def flag_one() -> None:
+            worker = self._core.load(Worker, worker_id, "WorkerNotFound")
+            if not worker.deleted:
+                worker.flag(lost, timestamp=self._core.now())
+                self._core.save(worker)
+
+        self._core.retried(flag_one)
+
+    def _found_or_registered(self, command: PopJob) -> WorkerEntry:
+        entry = self._directory.worker_by_name(command.worker_name)
+        if entry is None:
+            return self._register(command)
+        if entry.kind is not command.kind:
+            raise Refused("PolymorphicNameConflict")
+        if entry.owner_id != command.owner_id:
+            raise Refused("WorkerNameAlreadyExists")
+        if entry.capabilities != command.capabilities:
+            worker = self._core.load(Worker, entry.worker_id, "WorkerNotFound")
+            worker.declare(command.capabilities, timestamp=self._core.now())
+            self._core.save(worker)
+        return entry
+
+    def _register(self, command: PopJob) -> WorkerEntry:
+        self._require_room(command)
+        worker = Worker.register(
+            self._random_source.new_id(),
+            name=command.worker_name,
+            owner_id=command.owner_id,
+            kind=command.kind,
+            capabilities=command.capabilities,
+            timestamp=self._core.now(),
+        )
+        self._core.save(worker)
+        return WorkerEntry(
+            worker_id=worker.id,
+            name=worker.name,
+            owner_id=worker.owner_id,
+            kind=worker.kind,
+            capabilities=worker.capabilities,
+            maintenance=False,
+            paused=False,
+        )
+
+    def _require_room(self, command: PopJob) -> None:
+        """Refuse a new worker where its owner runs enough of them.
+
+        The installation's own workers are as many as the operator starts.
+        """
+        if command.kind is WorkerKind.IN_CLUSTER:
+            return
+        invited = command.owner_invited
+        usual = WORKERS_OF_TRUSTED if command.owner_trusted else WORKERS_OF_UNTRUSTED
+        running = self._directory.workers_of(command.owner_id)
+        if command.invite_only and running >= invited:
+            raise Refused("WorkerInviteOnly")
+        if running >= usual + invited:
+            raise Refused("NotTrusted")
 
     def _worker(self, worker_id: UUID) -> Worker:
-        worker = self._load(Worker, worker_id, "WorkerNotFound")
+        worker = self._core.load(Worker, worker_id, "WorkerNotFound")
         if worker.deleted:
             raise Refused("WorkerNotFound")
         return worker
 
-    def _apply_to_worker(self, worker: Worker, change: WorkerChange, now: datetime) -> None:
+    def _apply(self, worker: Worker, change: WorkerChange, now: datetime) -> None:
         if change.name is not None:
             named = self._directory.worker_by_name(change.name)
             if named is not None and named.worker_id != worker.id:

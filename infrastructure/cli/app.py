@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -24,6 +23,7 @@ from infrastructure.cli.terminal.errors import cli_error_from
 from infrastructure.cli.terminal.output import Output
 from infrastructure.cli.webhooks import commands as webhooks
 from infrastructure.cli.workers import commands as worker
+from infrastructure.distribution import installed_version
 
 app = typer.Typer(
     name="hoard",
@@ -50,11 +50,7 @@ app.add_typer(return_codes.app, name="return-codes")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        try:
-            known = version("hoard")
-        except PackageNotFoundError:
-            known = "(not installed)"
-        typer.echo(f"hoard {known}")
+        typer.echo(f"hoard {installed_version() or '(not installed)'}")
         raise typer.Exit
 
 

@@ -6,7 +6,6 @@ import os
 import socket
 import sys
 from datetime import timedelta
-from importlib import metadata
 from types import FrameType
 
 import uvicorn
@@ -26,6 +25,7 @@ from api.v2.work.feature import PopFeature, SubmissionFeature
 from api.v2.workers.available_workers import AvailableWorkers
 from api.v2.workers.feature import WorkersFeature
 from infrastructure.bootstrap import Hoard, allowances_of, assemble
+from infrastructure.distribution import installed_version
 from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
 from infrastructure.processes.programs import LISTEN_VARIABLE
 from infrastructure.processes.supervised import start_process, tell_supervisor
@@ -157,7 +157,7 @@ def features_of(hoard: Hoard, *, timing: Timing | None = None) -> Features:
             backlog=hoard.views.backlog,
             statistics=statistics,
             clock=hoard.clock,
-            version=_version(),
+            version=installed_version() or "0",
         ),
         registration=RegistrationFeature(
             authentication=authentication,
@@ -233,13 +233,6 @@ def main() -> None:
         _Server(config, app).run(sockets=sockets)
     finally:
         hoard.close()
-
-
-def _version() -> str:
-    try:
-        return metadata.version("hoard")
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 if __name__ == "__main__":

@@ -65,7 +65,10 @@ def follow_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> Non
 def schedule_webhooks_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None:
     """Schedule what is to be told by webhook, and ring when something is due."""
     scheduling = WebhookScheduling(
-        hoard.storage.log, hoard.storage.ledger_database, hoard.ledger, hoard.inline.deliveries
+        hoard.storage.log,
+        hoard.storage.ledger_database,
+        hoard.ledger.webhooks,
+        hoard.inline.deliveries,
     )
     with _woken(hoard) as wake:
         schedule_until(
@@ -95,7 +98,7 @@ def sweep_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None
             hoard.storage.idempotency.forget_those_over(now)
             hoard.storage.uploads.forget_those_over()
             most_lost = hoard.settings.worker_losses_per_hour
-            flag_losing_workers(hoard.views.workers, hoard.ledger, most_lost, now)
+            flag_losing_workers(hoard.views.workers, hoard.ledger.workers, most_lost, now)
             if swept.leases or swept.requests or swept.failed:
                 _log.info(
                     "swept", leases=swept.leases, requests=swept.requests, failed=swept.failed
@@ -105,7 +108,7 @@ def sweep_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None
                 trust_after = time.monotonic() + _TRUST_EVERY_SECONDS
                 allowances = allowances_of(hoard.settings)
                 if new := give_trust(
-                    hoard.inline.kudos, hoard.ledger, allowances, hoard.clock.now()
+                    hoard.inline.kudos, hoard.ledger.kudos, allowances, hoard.clock.now()
                 ):
                     _log.info("trusted for good work", accounts=new)
             # A part of the store each time: all of it may be millions of files.

@@ -103,7 +103,7 @@ def _workplace(
             raise WorkerStopping
 
     return Workplace(
-        ledger=jobs,
+        jobs=jobs,
         engine=engine,
         blobs=job_images,
         presence=_Unseen(),

@@ -37,13 +37,13 @@ def sender_of(hoard: Hoard) -> WebhookSender:
     settings, keys = hoard.settings, hoard.sending.keys
 
     def signed(account_id: UUID, delivery_id: UUID, at: datetime, body: bytes) -> dict[str, str]:
-        numbers = hoard.ledger.webhook_secret_numbers(account_id)
+        numbers = hoard.ledger.webhooks.secret_numbers(account_id)
         secrets = [keys.secret(account_id, number) for number in numbers]
         signer = WebhookSigner([*secrets, keys.signing_key(account_id)])
         return signer.headers(str(delivery_id), at, body)
 
     return WebhookSender(
-        ledger=hoard.ledger,
+        ledger=hoard.ledger.webhooks,
         history_of=lambda request_id: RequestHistory.read(hoard.storage.log, request_id),
         healths=hoard.inline.deliveries,
         sealer=hoard.secrets.personal_keys,
@@ -78,7 +78,7 @@ def sweep_until(stop: threading.Event, hoard: Hoard) -> None:
         try:
             now = hoard.clock.now()
             if given_up := sweep_deliveries(
-                hoard.inline.deliveries, hoard.sending.claims, hoard.ledger, now
+                hoard.inline.deliveries, hoard.sending.claims, hoard.ledger.webhooks, now
             ):
                 _log.info("late deliveries given up", deliveries=given_up)
         except Exception as error:

@@ -62,7 +62,7 @@ def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
         agent=_AGENT,
     )
     place = Workplace(
-        ledger=hoard.ledger,
+        jobs=hoard.ledger.jobs,
         engine=make_engine(settings, Supplies(hoard.catalogue, hoard.outbound)),
         blobs=hoard.storage.blobs,
         presence=hoard.views.presence,

@@ -19,9 +19,7 @@ from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.retrying import AbandonReason, Problem
 from projections.sql.bulk import Bulk
 from projections.view import NotFollowing, RecordedEvent, ViewDatabase
-from projections.webhooks.delivery_tables import ABANDONED, METADATA, WEBHOOK_DELIVERY
-
-__all__ = ["METADATA", "WEBHOOK_DELIVERY", "DeliveryRow", "WebhooksReader", "WebhooksView"]
+from projections.webhooks.delivery_tables import ABANDONED, WEBHOOK_DELIVERY
 
 DELIVERIES_A_PAGE = 50
 

@@ -21,12 +21,9 @@ from projections.webhooks.due_apply import apply_changes, health_in
 from projections.webhooks.due_tables import (
     DUE_DELIVERY,
     LOOKS,
-    METADATA,
     WEBHOOK_DESTINATION,
     WEBHOOK_ENDPOINT,
 )
-
-__all__ = ["DUE_DELIVERY", "METADATA", "WEBHOOK_DESTINATION", "Deliveries", "EndpointEntry"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def test_images_of_a_killed_worker_are_made_by_its_successor_and_its_late_result
     assert killed.delivered == set()
     assert len(successor.delivered) == 2
     with pytest.raises(Refused, match="AbortedGen"):
-        beside.ledger.submit_image(
+        beside.ledger.jobs.submit_image(
             killed.image_ids[0],
             owner_id=beside.operator.account_id,
             digest="0" * 64,

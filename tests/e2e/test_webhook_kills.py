@@ -39,8 +39,8 @@ class Beside(WebhookWorld):
     def __init__(self, program: Program) -> None:
         self.hoard = assemble(load_settings(data=program.data))
         self.clock = HandClock()
-        self.owner_id = self.hoard.ledger.open_account("owner", "0" * 64, Roles(trusted=True))
-        self.integrator = self.hoard.ledger.open_account("integrator", "1" * 64, Roles())
+        self.owner_id = self.hoard.ledger.accounts.open("owner", "0" * 64, Roles(trusted=True))
+        self.integrator = self.hoard.ledger.accounts.open("integrator", "1" * 64, Roles())
 
     def told(self, request_id: UUID) -> list[UUID]:
         """Return the ids of all that is to be told of a request, in order."""

@@ -54,7 +54,7 @@ class Api:
         """Return the API key of the account of this name, opening it first if need be."""
         if name not in self.keys:
             key = new_api_key()
-            self.hoard.ledger.open_account(name, digest_of(key), Roles(**roles))
+            self.hoard.ledger.accounts.open(name, digest_of(key), Roles(**roles))
             self.keys[name] = key
         return self.keys[name]
 

@@ -73,7 +73,7 @@ class World:
         endpoint = self._found("POST", "/webhooks/endpoints", key, url=WEBHOOK)
         test = self._found("POST", f"/webhooks/endpoints/{endpoint['id']}/test", key)
         ledger = self._api.hoard.ledger
-        ledger.record_attempt(
+        ledger.webhooks.record_attempt(
             UUID(test["delivery_id"]), Outcome(status=500), seconds=0.5, answer="No, thank you"
         )
         self._api.catch_up()

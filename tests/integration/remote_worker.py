@@ -235,7 +235,7 @@ def remote(
             random_source=SystemRandomSource(),
         )
         place = Workplace(
-            ledger=jobs,
+            jobs=jobs,
             engine=engine,
             blobs=job_images,
             presence=_Unseen(),

@@ -50,7 +50,7 @@ def owner_of(api: Api) -> UUID:
 def pop(api: Api, capabilities: Capabilities = ABLE) -> PoppedJob | None:
     """Ask for work as a process of the installation does."""
     command = PopJob(owner_of(api), False, "in-cluster", capabilities, WorkerKind.IN_CLUSTER)
-    popped = api.hoard.ledger.pop_job(command)
+    popped = api.hoard.ledger.jobs.pop(command)
     return popped if isinstance(popped, PoppedJob) else None
 
 
@@ -62,7 +62,7 @@ def make(
     assert job is not None
     size = len(job.image_ids)
     for place, image_id in enumerate(job.image_ids):
-        api.hoard.ledger.submit_image(
+        api.hoard.ledger.jobs.submit_image(
             image_id,
             owner_id=owner_of(api),
             digest=f"{place:064x}",

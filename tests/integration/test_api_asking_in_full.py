@@ -39,7 +39,7 @@ def with_kudos(api: Api, name: str, kudos: float, **roles: bool) -> str:
     key = api.key(name, **roles)
     entry = api.hoard.inline.directory.account_by_key(digest_of(key))
     assert entry is not None
-    api.hoard.ledger.award_kudos(entry.account_id, kudos, by=None, reason="a test")
+    api.hoard.ledger.kudos.award(entry.account_id, kudos, by=None, reason="a test")
     return key
 
 
@@ -167,7 +167,7 @@ def test_unknown_workers_are_named_in_the_answer(api: Api) -> None:
 def test_the_documentation_knows_what_lcm_saves(
     api: Api, model: str, side: int, lora: bool
 ) -> None:
-    documented = (Path(__file__).parents[2] / "docs" / "integrate.md").read_text(encoding="utf-8")
+    documented = (Path(__file__).parents[2] / "docs" / "how-to" / "lcm.md").read_text("utf-8")
     size = {"width": side, "height": side}
     loras = {"loras": [{"name": "195519"}]} if lora else {}
     prices = [

@@ -52,7 +52,7 @@ def test_an_unknown_request(api: Api, method: str, path: str, request_id: str) -
 
 
 def test_an_id_of_something_else_is_no_request(api: Api) -> None:
-    worker_id = api.hoard.ledger.open_account("nobody", "0" * 64, api.hoard.operator.roles)
+    worker_id = api.hoard.ledger.accounts.open("nobody", "0" * 64, api.hoard.operator.roles)
     answered = api.call("GET", f"/generate/check/{worker_id}")
     assert (answered.status, answered.rc) == (404, "RequestNotFound")
     answered = api.call("DELETE", f"/generate/status/{worker_id}")

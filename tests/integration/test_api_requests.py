@@ -141,7 +141,7 @@ def test_a_job_whose_lease_ended_is_refused_and_made_by_another(api: Api) -> Non
     job = api.popped()
     api.clock.advance(timedelta(seconds=job["ttl"]))
     for job_id in api.hoard.inline.queue.due_leases(api.clock.now(), 10):
-        api.hoard.ledger.expire_lease(job_id)
+        api.hoard.ledger.jobs.expire_lease(job_id)
     late = api.submit(job["id"])
     assert (late.status, late.rc) == (400, "AbortedGen")
     assert api.check(request_id)["restarted"] == 1

@@ -14,7 +14,8 @@ from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.retrying import PER_REQUEST, AbandonReason, Health
 from projections.following.rebuild import rebuild
-from projections.webhooks.due import DUE_DELIVERY, WEBHOOK_DESTINATION, EndpointEntry
+from projections.webhooks.due import EndpointEntry
+from projections.webhooks.due_tables import DUE_DELIVERY, WEBHOOK_DESTINATION
 from tests.delivery_world import BROKEN, GONE, TAKEN, DeliveryWorld, address, numbered
 from tests.integration.deliveries_hoard import told
 
@@ -55,9 +56,9 @@ def test_an_endpoint_is_told_of_with_all_that_schedulers_need(told: DeliveryWorl
 def test_endpoints_come_as_they_were_registered_and_each_by_its_account(
     told: DeliveryWorld,
 ) -> None:
-    stranger = told.hoard.ledger.open_account("stranger", "d" * 64, Roles())
+    stranger = told.hoard.ledger.accounts.open("stranger", "d" * 64, Roles())
     mine = [told.endpoint() for _ in range(3)]
-    theirs = told.hoard.ledger.register_endpoint(
+    theirs = told.hoard.ledger.webhooks.register_endpoint(
         stranger, address="https://stranger.example", kinds=[NotificationKind.IMAGE]
     )
     nobody = UUID(int=7)
@@ -72,13 +73,15 @@ def test_endpoints_come_as_they_were_registered_and_each_by_its_account(
 def test_an_endpoint_changes_and_goes(told: DeliveryWorld) -> None:
     ledger, account_id = told.hoard.ledger, told.account_id
     endpoint_id = told.endpoint()
-    ledger.change_endpoint(endpoint_id, account_id=account_id, kinds=[NotificationKind.PROGRESS])
+    ledger.webhooks.change_endpoint(
+        endpoint_id, account_id=account_id, kinds=[NotificationKind.PROGRESS]
+    )
     assert endpoints(told)[0].kinds == (NotificationKind.PROGRESS,)
-    ledger.disable_endpoint(endpoint_id, DisableReason.DEAD)
+    ledger.webhooks.disable_endpoint(endpoint_id, DisableReason.DEAD)
     assert endpoints(told)[0].disabled is DisableReason.DEAD
-    ledger.change_endpoint(endpoint_id, account_id=account_id, enabled=True)
+    ledger.webhooks.change_endpoint(endpoint_id, account_id=account_id, enabled=True)
     assert endpoints(told)[0].disabled is None
-    ledger.delete_endpoint(endpoint_id, account_id=account_id)
+    ledger.webhooks.delete_endpoint(endpoint_id, account_id=account_id)
     assert endpoints(told) == ()
     assert told.hoard.inline.deliveries.count_of_endpoints(account_id) == 0
 
@@ -93,7 +96,7 @@ def test_one_after_the_other_has_its_turn(told: DeliveryWorld) -> None:
     assert line(told) == [first, third]
     told.tried(first, BROKEN)
     assert line(told) == [first, third]
-    told.hoard.ledger.give_delivery_up(first, AbandonReason.LATE)
+    told.hoard.ledger.webhooks.abandon(first, AbandonReason.LATE)
     assert line(told) == [third]
     told.tried(third, TAKEN)
     assert line(told) == []
@@ -103,7 +106,7 @@ def test_what_is_sent_again_goes_to_the_end_of_its_line(told: DeliveryWorld) -> 
     first, second = (told.due(MINE, to=HERE) for _ in range(2))
     told.tried(first, GONE)
     told.clock.advance(PER_REQUEST.lifetime - MOMENT)
-    told.hoard.ledger.resend_delivery(first, by=None)
+    told.hoard.ledger.webhooks.resend(first, by=None)
     assert line(told) == [second, first]
     told.clock.advance(MOMENT)
     assert told.hoard.inline.deliveries.late(told.clock.now(), 10) == [second]
@@ -113,15 +116,15 @@ def test_other_requests_and_other_places_do_not_wait(told: DeliveryWorld) -> Non
     endpoint_id = told.endpoint()
     here, elsewhere = told.due(MINE, to=HERE), told.due(MINE, to=ELSEWHERE)
     other, at_endpoint = told.due(OTHER, to=HERE), told.due(MINE, endpoint=endpoint_id)
-    test = told.hoard.ledger.test_endpoint(endpoint_id, account_id=told.account_id)
+    test = told.hoard.ledger.webhooks.test_endpoint(endpoint_id, account_id=told.account_id)
     assert set(told.claimed()) == {here, elsewhere, other, at_endpoint, test}
 
 
 @pytest.mark.parametrize("outcome", [TAKEN, GONE])
 def test_what_came_after_it_was_over_changes_nothing(outcome: object, told: DeliveryWorld) -> None:
     first, second = (told.due(MINE, to=HERE) for _ in range(2))
-    told.hoard.ledger.give_delivery_up(first, AbandonReason.DISABLED)
-    told.hoard.ledger.record_attempt(
+    told.hoard.ledger.webhooks.abandon(first, AbandonReason.DISABLED)
+    told.hoard.ledger.webhooks.record_attempt(
         first, TAKEN if outcome is TAKEN else GONE, seconds=1.0, answer=""
     )
     assert told.hoard.inline.deliveries.health(HERE) == Health()
@@ -148,8 +151,10 @@ def test_an_endpoint_that_is_enabled_starts_anew(told: DeliveryWorld) -> None:
     told.wear_out(endpoint_id, 12)
     waiting = told.due(MINE, endpoint=endpoint_id)
     assert told.claimed() == []
-    told.hoard.ledger.disable_endpoint(endpoint_id, DisableReason.DEAD)
-    told.hoard.ledger.change_endpoint(endpoint_id, account_id=told.account_id, enabled=True)
+    told.hoard.ledger.webhooks.disable_endpoint(endpoint_id, DisableReason.DEAD)
+    told.hoard.ledger.webhooks.change_endpoint(
+        endpoint_id, account_id=told.account_id, enabled=True
+    )
     assert told.hoard.inline.deliveries.health(endpoint_id) == Health()
     assert told.claimed() == [waiting]
     assert told.differences() == ()
@@ -163,7 +168,7 @@ def test_the_next_look_is_when_something_may_be_sent_next(told: DeliveryWorld) -
     assert next_look(start) is None
     told.prove(ELSEWHERE)
     told.tried(failing, BROKEN)
-    again_at = told.hoard.ledger.delivery(failing).due_at
+    again_at = told.hoard.ledger.webhooks.delivery(failing).due_at
     assert again_at is not None
     assert next_look(start) == again_at
     assert next_look(start - MOMENT) == start
@@ -172,7 +177,7 @@ def test_the_next_look_is_when_something_may_be_sent_next(told: DeliveryWorld) -
     told.wear_out(HERE, 7)
     rests_until = told.hoard.inline.deliveries.health(HERE).rests_until
     assert next_look(start) == rests_until
-    told.hoard.ledger.give_delivery_up(failing, AbandonReason.FAILED)
+    told.hoard.ledger.webhooks.abandon(failing, AbandonReason.FAILED)
     assert next_look(start) is None
 
 
@@ -181,7 +186,7 @@ def test_what_is_late_is_told_the_longest_overdue_first(told: DeliveryWorld) -> 
     first, second = told.due(MINE, to=HERE), told.due(MINE, to=HERE)
     told.clock.advance(timedelta(seconds=1))
     third = told.due(OTHER, to=ELSEWHERE)
-    ends_at = told.hoard.ledger.delivery(first).give_up_at
+    ends_at = told.hoard.ledger.webhooks.delivery(first).give_up_at
     assert late(ends_at - MOMENT, 10) == []
     assert late(ends_at, 10) == [first, second]
     assert late(ends_at + timedelta(seconds=1), 10) == [first, second, third]
@@ -190,8 +195,8 @@ def test_what_is_late_is_told_the_longest_overdue_first(told: DeliveryWorld) -> 
 
 def test_what_is_scheduled_twice_is_due_once(told: DeliveryWorld) -> None:
     planned_delivery = told.planned_delivery(MINE, to=HERE)
-    assert told.hoard.ledger.schedule_deliveries([planned_delivery]) == 1
-    assert told.hoard.ledger.schedule_deliveries([planned_delivery]) == 0
+    assert told.hoard.ledger.webhooks.schedule([planned_delivery]) == 1
+    assert told.hoard.ledger.webhooks.schedule([planned_delivery]) == 0
     assert line(told) == [planned_delivery.delivery_id]
 
 

@@ -50,7 +50,7 @@ def destinations(claimed: list[Claimed]) -> Counter[UUID]:
 def test_a_claim_tells_what_it_is_about(told: DeliveryWorld) -> None:
     endpoint_id = told.endpoint()
     image = told.due(numbered(1), to=HERE)
-    test = told.hoard.ledger.test_endpoint(endpoint_id, account_id=told.account_id)
+    test = told.hoard.ledger.webhooks.test_endpoint(endpoint_id, account_id=told.account_id)
     assert set(told.claim()) == {
         Claimed(image, HERE, numbered(1)),
         Claimed(test, endpoint_id, None),
@@ -112,7 +112,7 @@ def test_only_the_first_of_a_request_can_be_claimed_until_it_is_over(told: Deliv
     assert told.claimed() == [first]
     told.tried(first, BROKEN)
     assert told.claimed() == []
-    due_at = told.hoard.ledger.delivery(first).due_at
+    due_at = told.hoard.ledger.webhooks.delivery(first).due_at
     assert due_at is not None
     told.clock.advance(due_at - told.clock.now())
     assert told.claimed() == [first]
@@ -125,7 +125,7 @@ def test_only_the_first_of_a_request_can_be_claimed_until_it_is_over(told: Deliv
 def test_a_retry_waits_for_its_time(told: DeliveryWorld) -> None:
     delivery_id = told.due(numbered(1), to=HERE)
     told.tried(delivery_id, SILENT)
-    due_at = told.hoard.ledger.delivery(delivery_id).due_at
+    due_at = told.hoard.ledger.webhooks.delivery(delivery_id).due_at
     assert due_at is not None
     told.clock.advance(due_at - told.clock.now() - MOMENT)
     assert told.claimed() == []
@@ -228,7 +228,8 @@ def test_a_test_is_sent_to_an_address_that_rests(told: DeliveryWorld) -> None:
     for place in range(20):
         told.due(numbered(place), endpoint=endpoint_id)
     tests = [
-        told.hoard.ledger.test_endpoint(endpoint_id, account_id=told.account_id) for _ in range(2)
+        told.hoard.ledger.webhooks.test_endpoint(endpoint_id, account_id=told.account_id)
+        for _ in range(2)
     ]
     assert told.claimed() == tests[:1]
     assert told.claimed() == []
@@ -241,7 +242,7 @@ def test_what_is_late_can_be_claimed_and_so_given_up(told: DeliveryWorld) -> Non
     delivery_id = told.due(numbered(1), to=HERE)
     told.clock.advance(timedelta(days=1))
     assert told.claimed() == [delivery_id]
-    told.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.LATE)
+    told.hoard.ledger.webhooks.abandon(delivery_id, AbandonReason.LATE)
     told.hoard.sending.claims.release(delivery_id)
     assert told.claimed() == []
 

@@ -15,7 +15,7 @@ import pytest
 from eventsourcing.persistence import IntegrityError
 from sqlalchemy import text
 
-from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.ledger.webhooks import PlannedDelivery
 from domain.webhooks.retrying import AbandonReason, Outcome
 from infrastructure.webhooks.claims import DeliveryClaims
 from projections.following.rebuild import rebuild
@@ -91,7 +91,9 @@ def schedule(told: DeliveryWorld, *planned_deliveries: PlannedDelivery) -> Calla
 def record(
     told: DeliveryWorld, delivery: PlannedDelivery, outcome: Outcome
 ) -> Callable[[], object]:
-    return lambda: told.hoard.ledger.record_attempt(delivery.delivery_id, outcome, seconds=0.1)
+    return lambda: told.hoard.ledger.webhooks.record_attempt(
+        delivery.delivery_id, outcome, seconds=0.1
+    )
 
 
 def test_what_is_scheduled_while_the_one_before_it_is_settled_has_its_turn(
@@ -165,7 +167,7 @@ def test_tries_that_end_at_once_count_in_the_order_of_the_log(
             connection.execute(_TAKE_PLACE)
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(record(told, second, GONE)).result(PATIENCE_SECONDS)
-            delivery = ledger.delivery(first.delivery_id)
+            delivery = ledger.webhooks.delivery(first.delivery_id)
             delivery.record_attempt(outcome, seconds=1, jitter=0, timestamp=told.clock.now())
             ledger.save(delivery)
 
@@ -194,7 +196,7 @@ def test_many_senders_and_schedulers_end_with_everything_settled(told: DeliveryW
                     assert key not in in_hand
                     in_hand.add(key)
                     assert len(in_hand) <= 4
-                told.hoard.ledger.record_attempt(claimed.delivery_id, TAKEN, seconds=0.1)
+                told.hoard.ledger.webhooks.record_attempt(claimed.delivery_id, TAKEN, seconds=0.1)
                 with guard:
                     settled.append(claimed.delivery_id)
                     in_hand.discard(key)
@@ -223,10 +225,10 @@ def test_the_view_is_rebuilt_under_its_writers(told: DeliveryWorld) -> None:
     def write(request: int) -> None:
         while not stop.is_set():
             delivery_id = told.due(numbered(request), to=address(request % 2))
-            told.hoard.ledger.record_attempt(
+            told.hoard.ledger.webhooks.record_attempt(
                 delivery_id, TAKEN if request % 2 else BROKEN, seconds=1
             )
-            told.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.LATE)
+            told.hoard.ledger.webhooks.abandon(delivery_id, AbandonReason.LATE)
 
     with ThreadPoolExecutor(3) as threads:
         writing = [threads.submit(write, request) for request in range(3)]

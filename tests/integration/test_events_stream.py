@@ -42,7 +42,9 @@ def kinds(told: list[Told]) -> list[str]:
 
 def record_progress(world: ViewWorld, job: PoppedJob, step: int) -> None:
     world.clock.advance(PROGRESS_TOLD_EVERY)
-    world.hoard.ledger.record_progress(job.job_id, owner_id=world.owner_id, step=step, steps=20)
+    world.hoard.ledger.jobs.record_progress(
+        job.job_id, owner_id=world.owner_id, step=step, steps=20
+    )
 
 
 def test_everything_is_told_as_it_happens_until_the_end(world: ViewWorld, api: Served) -> None:
@@ -77,7 +79,7 @@ def test_what_a_job_lost_is_told_with_the_place_in_the_queue(world: ViewWorld, a
     with api.stream(request_id) as events:
         assert kinds([next(events), next(events)]) == ["queued", "started"]
         for image_id in job.image_ids:
-            world.hoard.ledger.fault_image(image_id, owner_id=world.owner_id)
+            world.hoard.ledger.jobs.fault_image(image_id, owner_id=world.owner_id)
         lost, moved = next(events), next(events)
     assert (lost.event, lost.data["lost"]) == ("queued", 2)
     assert int(lost.id) > 0
@@ -90,7 +92,7 @@ def test_the_place_in_the_queue_is_told_again_when_it_is_another_one(world: View
     world.follow()
     with served(world.hoard, keep_alive=0.02) as api, api.stream(second) as events:
         assert next(events).data["queue_position"] == 2
-        world.hoard.ledger.cancel_request(first)
+        world.hoard.ledger.requests.cancel(first)
         world.follow()
         moved = next(events)
         assert (moved.event, moved.id, moved.data["queue_position"]) == ("queued", "", 1)
@@ -118,7 +120,7 @@ def test_nobody_is_told_of_other_requests(world: ViewWorld, api: Served) -> None
     with api.stream(one) as ones, api.stream(other) as others:
         assert next(ones).data["request"] == str(one)
         assert next(others).data["request"] == str(other)
-        world.hoard.ledger.cancel_request(other)
+        world.hoard.ledger.requests.cancel(other)
         assert kinds(list(others)) == ["ended"]
         job = world.pop()
         assert job.request_id == one
@@ -157,7 +159,7 @@ def let_something_happen(world: ViewWorld, request_id: UUID, random_source: rand
     while not world.status(request_id).done:
         happens = random_source.randrange(6)
         if happens == 0 or not jobs:
-            popped = world.hoard.ledger.pop_job(PopJob(world.owner_id, True, "worker", SMALL))
+            popped = world.hoard.ledger.jobs.pop(PopJob(world.owner_id, True, "worker", SMALL))
             if not isinstance(popped, NoJob):
                 jobs += [(popped, image_id) for image_id in popped.image_ids]
         elif happens == 1:
@@ -165,7 +167,7 @@ def let_something_happen(world: ViewWorld, request_id: UUID, random_source: rand
         else:
             job, image_id = jobs.pop(random_source.randrange(len(jobs)))
             if happens == 2:
-                world.hoard.ledger.fault_image(image_id, owner_id=world.owner_id)
+                world.hoard.ledger.jobs.fault_image(image_id, owner_id=world.owner_id)
             else:
                 world.deliver(job, job.image_ids.index(image_id))
 
@@ -218,10 +220,10 @@ def test_what_commits_in_another_order_is_told_in_log_order(
     postgres_url: str, tmp_path: Path
 ) -> None:
     world = ViewWorld(tmp_path, postgres_url)
-    other_owner = world.hoard.ledger.open_account("other", "1" * 64, Roles(trusted=True))
+    other_owner = world.hoard.ledger.accounts.open("other", "1" * 64, Roles(trusted=True))
     request_id = world.submit(4)
     first = world.pop(capabilities=SMALL)
-    popped = world.hoard.ledger.pop_job(PopJob(other_owner, True, "other worker", SMALL))
+    popped = world.hoard.ledger.jobs.pop(PopJob(other_owner, True, "other worker", SMALL))
     assert isinstance(popped, PoppedJob)
     second = popped
     is_saved, may_commit = threading.Event(), threading.Event()
@@ -242,7 +244,7 @@ def test_what_commits_in_another_order_is_told_in_log_order(
         assert kinds([next(early) for _ in range(3)]) == ["queued", "started", "started"]
         dawdling.start()
         is_saved.wait()
-        world.hoard.ledger.submit_image(
+        world.hoard.ledger.jobs.submit_image(
             second.image_ids[0], owner_id=other_owner, digest="a" * 64, seed=1, state=ImageState.OK
         )
         # This one opens when the later event is committed and the earlier one is not.
@@ -256,7 +258,7 @@ def test_what_commits_in_another_order_is_told_in_log_order(
                 str(second.image_ids[0]),
             ]
             assert int(images[0].id) < int(images[1].id)
-        world.hoard.ledger.cancel_request(request_id)
+        world.hoard.ledger.requests.cancel(request_id)
         assert [kinds(list(events)) for events in (early, late)] == [["ended"], ["ended"]]
 
 
@@ -423,7 +425,7 @@ def test_whatever_comes_as_the_last_id_never_breaks_the_server(
 def ended(world: ViewWorld, api: Served) -> tuple[Served, UUID]:
     """A server, and a request that was cancelled."""
     request_id = world.submit()
-    world.hoard.ledger.cancel_request(request_id)
+    world.hoard.ledger.requests.cancel(request_id)
     return api, request_id
 
 

@@ -39,12 +39,12 @@ def test_a_renewed_lease_holds_from_the_renewal_on(api: Api) -> None:
     job = api.popped()
     job_id = job_of(UUID(job["id"]))
     api.clock.advance(LEASE * 2 / 3)
-    ends_at = api.hoard.ledger.renew_lease(job_id, owner_id=owner(api))
+    ends_at = api.hoard.ledger.jobs.renew_lease(job_id, owner_id=owner(api))
     assert ends_at == api.clock.now() + LEASE
     api.clock.advance(LEASE * 2 / 3)
     assert api.hoard.inline.queue.due_leases(api.clock.now(), 10) == []
-    api.hoard.ledger.expire_lease(job_id)
-    api.hoard.ledger.may_upload(UUID(job["id"]))
+    api.hoard.ledger.jobs.expire_lease(job_id)
+    api.hoard.ledger.jobs.may_upload(UUID(job["id"]))
     assert api.submit(job["id"]).status == 200
     assert api.status(request_id)["done"]
     assert not verify(
@@ -56,13 +56,13 @@ def test_a_renewed_lease_still_ends(api: Api) -> None:
     api.asked()
     job_id = job_of(UUID(api.popped()["id"]))
     api.clock.advance(LEASE / 2)
-    api.hoard.ledger.renew_lease(job_id, owner_id=owner(api))
+    api.hoard.ledger.jobs.renew_lease(job_id, owner_id=owner(api))
     api.clock.advance(LEASE)
     assert list(api.hoard.inline.queue.due_leases(api.clock.now(), 10)) == [job_id]
-    refused = refusal_of(api.hoard.ledger.renew_lease, job_id, owner_id=owner(api))
+    refused = refusal_of(api.hoard.ledger.jobs.renew_lease, job_id, owner_id=owner(api))
     assert refused is not None
     assert refused.code.name == "AbortedGen"
-    api.hoard.ledger.expire_lease(job_id)
+    api.hoard.ledger.jobs.expire_lease(job_id)
     assert api.pop().body["id"]
 
 
@@ -73,14 +73,14 @@ def test_progress_for_ever_is_not_enough(api: Api) -> None:
     ends_at = batched_at
     for _ in range(2 * LEASES_IN_A_ROW - 1):
         api.clock.advance(LEASE / 2)
-        ends_at = api.hoard.ledger.renew_lease(job_id, owner_id=owner(api))
+        ends_at = api.hoard.ledger.jobs.renew_lease(job_id, owner_id=owner(api))
     assert ends_at == batched_at + LEASES_IN_A_ROW * LEASE
 
 
 def test_only_its_own_worker_renews(api: Api) -> None:
     api.asked()
     job_id = job_of(UUID(api.popped()["id"]))
-    refused = refusal_of(api.hoard.ledger.renew_lease, job_id, owner_id=UUID(int=1))
+    refused = refusal_of(api.hoard.ledger.jobs.renew_lease, job_id, owner_id=UUID(int=1))
     assert refused is not None
     assert refused.code.name == "WrongCredentials"
 
@@ -89,6 +89,6 @@ def test_a_job_that_is_over_is_not_renewed(api: Api) -> None:
     request_id = api.asked()
     job_id = job_of(UUID(api.popped()["id"]))
     api.call("DELETE", f"/generate/status/{request_id}")
-    refused = refusal_of(api.hoard.ledger.renew_lease, job_id, owner_id=owner(api))
+    refused = refusal_of(api.hoard.ledger.jobs.renew_lease, job_id, owner_id=owner(api))
     assert refused is not None
     assert refused.code.name == "AbortedGen"

@@ -117,7 +117,7 @@ def test_what_changed_between_two_calls_is_no_news_to_wait_for(
 
 def test_a_request_that_is_done_is_not_waited_for(world: ViewWorld, api: Served) -> None:
     request_id = world.submit()
-    world.hoard.ledger.cancel_request(request_id)
+    world.hoard.ledger.requests.cancel(request_id)
     done = api.check(request_id, 60)
     assert done.json()["done"] is True
     assert api.check(request_id, 60, done.headers["etag"]).json()["done"] is True
@@ -139,7 +139,7 @@ def test_other_requests_and_steps_are_no_change(
     answer = asked(request_id, etag=etag)
     world.submit()
     world.hoard.wakeups.progress(job.job_id, 3, 20)
-    world.hoard.ledger.renew_lease(job.job_id, owner_id=world.owner_id)
+    world.hoard.ledger.jobs.renew_lease(job.job_id, owner_id=world.owner_id)
     world.deliver(job)
     assert answer.result().json()["done"] is True
 

@@ -17,14 +17,14 @@ from infrastructure.storage.database import Database
 from infrastructure.storage.migrate import migrate_ledger, migrate_views
 from infrastructure.webhooks import claims as delivery_claims
 from infrastructure.workers import messages
-from projections.directory import reader as directory
+from projections.directory import tables as directory
 from projections.following import positions
-from projections.kudos import view as kudos
+from projections.kudos import tables as kudos
 from projections.queue import lanes
-from projections.queue import view as queue
+from projections.queue import tables as queue
 from projections.registry import FOLLOWER_METADATA
 from projections.service import modes
-from projections.webhooks import due as deliveries
+from projections.webhooks import due_tables as deliveries
 
 NOT_VIEWS = {
     "event",

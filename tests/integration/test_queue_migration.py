@@ -13,7 +13,7 @@ from domain.jobs.queue import LONG_AGO
 from infrastructure.storage.database import Database
 from infrastructure.storage.migrate import migrate_ledger
 from projections.following.rebuild import verify
-from projections.queue.view import OPEN_REQUEST
+from projections.queue.tables import OPEN_REQUEST
 from projections.view import View
 from tests.view_world import ViewWorld
 

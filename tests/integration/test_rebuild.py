@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import Table, delete, insert, select, update
 
 from domain.jobs.commands import PopJob
-from projections.backlog.view import BACKLOG_BLOCK
+from projections.backlog.tables import BACKLOG_BLOCK
 from projections.following.positions import VIEW_POSITIONS
 from projections.following.rebuild import Report, rebuild, verify
-from projections.queue.view import OPEN_REQUEST
+from projections.queue.tables import OPEN_REQUEST
 from projections.status.tables import REQUEST_GENERATION, REQUEST_STATUS
 from projections.view import View, ViewDatabase
 from tests.delivery_world import DeliveryWorld, address, numbered
@@ -58,16 +58,16 @@ def live_through_much(world: ViewWorld) -> None:
     for place in range(6):
         job = world.pop(f"worker {place % 2}")
         if place == 0:
-            world.hoard.ledger.cancel_request(job.request_id)
+            world.hoard.ledger.requests.cancel(job.request_id)
         elif place == 1:
             world.deliver(job, 0, seconds=3)
         elif place == 2:
-            world.hoard.ledger.fail_job(job.job_id, owner_id=world.owner_id, reason="gone")
+            world.hoard.ledger.jobs.fail(job.job_id, owner_id=world.owner_id, reason="gone")
         elif place == 3:
-            world.hoard.ledger.fault_image(job.image_ids[0], owner_id=world.owner_id)
+            world.hoard.ledger.jobs.fault_image(job.image_ids[0], owner_id=world.owner_id)
         else:
             world.deliver(job, seconds=1.1)
-    world.hoard.ledger.change_modes(invite_only=True)
+    world.hoard.ledger.modes.change(invite_only=True)
     deliveries.live_through_much()
 
 
@@ -200,7 +200,7 @@ def test_a_broken_queue_is_rebuilt_under_its_writers(world: ViewWorld) -> None:
 
     def write(worker: str) -> None:
         world.submit(2)
-        world.hoard.ledger.pop_job(PopJob(world.owner_id, True, worker, LARGE))
+        world.hoard.ledger.jobs.pop(PopJob(world.owner_id, True, worker, LARGE))
 
     rebuild(queue.view, world.hoard.storage.log, queue.database)
     with repeating(partial(write, "worker 0"), partial(write, "worker 1")):

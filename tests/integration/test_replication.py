@@ -103,7 +103,7 @@ def test_what_was_lost_is_tried_again_with_the_same_seed(api: Api) -> None:
         job = pop(api)
         assert job is not None
         assert job.seed == first.seed
-        api.hoard.ledger.fail_job(job.job_id, owner_id=owner_of(api), reason="out of memory")
+        api.hoard.ledger.jobs.fail(job.job_id, owner_id=owner_of(api), reason="out of memory")
 
 
 def test_the_model_that_made_it_makes_it_again(api: Api) -> None:
@@ -122,7 +122,7 @@ def test_a_replica_can_be_made_again(api: Api) -> None:
     replicate(api, first.image_ids[3])
     replica = pop(api)
     assert replica is not None
-    api.hoard.ledger.submit_image(
+    api.hoard.ledger.jobs.submit_image(
         replica.image_ids[0],
         owner_id=owner_of(api),
         digest="a" * 64,
@@ -169,7 +169,7 @@ def test_a_lora_that_could_not_be_had_is_left_out(api: Api) -> None:
     job = pop(api)
     assert job is not None
     word = GenerationMetadata(MetadataType.LORA, MetadataValue.DOWNLOAD_FAILED, "gone")
-    api.hoard.ledger.submit_image(
+    api.hoard.ledger.jobs.submit_image(
         job.image_ids[0],
         owner_id=owner_of(api),
         digest="b" * 64,
@@ -215,7 +215,7 @@ def test_heavy_images_need_their_kudos_up_front(api: Api) -> None:
     image_id = make(api).image_ids[0]
     entry = api.hoard.inline.directory.account_by_name("rich")
     assert entry is not None
-    api.hoard.ledger.award_kudos(entry.account_id, -100_000.0, by=None, reason="a loss")
+    api.hoard.ledger.kudos.award(entry.account_id, -100_000.0, by=None, reason="a loss")
     assert again(api, image_id, key).rc == "KudosUpfront"
 
 
@@ -290,7 +290,7 @@ def test_what_the_worker_says_of_the_replica_is_told(api: Api) -> None:
     job = pop(api)
     assert job is not None
     word = GenerationMetadata(MetadataType.INFORMATION, MetadataValue.SEE_REF, "the same pixels")
-    api.hoard.ledger.submit_image(
+    api.hoard.ledger.jobs.submit_image(
         job.image_ids[0],
         owner_id=owner_of(api),
         digest="c" * 64,

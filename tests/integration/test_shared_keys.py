@@ -20,7 +20,7 @@ def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
         lender = served.key("lender")
         account = served.hoard.inline.directory.account_by_name("lender")
         assert account is not None
-        served.hoard.ledger.award_kudos(account.account_id, 1000, by=None, reason="to begin with")
+        served.hoard.ledger.kudos.award(account.account_id, 1000, by=None, reason="to begin with")
         assert lender
         yield served
 

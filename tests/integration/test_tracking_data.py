@@ -81,8 +81,8 @@ def test_what_is_lost_is_queued_again(world: ViewWorld) -> None:
     request_id = world.submit(3)
     job = world.pop()
     world.deliver(job, 0)
-    world.hoard.ledger.fail_job(job.job_id, owner_id=world.owner_id, reason="no memory")
-    world.hoard.ledger.cancel_request(request_id)
+    world.hoard.ledger.jobs.fail(job.job_id, owner_id=world.owner_id, reason="no memory")
+    world.hoard.ledger.requests.cancel(request_id)
     heard = told(world, request_id)
     assert kinds(heard) == ["queued", "started", "image", "queued", "ended"]
     assert heard[3][1] == {"request": request_id, "images": 3, "lost": 2}
@@ -100,15 +100,15 @@ def test_progress_says_how_far_which_job_is(world: ViewWorld) -> None:
     request_id = world.submit(1)
     job = world.pop()
     ledger = world.hoard.ledger
-    ledger.record_progress(job.job_id, owner_id=world.owner_id, step=1, steps=20)
+    ledger.jobs.record_progress(job.job_id, owner_id=world.owner_id, step=1, steps=20)
     world.clock.advance(timedelta(seconds=10))
     for step in (7, 8, 7):
-        ledger.record_progress(job.job_id, owner_id=world.owner_id, step=step, steps=20)
+        ledger.jobs.record_progress(job.job_id, owner_id=world.owner_id, step=step, steps=20)
     world.clock.advance(timedelta(seconds=10))
-    ledger.record_progress(job.job_id, owner_id=world.owner_id, step=7, steps=20)
-    ledger.record_progress(job.job_id, owner_id=world.owner_id, step=20, steps=20)
+    ledger.jobs.record_progress(job.job_id, owner_id=world.owner_id, step=7, steps=20)
+    ledger.jobs.record_progress(job.job_id, owner_id=world.owner_id, step=20, steps=20)
     world.deliver(job)
-    ledger.record_progress(job.job_id, owner_id=world.owner_id, step=21, steps=20)
+    ledger.jobs.record_progress(job.job_id, owner_id=world.owner_id, step=21, steps=20)
     progress = [
         (tracking.about, tracking.step, data["step"], data["steps"], data["job"])
         for tracking, data in told(world, request_id)

@@ -9,13 +9,8 @@ from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.requests.commands import SubmitRequest
 from domain.workers.matching import Requirements
-from projections.accounts.view import (
-    ACCOUNT_OPEN_JOB,
-    ACCOUNT_OPEN_REQUEST,
-    ACCOUNT_RECORD,
-    AccountOrder,
-    AccountRecord,
-)
+from projections.accounts.reader import AccountOrder, AccountRecord
+from projections.accounts.tables import ACCOUNT_OPEN_JOB, ACCOUNT_OPEN_REQUEST, ACCOUNT_RECORD
 from projections.following.rebuild import verify
 from tests.view_world import ViewWorld
 
@@ -24,9 +19,9 @@ PIXELSTEPS = 20 * 512 * 512
 
 def test_what_was_asked_for_and_made_is_counted(world: ViewWorld) -> None:
     ledger, accounts = world.hoard.ledger, world.hoard.views.accounts
-    requester = ledger.open_account("asker", "1" * 64, Roles())
-    ledger.award_kudos(requester, 1000, by=None, reason="to begin with")
-    request_id, _ = ledger.submit_request(
+    requester = ledger.accounts.open("asker", "1" * 64, Roles())
+    ledger.kudos.award(requester, 1000, by=None, reason="to begin with")
+    request_id, _ = ledger.requests.submit(
         SubmitRequest(
             account_id=requester,
             prompt="a red square",
@@ -62,13 +57,13 @@ def test_it_follows_from_the_log_in_whatever_portions(world: ViewWorld) -> None:
     ledger = world.hoard.ledger
     account = world.owner_id
     for place in range(4):
-        account = ledger.open_account(f"account {place}", str(place + 1) * 64, Roles())
-        ledger.award_kudos(account, 10 * place, by=None, reason="to begin with")
+        account = ledger.accounts.open(f"account {place}", str(place + 1) * 64, Roles())
+        ledger.kudos.award(account, 10 * place, by=None, reason="to begin with")
         world.submit(2)
         world.follow()
     world.deliver(world.pop(), 0)
-    ledger.transfer_kudos(account, world.owner_id, 30)
-    ledger.delete_account(account, by=None)
+    ledger.kudos.transfer(account, world.owner_id, 30)
+    ledger.accounts.delete(account, by=None)
     world.submit(1)
     world.follow()
     (follower,) = [each for each in world.hoard.views.followers if each.view.name == "accounts"]

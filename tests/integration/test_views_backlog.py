@@ -8,9 +8,9 @@ from uuid import UUID
 
 from domain.workers.matching import Candidate, Capabilities
 from projections.backlog.reader import BacklogReader
-from projections.backlog.view import BACKLOG_COUNTER
+from projections.backlog.tables import BACKLOG_COUNTER
 from projections.sql.rows import replace_row
-from projections.status.reader import RequestStatus
+from projections.status.fold import RequestStatus
 from tests.view_world import LARGE, ViewWorld
 
 SMALL = Capabilities(("B",), 1, 512 * 512, False, 1, False, "test:1:small")
@@ -64,13 +64,13 @@ def test_positions_are_those_of_the_queue_itself(world: ViewWorld) -> None:
     first = [world.pop(capabilities=one_by_one) for _ in range(3)]
     assert {job.request_id for job in first} <= {s.request_id for s in expected[:3]}
     for request_id in random_source.sample(requests, 20):
-        world.hoard.ledger.cancel_request(request_id)
+        world.hoard.ledger.requests.cancel(request_id)
     jobs = [world.pop(f"worker {place}") for place in range(3) for _ in range(10)]
     for place, job in enumerate(jobs):
         if place % 3 == 0:
             world.deliver(job)
         elif place % 3 == 1:
-            world.hoard.ledger.fail_job(job.job_id, owner_id=world.owner_id, reason="gone")
+            world.hoard.ledger.jobs.fail(job.job_id, owner_id=world.owner_id, reason="gone")
     for follower in world.hoard.views.followers:
         while follower.catch_up(7):
             pass
@@ -120,7 +120,7 @@ def test_a_lane_that_ran_empty_counts_again_when_images_come_back(world: ViewWor
     world.follow()
     small = Candidate(UUID(int=1), SMALL, trusted=False)
     assert BacklogReader(world.hoard.storage.view_database).skipped(small) == {}
-    world.hoard.ledger.fail_job(job.job_id, owner_id=world.owner_id, reason="gone")
+    world.hoard.ledger.jobs.fail(job.job_id, owner_id=world.owner_id, reason="gone")
     world.follow()
     # Another reader, since one may repeat what it counted a second ago.
     assert BacklogReader(world.hoard.storage.view_database).skipped(small) == {"models": 1}

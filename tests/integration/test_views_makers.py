@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 
 from projections.following.rebuild import verify
-from projections.models.reader import ANY_MODEL, ModelsReader, ModelStatus
-from projections.statistics.view import Made
+from projections.models.reader import ModelsReader, ModelStatus
+from projections.models.tables import ANY_MODEL
+from projections.statistics.reader import Made
 from projections.workers.presence import Presence
-from projections.workers.view import WorkersReader
+from projections.workers.reader import WorkersReader
 from tests.view_world import LARGE, ViewWorld
 
 MEGAPIXELSTEPS = 20 * 512 * 512 / 1_000_000
@@ -41,14 +42,14 @@ def test_a_worker_s_record_counts_what_it_made_and_what_it_gave_up(world: ViewWo
     job = world.pop("first")
     world.deliver(job, seconds=10)
     world.submit(2)
-    world.hoard.ledger.fail_job(
+    world.hoard.ledger.jobs.fail(
         world.pop("first").job_id, owner_id=world.owner_id, reason="out of memory"
     )
     lapsed = world.pop("first")
     world.clock.advance(timedelta(hours=1))
-    world.hoard.ledger.expire_lease(lapsed.job_id)
+    world.hoard.ledger.jobs.expire_lease(lapsed.job_id)
     other = world.pop("second")
-    world.hoard.ledger.cancel_request(other.request_id)
+    world.hoard.ledger.requests.cancel(other.request_id)
     world.follow()
 
     first, second = world.hoard.views.workers.all()
@@ -99,7 +100,7 @@ def test_what_waits_is_counted_for_each_model_that_a_request_allows(world: ViewW
     world.submit(2, models=("B",))
     cancelled = world.submit(5, models=("C",))
     world.submit(4)
-    world.hoard.ledger.cancel_request(cancelled)
+    world.hoard.ledger.requests.cancel(cancelled)
     world.follow()
     models = models_of(world)
     assert {

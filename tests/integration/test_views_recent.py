@@ -10,8 +10,9 @@ from domain.return_codes import Refused
 from domain.service.modes import HORDE_ID, Modes
 from projections.following.rebuild import rebuild, verify
 from projections.service.modes import ModesReader, ModesView
+from projections.statistics.apply import StatisticsView
 from projections.statistics.recent import RecentStatistics
-from projections.statistics.view import STATISTICS_RECENT, StatisticsView
+from projections.statistics.tables import STATISTICS_RECENT
 from tests.view_world import ViewWorld
 
 PIXELSTEPS = 20 * 512 * 512
@@ -37,15 +38,15 @@ def test_what_was_made_lately_fades_ten_seconds_by_ten_seconds(world: ViewWorld)
     make(world, 2)
     world.clock.advance(timedelta(seconds=50))
     make(world, 3, "B")
-    made = statistics.lately(now() - minute)
+    made = statistics.recent(now() - minute)
     assert (made.images, made.pixelsteps) == (5, 5 * PIXELSTEPS)
     world.clock.advance(timedelta(seconds=10))
-    assert statistics.lately(now() - minute).images == 3
-    assert statistics.lately(now() - hour).images == 5
+    assert statistics.recent(now() - minute).images == 3
+    assert statistics.recent(now() - hour).images == 5
     world.clock.advance(timedelta(minutes=59))
-    assert statistics.lately(now() - hour).images == 3
+    assert statistics.recent(now() - hour).images == 3
     world.clock.advance(hour)
-    assert statistics.lately(now() - hour).images == 0
+    assert statistics.recent(now() - hour).images == 0
 
 
 def test_the_ring_stays_as_small_as_it_is_and_the_log_alone_decides_it(world: ViewWorld) -> None:
@@ -86,12 +87,12 @@ def test_modes_change_in_the_transaction_of_their_event(world: ViewWorld) -> Non
     ledger = world.hoard.ledger
     reader = ModesReader(world.hoard.storage.ledger_database)
     assert reader.now() == Modes()
-    assert ledger.change_modes(maintenance=True, by=world.owner_id) == Modes(maintenance=True)
+    assert ledger.modes.change(maintenance=True, by=world.owner_id) == Modes(maintenance=True)
     reader.forget()
     assert reader.now() == Modes(maintenance=True)
-    assert ledger.change_modes(invite_only=True, maintenance=False) == Modes(invite_only=True)
-    assert ledger.change_modes(raid=True) == Modes(invite_only=True, raid=True)
-    assert ledger.change_modes(raid=True) == Modes(invite_only=True, raid=True)
+    assert ledger.modes.change(invite_only=True, maintenance=False) == Modes(invite_only=True)
+    assert ledger.modes.change(raid=True) == Modes(invite_only=True, raid=True)
+    assert ledger.modes.change(raid=True) == Modes(invite_only=True, raid=True)
     reader.forget()
     assert reader.now() == Modes(invite_only=True, raid=True)
 
@@ -107,14 +108,14 @@ def test_modes_change_in_the_transaction_of_their_event(world: ViewWorld) -> Non
 
 def test_changing_no_mode_is_refused(world: ViewWorld) -> None:
     with pytest.raises(Refused, match="NoHordeModSelected"):
-        world.hoard.ledger.change_modes()
+        world.hoard.ledger.modes.change()
 
 
 def test_modes_are_remembered_for_a_second(world: ViewWorld) -> None:
     seconds = HandSeconds()
     reader = ModesReader(world.hoard.storage.ledger_database, seconds)
     assert reader.now() == Modes()
-    world.hoard.ledger.change_modes(maintenance=True)
+    world.hoard.ledger.modes.change(maintenance=True)
     assert reader.now() == Modes()
     seconds.seconds += 1
     assert reader.now() == Modes(maintenance=True)

@@ -50,7 +50,7 @@ def test_every_step_shows_at_once(world: ViewWorld, follow: Callable[[ViewWorld]
     look()
     world.deliver(job, 1, 3)
     look()
-    world.hoard.ledger.fault_image(job.image_ids[0], owner_id=world.owner_id)
+    world.hoard.ledger.jobs.fault_image(job.image_ids[0], owner_id=world.owner_id)
     look()
     world.deliver(job, 2, 4)
     look()
@@ -82,7 +82,7 @@ def test_a_cancelled_request_keeps_what_was_made(world: ViewWorld) -> None:
     job = world.pop()
     world.deliver(job, 2)
     world.follow()
-    world.hoard.ledger.cancel_request(request_id)
+    world.hoard.ledger.requests.cancel(request_id)
     status = world.status(request_id)
     assert (status.state, status.waiting, status.processing, status.finished) == (
         RequestState.CANCELLED,

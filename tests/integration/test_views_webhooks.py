@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, delete, event, insert, text
 
 from domain.accounts.roles import Roles
-from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import Notification
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.kinds import NotificationKind
@@ -20,7 +20,8 @@ from domain.webhooks.retrying import AbandonReason, Problem
 from projections.following.follow import Follower
 from projections.following.rebuild import rebuild, verify
 from projections.webhooks import deliveries as webhooks
-from projections.webhooks.deliveries import WEBHOOK_DELIVERY, DeliveryRow
+from projections.webhooks.deliveries import DeliveryRow
+from projections.webhooks.delivery_tables import WEBHOOK_DELIVERY
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
 from tests.view_world import ViewWorld
 
@@ -77,7 +78,7 @@ def test_every_delivery_is_there_as_its_own_history_has_it(told: DeliveryWorld) 
     listed = rows(told)
     assert {row.state for row in listed} == set(DeliveryState)
     for row in listed:
-        delivery = told.hoard.ledger.delivery(row.delivery_id)
+        delivery = told.hoard.ledger.webhooks.delivery(row.delivery_id)
         for name in (
             *("account_id", "request_id", "kind", "about", "step", "endpoint_id", "destination"),
             *("state", "happened_at", "due_at", "give_up_at", "attempts"),
@@ -108,7 +109,7 @@ def test_the_last_try_is_told(told: DeliveryWorld) -> None:
     assert row.due_at == row.scheduled_at
 
     pass_time(told)
-    told.hoard.ledger.record_attempt(delivery_id, SILENT, seconds=2.5)
+    told.hoard.ledger.webhooks.record_attempt(delivery_id, SILENT, seconds=2.5)
     row = row_of(told, delivery_id)
     assert (row.state, row.attempts, row.last_seconds) == (DeliveryState.DUE, 1, 2.5)
     assert (row.last_status, row.last_problem) == (None, Problem.TIMED_OUT)
@@ -116,7 +117,7 @@ def test_the_last_try_is_told(told: DeliveryWorld) -> None:
     assert row.due_at is not None
     assert row.due_at > told.clock.now()
 
-    told.hoard.ledger.record_attempt(delivery_id, TAKEN, seconds=0.25)
+    told.hoard.ledger.webhooks.record_attempt(delivery_id, TAKEN, seconds=0.25)
     row = row_of(told, delivery_id)
     assert (row.state, row.attempts, row.due_at) == (DeliveryState.DELIVERED, 2, None)
     assert (row.last_status, row.last_problem, row.last_seconds) == (204, None, 0.25)
@@ -125,13 +126,13 @@ def test_the_last_try_is_told(told: DeliveryWorld) -> None:
 def test_what_was_given_up_is_due_again_when_it_is_resent(told: DeliveryWorld) -> None:
     delivery_id = told.due(numbered(1), to=address(1))
     pass_time(told)
-    told.hoard.ledger.record_attempt(delivery_id, GONE, seconds=0.1)
+    told.hoard.ledger.webhooks.record_attempt(delivery_id, GONE, seconds=0.1)
     row = row_of(told, delivery_id)
     assert (row.state, row.due_at) == (DeliveryState.ABANDONED, None)
     assert (row.given_up_because, row.given_up_at) == (AbandonReason.GONE, told.clock.now())
 
     pass_time(told)
-    told.hoard.ledger.resend_delivery(delivery_id, by=None)
+    told.hoard.ledger.webhooks.resend(delivery_id, by=None)
     again = row_of(told, delivery_id)
     assert (again.state, again.due_at) == (DeliveryState.DUE, told.clock.now())
     assert (again.given_up_because, again.given_up_at) == (None, None)
@@ -142,9 +143,9 @@ def test_what_was_given_up_is_due_again_when_it_is_resent(told: DeliveryWorld) -
 
 def test_a_success_that_comes_too_late_still_counts(told: DeliveryWorld) -> None:
     delivery_id = told.due(numbered(1), to=address(1))
-    told.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.LATE)
+    told.hoard.ledger.webhooks.abandon(delivery_id, AbandonReason.LATE)
     assert given_up(told) == [delivery_id]
-    told.hoard.ledger.record_attempt(delivery_id, TAKEN, seconds=0.1)
+    told.hoard.ledger.webhooks.record_attempt(delivery_id, TAKEN, seconds=0.1)
     row = row_of(told, delivery_id)
     assert (row.state, row.given_up_because, row.attempts) == (DeliveryState.DELIVERED, None, 1)
     assert given_up(told) == []
@@ -157,8 +158,8 @@ def test_pages_begin_with_what_was_scheduled_last(told: DeliveryWorld) -> None:
             *(told.planned_delivery(numbered(place), to=address(1)) for _ in range(3))
         )
         pass_time(told)
-    told.hoard.ledger.record_attempt(made[4], TAKEN, seconds=0.1)
-    told.hoard.ledger.record_attempt(made[9], GONE, seconds=0.1)
+    told.hoard.ledger.webhooks.record_attempt(made[4], TAKEN, seconds=0.1)
+    told.hoard.ledger.webhooks.record_attempt(made[9], GONE, seconds=0.1)
     follow(told)
     page = told.hoard.views.webhooks.page
     pages = [[row.delivery_id for row in page(page=number, size=4)] for number in range(1, 6)]
@@ -170,7 +171,7 @@ def test_pages_begin_with_what_was_scheduled_last(told: DeliveryWorld) -> None:
 def test_every_filter_keeps_what_it_names_and_all_of_it(told: DeliveryWorld) -> None:
     other = DeliveryWorld.__new__(DeliveryWorld)
     other.__dict__ |= vars(told)
-    other.account_id = told.hoard.ledger.open_account("another", "f" * 64, Roles())
+    other.account_id = told.hoard.ledger.accounts.open("another", "f" * 64, Roles())
     told.live_through_much()
     pass_time(told)
     moment = told.clock.now()
@@ -180,7 +181,7 @@ def test_every_filter_keeps_what_it_names_and_all_of_it(told: DeliveryWorld) -> 
             other.due(numbered(place), to=address(place)),
             other.due(numbered(1), endpoint=endpoint),
         ):
-            told.hoard.ledger.record_attempt(
+            told.hoard.ledger.webhooks.record_attempt(
                 delivery_id, (TAKEN, GONE, BROKEN)[place % 3], seconds=0.1
             )
     everything = rows(told)
@@ -222,7 +223,7 @@ def test_what_was_given_up_is_found_from_a_moment_on(
     moments = []
     for delivery_id in order:
         pass_time(told)
-        told.hoard.ledger.record_attempt(delivery_id, GONE, seconds=0.1)
+        told.hoard.ledger.webhooks.record_attempt(delivery_id, GONE, seconds=0.1)
         moments.append(told.clock.now())
     moment = moments[2]
     assert given_up(told) == order
@@ -238,7 +239,7 @@ def test_what_was_given_up_is_found_from_a_moment_on(
         told.hoard.views.webhooks.all_given_up_since(moment, account_id=told.account_id)
     )
     assert portions == [order[2:4], order[4:]]
-    told.hoard.ledger.resend_delivery(order[0], by=None)
+    told.hoard.ledger.webhooks.resend(order[0], by=None)
     assert given_up(told) == order[1:]
 
 
@@ -247,7 +248,7 @@ def test_what_is_given_up_at_one_moment_is_in_no_two_portions(
 ) -> None:
     ids = [told.due(numbered(place), to=address(place)) for place in range(7)]
     for delivery_id in ids:
-        told.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.FAILED)
+        told.hoard.ledger.webhooks.abandon(delivery_id, AbandonReason.FAILED)
     follow(told)
     monkeypatch.setattr(webhooks, "_PORTION", 3)
     portions = told.hoard.views.webhooks.all_given_up_since(told.clock.now())

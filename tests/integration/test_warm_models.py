@@ -21,7 +21,7 @@ def popped(
     for_friend: UUID | None = None,
 ) -> PoppedJob:
     """Let a worker that has this model in memory take a job."""
-    found = world.hoard.ledger.pop_job(
+    found = world.hoard.ledger.jobs.pop(
         PopJob(
             world.owner_id,
             True,
@@ -82,8 +82,8 @@ def test_where_all_have_waited_long_a_worker_swaps_no_more_than_twice_a_minute(
 
 
 def test_a_higher_priority_of_another_account_is_not_passed(world: ViewWorld) -> None:
-    high = world.hoard.ledger.open_account("high", "1" * 64, Roles())
-    world.hoard.ledger.award_kudos(high, 1000.0, by=None, reason="a start")
+    high = world.hoard.ledger.accounts.open("high", "1" * 64, Roles())
+    world.hoard.ledger.kudos.award(high, 1000.0, by=None, reason="a start")
     dear = world.submit(models=["A"], account_id=high)
     plain = world.submit(models=["B"])
     assert popped(world, "B").request_id == dear
@@ -92,15 +92,15 @@ def test_a_higher_priority_of_another_account_is_not_passed(world: ViewWorld) ->
 
 def test_an_accounts_own_requests_may_pass_each_other(world: ViewWorld) -> None:
     """What is left of its kudos, and so its priority, is less with each of them."""
-    high = world.hoard.ledger.open_account("high", "1" * 64, Roles())
-    world.hoard.ledger.award_kudos(high, 1000.0, by=None, reason="a start")
+    high = world.hoard.ledger.accounts.open("high", "1" * 64, Roles())
+    world.hoard.ledger.kudos.award(high, 1000.0, by=None, reason="a start")
     first, second = (world.submit(models=[model], account_id=high) for model in ("A", "B"))
     assert popped(world, "B").request_id == second
     assert popped(world, "B").request_id == first
 
 
 def test_favourites_are_not_passed(world: ViewWorld) -> None:
-    friend = world.hoard.ledger.open_account("friend", "1" * 64, Roles())
+    friend = world.hoard.ledger.accounts.open("friend", "1" * 64, Roles())
     warm = world.submit(models=["B"])
     own = world.submit(models=["A"], account_id=world.owner_id)
     friends = world.submit(models=["B"], account_id=friend)

@@ -40,7 +40,7 @@ def test_deliveries_are_listed_the_newest_first_and_narrowed_down(api: Api) -> N
     of_its_own = scheduled(api, requests[1], None)
     tried(api, to_mine, Outcome(status=204))
     tried(api, of_its_own, Outcome(problem=Problem.TIMED_OUT))
-    api.hoard.ledger.give_delivery_up(to_other, AbandonReason.LATE)
+    api.hoard.ledger.webhooks.abandon(to_other, AbandonReason.LATE)
     api.catch_up()
 
     every = [str(each) for each in (of_its_own, to_other, to_mine)]
@@ -131,7 +131,7 @@ def test_a_receiver_s_answer_is_forgotten_with_its_account(api: Api) -> None:
     assert endpoint["url"] is None
     with pytest.raises(Forgotten):
         api.hoard.secrets.personal_keys.open(
-            api.hoard.ledger.endpoint(UUID(endpoint["id"])).address
+            api.hoard.ledger.webhooks.endpoint(UUID(endpoint["id"])).address
         )
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from domain.jobs.job import Job
-from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.ledger.webhooks import PlannedDelivery
 from domain.webhooks.delivery import WebhookDelivery
 from domain.webhooks.kinds import NotificationKind
 from projections.following.follow import Wake
@@ -43,7 +43,10 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WebhookWor
 def scheduling(world: WebhookWorld) -> WebhookScheduling:
     hoard = world.hoard
     return WebhookScheduling(
-        hoard.storage.log, hoard.storage.ledger_database, hoard.ledger, hoard.inline.deliveries
+        hoard.storage.log,
+        hoard.storage.ledger_database,
+        hoard.ledger.webhooks,
+        hoard.inline.deliveries,
     )
 
 
@@ -100,7 +103,7 @@ def test_what_is_wanted_is_told_and_no_more(world: WebhookWorld) -> None:
     request_id = world.ask(1, address=ADDRESS, kinds=(STARTED,))
     job = world.pop()
     world.clock.advance(timedelta(seconds=10))
-    world.hoard.ledger.record_progress(job.job_id, owner_id=world.owner_id, step=1, steps=2)
+    world.hoard.ledger.jobs.record_progress(job.job_id, owner_id=world.owner_id, step=1, steps=2)
     world.deliver(job)
     catch_up(scheduling(world))
     assert kinds(world) == ["started"]
@@ -112,7 +115,7 @@ def test_what_is_wanted_is_told_and_no_more(world: WebhookWorld) -> None:
 
 def test_nobody_else_is_told(world: WebhookWorld) -> None:
     endpoint = world.endpoint("https://a.example/")
-    stranger = world.hoard.ledger.open_account("stranger", "2" * 64, world.hoard.operator.roles)
+    stranger = world.hoard.ledger.accounts.open("stranger", "2" * 64, world.hoard.operator.roles)
     world.make(1, account_id=stranger)
     world.submit(1)
     world.deliver(world.pop())
@@ -135,8 +138,10 @@ def test_history_from_before_an_endpoint_was_there_is_not_told_anew(world: Webho
 
 def test_a_disabled_or_deleted_endpoint_is_told_nothing(world: WebhookWorld) -> None:
     disabled, deleted = world.endpoint("https://a.example/"), world.endpoint("https://b.example/")
-    world.hoard.ledger.change_endpoint(disabled, account_id=world.integrator, enabled=False)
-    world.hoard.ledger.delete_endpoint(deleted, account_id=world.integrator)
+    world.hoard.ledger.webhooks.change_endpoint(
+        disabled, account_id=world.integrator, enabled=False
+    )
+    world.hoard.ledger.webhooks.delete_endpoint(deleted, account_id=world.integrator)
     world.make(1)
     assert catch_up(scheduling(world)) == 0
 
@@ -146,14 +151,14 @@ def test_after_a_crash_neither_deliveries_nor_position_are_there(
 ) -> None:
     world.make(2, address=ADDRESS)
     ledger, before = world.hoard.ledger, position(world)
-    whole = ledger.schedule_deliveries
+    whole = ledger.webhooks.schedule
 
     def crash(planned_deliveries: Sequence[PlannedDelivery]) -> int:
         whole(planned_deliveries)
         raise RuntimeError("the power went")
 
     reaction = scheduling(world)
-    monkeypatch.setattr(ledger, "schedule_deliveries", crash)
+    monkeypatch.setattr(ledger.webhooks, "schedule", crash)
     with pytest.raises(SchedulingFailed):
         catch_up(reaction)
     assert position(world) == before
@@ -258,14 +263,14 @@ def test_an_event_in_the_way_is_named_and_all_before_it_is_told(
         if isinstance(record.event, Job.ImageGenerated)
     ][1]
     ledger, rung = world.hoard.ledger, threading.Event()
-    whole = ledger.schedule_deliveries
+    whole = ledger.webhooks.schedule
 
     def stumble(planned_deliveries: Sequence[PlannedDelivery]) -> int:
         if stuck in {planned_delivery.tracking.about for planned_delivery in planned_deliveries}:
             raise ZeroDivisionError
         return whole(planned_deliveries)
 
-    monkeypatch.setattr(ledger, "schedule_deliveries", stumble)
+    monkeypatch.setattr(ledger.webhooks, "schedule", stumble)
     reaction = scheduling(world)
     with pytest.raises(SchedulingFailed) as failure:
         catch_up(reaction)
@@ -300,7 +305,7 @@ def test_much_at_once_is_scheduled_in_several_transactions(
     world.make(3, address=ADDRESS)
     monkeypatch.setattr("workers.webhooks.scheduler._MOST_AT_ONCE", 4)
     ledger, sizes = world.hoard.ledger, []
-    whole = ledger.schedule_deliveries
+    whole = ledger.webhooks.schedule
 
     def count(planned_deliveries: Sequence[PlannedDelivery]) -> int:
         sizes.append(len(planned_deliveries))
@@ -308,7 +313,7 @@ def test_much_at_once_is_scheduled_in_several_transactions(
             raise RuntimeError("the power went")
         return whole(planned_deliveries)
 
-    monkeypatch.setattr(ledger, "schedule_deliveries", count)
+    monkeypatch.setattr(ledger.webhooks, "schedule", count)
     catch_up(scheduling(world))
     # What one event tells stays together: two at each start, three of each image and of the end.
     assert sizes == [5, 6, 3, 3]
@@ -358,13 +363,13 @@ def test_who_was_overtaken_schedules_nothing_and_goes_on_from_there(
     assert catch_up(first) == catch_up(second) == 0
     world.make(1, address=ADDRESS)
     calls: list[int] = []
-    whole = world.hoard.ledger.schedule_deliveries
+    whole = world.hoard.ledger.webhooks.schedule
 
     def counted(planned_deliveries: Sequence[PlannedDelivery]) -> int:
         calls.append(len(planned_deliveries))
         return whole(planned_deliveries)
 
-    monkeypatch.setattr(world.hoard.ledger, "schedule_deliveries", counted)
+    monkeypatch.setattr(world.hoard.ledger.webhooks, "schedule", counted)
     catch_up(first)
     second.catch_up()
     assert calls == [2]

@@ -117,7 +117,7 @@ def test_after_a_rotation_both_secrets_count_for_a_while(
     keys, account = world.hoard.sending.keys, world.integrator
     first, second = keys.secret(account, 1), keys.secret(account, 2)
     told = world.schedule(world.make(1, address=plain.url(host=HERE)))
-    world.hoard.ledger.rotate_webhook_secret(account, overlap=timedelta(minutes=1))
+    world.hoard.ledger.webhooks.rotate_secret(account, overlap=timedelta(minutes=1))
     world.sender().send(told[0])
     world.clock.advance(timedelta(minutes=1))
     world.sender().send(told[1])
@@ -191,7 +191,7 @@ def test_an_endpoint_that_is_gone_is_disabled_and_hears_nothing_more(
         wait_until(lambda: world.why_given_up(told[-1]), "the last to be given up")
         assert dispatcher.stop(60)
     assert ids(plain) == told[:1]
-    assert world.hoard.ledger.endpoint(endpoint).disabled is DisableReason.GONE
+    assert world.hoard.ledger.webhooks.endpoint(endpoint).disabled is DisableReason.GONE
     assert [world.why_given_up(each) for each in told] == ["gone"] + ["disabled"] * 3
     assert [entry["event"] for entry in entries] == ["webhook endpoint is gone"]
     assert "hook/" not in str(entries)
@@ -214,11 +214,11 @@ def test_a_disabled_endpoint_hears_tests_alone_and_a_deleted_one_nothing(
     world, ledger = lone_world, lone_world.hoard.ledger
     endpoint = world.endpoint(plain.url(host=HERE))
     [told, *_] = world.schedule(world.make(1), endpoint)
-    ledger.change_endpoint(endpoint, account_id=world.integrator, enabled=False)
-    tests = [ledger.test_endpoint(endpoint, account_id=world.integrator) for _ in range(2)]
+    ledger.webhooks.change_endpoint(endpoint, account_id=world.integrator, enabled=False)
+    tests = [ledger.webhooks.test_endpoint(endpoint, account_id=world.integrator) for _ in range(2)]
     world.sender().send(told)
     world.sender().send(tests[0])
-    ledger.delete_endpoint(endpoint, account_id=world.integrator)
+    ledger.webhooks.delete_endpoint(endpoint, account_id=world.integrator)
     world.sender().send(tests[1])
     assert ids(plain) == tests[:1]
     assert world.why_given_up(told) == "disabled"
@@ -232,7 +232,7 @@ def test_a_filter_that_changed_later_does_not_undo_what_was_scheduled(
     world = lone_world
     endpoint = world.endpoint(plain.url(host=HERE))
     [started, *_] = world.schedule(world.make(1), endpoint)
-    world.hoard.ledger.change_endpoint(
+    world.hoard.ledger.webhooks.change_endpoint(
         endpoint, account_id=world.integrator, kinds=[NotificationKind.ENDED]
     )
     world.sender().send(started)
@@ -258,7 +258,7 @@ def test_what_is_late_is_given_up_unsent(world: WebhookWorld, plain: Receiver) -
     told = world.schedule(world.make(1, address=plain.url(host=HERE)))
     assert (
         sweep_deliveries(
-            hoard.inline.deliveries, hoard.sending.claims, hoard.ledger, world.clock.now()
+            hoard.inline.deliveries, hoard.sending.claims, hoard.ledger.webhooks, world.clock.now()
         )
         == 0
     )
@@ -267,7 +267,7 @@ def test_what_is_late_is_given_up_unsent(world: WebhookWorld, plain: Receiver) -
     assert world.why_given_up(told[0]) == "late"
     assert (
         sweep_deliveries(
-            hoard.inline.deliveries, hoard.sending.claims, hoard.ledger, world.clock.now()
+            hoard.inline.deliveries, hoard.sending.claims, hoard.ledger.webhooks, world.clock.now()
         )
         == 1
     )
@@ -285,11 +285,14 @@ def test_what_was_sent_again_by_hand_meanwhile_is_not_late(lone_world: WebhookWo
 
         def late(self, now: datetime, limit: int) -> Sequence[UUID]:
             found = hoard.inline.deliveries.late(now, limit)
-            ledger.give_delivery_up(told[0], AbandonReason.LATE)
-            ledger.resend_delivery(told[0], by=None)
+            ledger.webhooks.abandon(told[0], AbandonReason.LATE)
+            ledger.webhooks.resend(told[0], by=None)
             return [uuid4(), *found]
 
-    assert sweep_deliveries(Meanwhile(), hoard.sending.claims, ledger, lone_world.clock.now()) == 1
+    assert (
+        sweep_deliveries(Meanwhile(), hoard.sending.claims, ledger.webhooks, lone_world.clock.now())
+        == 1
+    )
     assert [lone_world.delivery(each).is_due for each in told] == [True, False]
 
 
@@ -356,10 +359,10 @@ def test_an_endpoint_where_nothing_arrived_for_days_is_dead(
     with capture_logs() as entries:
         for _ in range(11):
             fail()
-        assert world.hoard.ledger.endpoint(endpoint).disabled is None
+        assert world.hoard.ledger.webhooks.endpoint(endpoint).disabled is None
         world.clock.advance(DEAD_AFTER)
         fail()
-    assert world.hoard.ledger.endpoint(endpoint).disabled is DisableReason.DEAD
+    assert world.hoard.ledger.webhooks.endpoint(endpoint).disabled is DisableReason.DEAD
     [said] = [entry for entry in entries if entry["event"] == "webhook endpoint is dead"]
     assert said["endpoint"] == str(endpoint)
     assert said["log_level"] == "warning"

@@ -179,7 +179,7 @@ def test_how_an_endpoint_answers_is_told_with_what_to_do(api: Api) -> None:
     shown = told(api, "GET", path)
     assert (shown["failures"], shown["notice"]) == (0, None)
 
-    api.hoard.ledger.disable_endpoint(UUID(endpoint_id), DisableReason.GONE)
+    api.hoard.ledger.webhooks.disable_endpoint(UUID(endpoint_id), DisableReason.GONE)
     shown = told(api, "GET", path)
     assert (shown["enabled"], shown["disabled_because"]) == (False, "gone")
     assert "410" in shown["notice"]

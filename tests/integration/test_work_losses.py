@@ -33,7 +33,9 @@ def lose(api: Api, jobs: int, name: str = "a worker") -> None:
 
 def flagged(api: Api, most: int = 2) -> int:
     """Apply the rule, and return how many workers it found."""
-    found = flag_losing_workers(api.hoard.views.workers, api.hoard.ledger, most, api.clock.now())
+    found = flag_losing_workers(
+        api.hoard.views.workers, api.hoard.ledger.workers, most, api.clock.now()
+    )
     api.catch_up()
     return found
 
@@ -80,7 +82,7 @@ def test_an_ended_lease_is_a_loss(api: Api) -> None:
         api.asked()
         image_id = api.popped()["id"]
         api.clock.advance(timedelta(minutes=3))
-        api.hoard.ledger.expire_lease(job_of(UUID(image_id)))
+        api.hoard.ledger.jobs.expire_lease(job_of(UUID(image_id)))
         api.catch_up()
         api.deliver(api.popped(name="a good worker")["ids"])
     assert flagged(api) == 1

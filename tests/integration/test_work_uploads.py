@@ -117,10 +117,10 @@ def test_the_ledger_itself_awaits_nothing_after_the_lease(world: ViewWorld) -> N
     """The signed address ends with the lease; this is what stands behind it."""
     world.submit()
     job = world.pop()
-    world.hoard.ledger.may_upload(job.image_ids[0])
+    world.hoard.ledger.jobs.may_upload(job.image_ids[0])
     world.clock.advance(timedelta(seconds=job.lease_seconds))
     with pytest.raises(Refused) as refused:
-        world.hoard.ledger.may_upload(job.image_ids[0])
+        world.hoard.ledger.jobs.may_upload(job.image_ids[0])
     assert refused.value.code.name == "AbortedGen"
 
 
@@ -173,7 +173,7 @@ def test_uploads_are_forgotten_when_their_job_is_over(api: Api) -> None:
     submit(api, job["ids"][0])
     assert uploads.forget_those_over() == 0
     api.clock.advance(timedelta(hours=1))
-    api.hoard.ledger.expire_lease(job_of(UUID(job["id"])))
+    api.hoard.ledger.jobs.expire_lease(job_of(UUID(job["id"])))
     assert uploads.forget_those_over() == 2
     assert uploads.digest_of(UUID(job["ids"][1])) is None
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import Notification
 from domain.requests.request import Request
 from domain.webhooks.kinds import NotificationKind
@@ -72,7 +72,7 @@ def sent_test(api: Api, endpoint_id: str, who: str = "integrator") -> UUID:
 
 
 def tried(api: Api, delivery_id: UUID, outcome: Outcome, answer: str = "") -> None:
-    api.hoard.ledger.record_attempt(delivery_id, outcome, seconds=0.25, answer=answer)
+    api.hoard.ledger.webhooks.record_attempt(delivery_id, outcome, seconds=0.25, answer=answer)
     api.catch_up()
 
 
@@ -82,7 +82,7 @@ def scheduled(api: Api, request_id: str, endpoint_id: str | None, who: str = "in
     tracking = Notification(NotificationKind.ENDED, known, known, api.clock.now())
     to = None if endpoint_id is None else UUID(endpoint_id)
     planned_delivery = PlannedDelivery(tracking, account_id(api, who), to, to or uuid4())
-    api.hoard.ledger.schedule_deliveries([planned_delivery])
+    api.hoard.ledger.webhooks.schedule([planned_delivery])
     api.catch_up()
     return planned_delivery.delivery_id
 

@@ -98,7 +98,7 @@ class DeliveryHistories(RuleBasedStateMachine):
 
     @rule()
     def test(self) -> None:
-        delivery_id = self.world.hoard.ledger.test_endpoint(
+        delivery_id = self.world.hoard.ledger.webhooks.test_endpoint(
             self.endpoint_id, account_id=self.world.account_id
         )
         self._due(delivery_id, self.endpoint_id, None)
@@ -156,14 +156,14 @@ class DeliveryHistories(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
         delivery_id = data.draw(st.sampled_from(self._all_due()), "delivery")
-        self.world.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.DISABLED)
+        self.world.hoard.ledger.webhooks.abandon(delivery_id, AbandonReason.DISABLED)
         self._is_now(delivery_id)
 
     @precondition(lambda self: self._all_over())
     @rule(data=st.data())
     def resend(self, data: st.DataObject) -> None:
         delivery_id = data.draw(st.sampled_from(self._all_over()), "delivery")
-        self.world.hoard.ledger.resend_delivery(delivery_id, by=None)
+        self.world.hoard.ledger.webhooks.resend(delivery_id, by=None)
         was = self.deliveries[delivery_id]
         self._due(delivery_id, was.destination, was.request_id)
 
@@ -173,17 +173,19 @@ class DeliveryHistories(RuleBasedStateMachine):
         late = self.world.hoard.inline.deliveries.late(now, 1000)
         ledger = self.world.hoard.ledger
         assert set(late) == {
-            each for each in self._all_due() if ledger.delivery(each).give_up_at <= now
+            each for each in self._all_due() if ledger.webhooks.delivery(each).give_up_at <= now
         }
         for delivery_id in late:
-            ledger.give_delivery_up(delivery_id, AbandonReason.LATE)
+            ledger.webhooks.abandon(delivery_id, AbandonReason.LATE)
             self._is_now(delivery_id)
 
     @rule()
     def mend_the_endpoint(self) -> None:
         ledger = self.world.hoard.ledger
-        ledger.disable_endpoint(self.endpoint_id, DisableReason.DEAD)
-        ledger.change_endpoint(self.endpoint_id, account_id=self.world.account_id, enabled=True)
+        ledger.webhooks.disable_endpoint(self.endpoint_id, DisableReason.DEAD)
+        ledger.webhooks.change_endpoint(
+            self.endpoint_id, account_id=self.world.account_id, enabled=True
+        )
         self.health[self.endpoint_id] = Health()
 
     @rule(seconds=st.sampled_from([0.5, 5, 6, 30, 31, 3600, 90_000]))
@@ -255,7 +257,7 @@ class DeliveryHistories(RuleBasedStateMachine):
 
     def _is_now(self, delivery_id: UUID) -> None:
         """Take over what the ledger says of a delivery."""
-        delivery = self.world.hoard.ledger.delivery(delivery_id)
+        delivery = self.world.hoard.ledger.webhooks.delivery(delivery_id)
         model = self.deliveries[delivery_id]
         if not delivery.is_due and model.due_at is not None:
             if model.request_id is None:

@@ -74,18 +74,18 @@ class Histories(RuleBasedStateMachine):
             load_settings(data=data, **urls), clock=self.clock, random_source=SeededRandomSource()
         )
         self.owners = [
-            self.hoard.ledger.open_account(f"owner {owner}", f"{owner:064x}", Roles())
+            self.hoard.ledger.accounts.open(f"owner {owner}", f"{owner:064x}", Roles())
             for owner in range(len(WORKERS))
         ]
         rich, poor = (
-            self.hoard.ledger.open_account(name, f"{name:f>64}", Roles()) for name in ("aa", "bb")
+            self.hoard.ledger.accounts.open(name, f"{name:f>64}", Roles()) for name in ("aa", "bb")
         )
         key_id = issue_key(self.hoard, rich, KeyLimits(kudos=KEY_LIMIT))
         for account_id in (*self.owners, rich, poor):
             self.kudos.open(account_id)
         self.kudos.open(key_id, is_account=False)
         for account_id, start in ((rich, 1000.0), (poor, 20.0)):
-            self.hoard.ledger.award_kudos(account_id, start, by=None, reason="a start")
+            self.hoard.ledger.kudos.award(account_id, start, by=None, reason="a start")
             self.kudos.award(account_id, hundredths(start))
         self.payers = (
             ModelPayer(),
@@ -136,7 +136,7 @@ class Histories(RuleBasedStateMachine):
         if payer.account_id is not None and self._waiting_of(payer.account_id) + images > 30:
             expected = "TooManyPrompts"
         taken: list[UUID] = []
-        refusal = self._refusal(lambda: taken.append(self.hoard.ledger.submit_request(command)[0]))
+        refusal = self._refusal(lambda: taken.append(self.hoard.ledger.requests.submit(command)[0]))
         assert refusal == expected
         if refusal is not None:
             return
@@ -163,7 +163,7 @@ class Histories(RuleBasedStateMachine):
         source, target = self.kudos.accounts[sender], self.kudos.accounts[receiver]
         amount = max(1, self.kudos.available(source)) if amount is None else amount
         expected = self.kudos.transfer(source, target, amount, self.clock.now())
-        transfer = self.hoard.ledger.transfer_kudos
+        transfer = self.hoard.ledger.kudos.transfer
         assert self._refusal(transfer, source, target, kudos_from(amount)) == expected
 
     @rule(to=st.integers(0, 4), amount=st.sampled_from([1337, -5000]), folded=st.integers(0, 3))
@@ -171,7 +171,7 @@ class Histories(RuleBasedStateMachine):
         """Give kudos from nowhere, or take some; fold some balances, none of which may change."""
         self.hoard.inline.kudos.fold(folded)
         account_id = self.kudos.accounts[to]
-        given = self.hoard.ledger.award_kudos(
+        given = self.hoard.ledger.kudos.award(
             account_id, kudos_from(amount), by=None, reason="why not"
         )
         assert hundredths(given) == self.kudos.award(account_id, amount)
@@ -189,7 +189,7 @@ class Histories(RuleBasedStateMachine):
     @rule(who=st.integers(0, len(WORKERS) - 1))
     def pop(self, who: int) -> None:
         capabilities = WORKERS[who]
-        popped = self.hoard.ledger.pop_job(
+        popped = self.hoard.ledger.jobs.pop(
             PopJob(self.owners[who], False, f"worker {who}", capabilities)
         )
         if isinstance(popped, NoJob):
@@ -237,7 +237,7 @@ class Histories(RuleBasedStateMachine):
         owner_id = self.owners[job.owner]
         if isinstance(state, ImageState):
             refusal = self._refusal(
-                self.hoard.ledger.submit_image,
+                self.hoard.ledger.jobs.submit_image,
                 image_id,
                 owner_id=owner_id,
                 digest="0" * 64,
@@ -246,7 +246,7 @@ class Histories(RuleBasedStateMachine):
             )
             target = job.delivered
         else:
-            refusal = self._refusal(self.hoard.ledger.fault_image, image_id, owner_id=owner_id)
+            refusal = self._refusal(self.hoard.ledger.jobs.fault_image, image_id, owner_id=owner_id)
             target = job.faulted
         assert refusal == expected
         if expected is None:
@@ -266,7 +266,7 @@ class Histories(RuleBasedStateMachine):
             return
         for place, image_id in enumerate(image_ids_of(job_id, job.images)):
             if place not in job.delivered | job.faulted:
-                self.hoard.ledger.submit_image(
+                self.hoard.ledger.jobs.submit_image(
                     image_id,
                     owner_id=self.owners[job.owner],
                     digest="1" * 64,
@@ -284,7 +284,7 @@ class Histories(RuleBasedStateMachine):
         job_id, job = self._some_job(data)
         stranger = self.owners[(job.owner + 1) % len(self.owners)]
         refusal = self._refusal(
-            self.hoard.ledger.submit_image,
+            self.hoard.ledger.jobs.submit_image,
             image_ids_of(job_id, 1)[0],
             owner_id=stranger,
             digest="2" * 64,
@@ -297,7 +297,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def fail(self, data: st.DataObject) -> None:
         job_id, job = self._some_job(data)
-        self.hoard.ledger.fail_job(job_id, owner_id=self.owners[job.owner], reason="out of memory")
+        self.hoard.ledger.jobs.fail(job_id, owner_id=self.owners[job.owner], reason="out of memory")
         if job.leased:
             self._end(job)
 
@@ -310,7 +310,9 @@ class Histories(RuleBasedStateMachine):
             self.clock.advance(timedelta(seconds=seconds))
             now = self.clock.now()
             is_held = job.leased and now < job.ends_at
-            renew = partial(self.hoard.ledger.renew_lease, job_id, owner_id=self.owners[job.owner])
+            renew = partial(
+                self.hoard.ledger.jobs.renew_lease, job_id, owner_id=self.owners[job.owner]
+            )
             if not is_held:
                 assert self._refusal(renew) == "AbortedGen"
                 continue
@@ -334,7 +336,7 @@ class Histories(RuleBasedStateMachine):
             image_id=image_ids_of(job_id, 20)[place],
         )
         found: list[SubmitRequest] = []
-        refusal = self._refusal(lambda: found.append(self.hoard.ledger.request_again(again)))
+        refusal = self._refusal(lambda: found.append(self.hoard.ledger.requests.replicate(again)))
         if not is_own or place >= job.images:
             assert refusal == "ImageNotFound"
         elif place not in job.drawn:
@@ -348,7 +350,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         request_id = data.draw(st.sampled_from(list(self.requests)), "request")
-        self.hoard.ledger.cancel_request(request_id)
+        self.hoard.ledger.requests.cancel(request_id)
         if self.requests[request_id].state is RequestState.OPEN:
             self._close(request_id, RequestState.CANCELLED)
 
@@ -359,7 +361,7 @@ class Histories(RuleBasedStateMachine):
         job_id = data.draw(st.sampled_from(self._half_done()), "job")
         job = self.jobs[job_id]
         place = min(set(range(job.images)) - job.delivered - job.faulted)
-        self.hoard.ledger.submit_image(
+        self.hoard.ledger.jobs.submit_image(
             image_ids_of(job_id, job.images)[place],
             owner_id=self.owners[job.owner],
             digest="3" * 64,
@@ -369,7 +371,7 @@ class Histories(RuleBasedStateMachine):
         job.delivered.add(place)
         job.drawn.add(place)
         self.kudos.reward(self.owners[job.owner], job.reward)
-        self.hoard.ledger.cancel_request(job.request_id)
+        self.hoard.ledger.requests.cancel(job.request_id)
         self._close(job.request_id, RequestState.CANCELLED)
 
     @rule(minutes=st.sampled_from([1, 3, 11, 21]))
@@ -382,11 +384,11 @@ class Histories(RuleBasedStateMachine):
             job_id for job_id, job in self.jobs.items() if job.leased and job.ends_at <= now
         }
         for job_id in due:
-            self.hoard.ledger.expire_lease(job_id)
+            self.hoard.ledger.jobs.expire_lease(job_id)
             if self.jobs[job_id].leased:
                 self._end(self.jobs[job_id])
         for request_id in self.hoard.inline.queue.due_requests(now, 1000):
-            self.hoard.ledger.expire_request(request_id)
+            self.hoard.ledger.requests.expire(request_id)
             self._close(request_id, RequestState.EXPIRED)
 
     @rule(portion=st.integers(1, 50))

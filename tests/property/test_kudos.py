@@ -113,21 +113,21 @@ def _do(hoard: Hoard, accounts: Sequence[UUID], key_id: UUID, move: Move) -> Non
     if kind == "fold":
         hoard.inline.kudos.fold(10)
     elif kind == "send":
-        refusal_of(ledger.transfer_kudos, account_id, accounts[whom], number)
+        refusal_of(ledger.kudos.transfer, account_id, accounts[whom], number)
     elif kind == "take":
-        ledger.award_kudos(account_id, number, by=None, reason="why not")
+        ledger.kudos.award(account_id, number, by=None, reason="why not")
     else:
         command = request_of(
             account_id, int(number), shared_key_id=key_id if kind == "key" else None
         )
         request_id = _asked(ledger, command)
         if kind == "cancel" and request_id is not None:
-            ledger.cancel_request(request_id)
+            ledger.requests.cancel(request_id)
 
 
 def _asked(ledger: Ledger, command: SubmitRequest) -> UUID | None:
     try:
-        return ledger.submit_request(command)[0]
+        return ledger.requests.submit(command)[0]
     except Refused:
         return None
 
@@ -175,16 +175,16 @@ def test_of_many_who_want_the_last_kudos_one_gets_them(
     url = request.getfixturevalue("postgres_url") if database == "postgresql" else ""
     with hoard_on(url, tmp_path) as hoard:
         payer, other = (open_account(hoard, name) for name in ("payer", "other"))
-        price = hoard.ledger.price(request_of(payer)).total
-        hoard.ledger.award_kudos(payer, price, by=None, reason="once")
+        price = hoard.ledger.requests.price(request_of(payer)).total
+        hoard.ledger.kudos.award(payer, price, by=None, reason="once")
         start = threading.Barrier(8)
 
         def spend(number: int) -> bool:
             start.wait()
             if number % 2:
-                return refusal_of(hoard.ledger.transfer_kudos, payer, other, price) is None
+                return refusal_of(hoard.ledger.kudos.transfer, payer, other, price) is None
             command = request_of(payer, upfront=True)
-            return refusal_of(hoard.ledger.submit_request, command) is None
+            return refusal_of(hoard.ledger.requests.submit, command) is None
 
         with ThreadPoolExecutor(8) as threads:
             assert list(threads.map(spend, range(8))).count(True) == 1
@@ -197,20 +197,20 @@ def test_an_anonymous_request_waits_for_no_other(postgres_url: str, tmp_path: Pa
         payer = open_account(hoard, "payer", 1000)
         ledger = hoard.ledger
         for account_id in (ANONYMOUS_ID, payer):
-            ledger.submit_request(request_of(account_id))
+            ledger.requests.submit(request_of(account_id))
         before = requests_waiting(hoard)
 
         def others() -> int:
             with ThreadPoolExecutor(10) as threads:
                 asked = [
-                    threads.submit(ledger.submit_request, request_of(ANONYMOUS_ID))
+                    threads.submit(ledger.requests.submit, request_of(ANONYMOUS_ID))
                     for _ in range(2000)
                 ]
                 return len([each.result(timeout=120) for each in asked])
 
         with ThreadPoolExecutor(1) as elsewhere, hoard.storage.ledger_database.transaction():
-            ledger.submit_request(request_of(ANONYMOUS_ID))
-            ledger.submit_request(request_of(payer))
+            ledger.requests.submit(request_of(ANONYMOUS_ID))
+            ledger.requests.submit(request_of(payer))
             assert elsewhere.submit(others).result(timeout=300) == 2000
         assert requests_waiting(hoard) == before + 2002
         with hoard.storage.ledger_database.reading() as connection:

@@ -86,7 +86,7 @@ def test_the_order_of_service(rounds: list[tuple[list[Wanted], list[Pop]]]) -> N
 
 def _follow(hoard: Hoard, steps: list[Wanted | Pop]) -> None:
     accounts = [ANONYMOUS_ID] + [
-        hoard.ledger.open_account(f"account {number}", f"{number:064x}", Roles())
+        hoard.ledger.accounts.open(f"account {number}", f"{number:064x}", Roles())
         for number in range(1, ACCOUNTS)
     ]
     waiting: dict[UUID, Wanted] = {}
@@ -117,7 +117,7 @@ def _first_for(pop: Pop, waiting: dict[UUID, Wanted]) -> UUID | None:
 
 
 def _ask(hoard: Hoard, account_id: UUID, wanted: Wanted) -> UUID:
-    request_id, _ = hoard.ledger.submit_request(
+    request_id, _ = hoard.ledger.requests.submit(
         SubmitRequest(
             account_id=account_id,
             prompt=wanted.prompt,
@@ -159,7 +159,7 @@ def _pop(hoard: Hoard, accounts: list[UUID], pop: Pop) -> UUID | None:
         prioritised=tuple(accounts[who] for who in sorted(pop.prioritised)),
     )
     try:
-        found = hoard.ledger.pop_job(command)
+        found = hoard.ledger.jobs.pop(command)
     except Refused as refusal:
         if refusal.code.name != "WorkerMaintenance" or not pop.maintenance:
             raise

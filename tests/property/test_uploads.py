@@ -94,7 +94,7 @@ class Uploading(RuleBasedStateMachine):
         for job, ends_at in enumerate(self.ends_at):
             places = [place for place in self.places if place.job == job]
             if self.time >= ends_at and not all(place.submitted for place in places):
-                self.api.hoard.ledger.expire_lease(job_of(UUID(places[0].image_id)))
+                self.api.hoard.ledger.jobs.expire_lease(job_of(UUID(places[0].image_id)))
                 self.over.add(job)
         self.api.hoard.storage.uploads.forget_those_over()
 

@@ -167,7 +167,7 @@ class History:
     def __init__(self, hoard: Hoard, clock: HandClock) -> None:
         self.hoard, self.clock = hoard, clock
         self.accounts = [ANONYMOUS_ID] + [
-            hoard.ledger.open_account(f"account {number}", f"{number:064x}", Roles())
+            hoard.ledger.accounts.open(f"account {number}", f"{number:064x}", Roles())
             for number in range(1, ACCOUNTS)
         ]
         self.machines = (Machine(("A", "B", "C")), Machine(("A", "B")))
@@ -175,7 +175,7 @@ class History:
 
     def ask(self, wanted: Wanted) -> None:
         """Ask for an image."""
-        request_id, _ = self.hoard.ledger.submit_request(
+        request_id, _ = self.hoard.ledger.requests.submit(
             SubmitRequest(
                 account_id=self.accounts[wanted.who],
                 prompt="a cat",
@@ -195,7 +195,7 @@ class History:
         machine, now = self.machines[number], self.clock.now()
         if machine.loaded != machine.shown:
             machine.shown, machine.shown_at = machine.loaded, now
-        found = self.hoard.ledger.pop_job(
+        found = self.hoard.ledger.jobs.pop(
             PopJob(
                 self.accounts[1],
                 False,

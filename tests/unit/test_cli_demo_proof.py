@@ -33,15 +33,15 @@ def made(hoard: Hoard, *, images: int, amount: int) -> UUID:
     """A request of which every image was made; image ``i`` of each job is the text ``i``."""
     settings = ImageSettings(512, 512, 4, "lcm", 1.0, True, 1)
     wanted = Requirements((), settings.pixels, False, False, True, False)
-    request_id, _ = hoard.ledger.submit_request(
+    request_id, _ = hoard.ledger.requests.submit(
         SubmitRequest(ANONYMOUS_ID, "a circle", "", settings, wanted, images)
     )
     owner = hoard.operator.account_id
     offered = Capabilities(("scenes",), amount, 2048**2, True, 1, False, "test:1:none")
     pop = PopJob(owner, True, "worker", offered)
-    while isinstance(job := hoard.ledger.pop_job(pop), PoppedJob):
+    while isinstance(job := hoard.ledger.jobs.pop(pop), PoppedJob):
         for place, image_id in enumerate(job.image_ids):
-            hoard.ledger.submit_image(
+            hoard.ledger.jobs.submit_image(
                 image_id,
                 owner_id=owner,
                 digest=hashlib.sha256(str(place).encode()).hexdigest(),

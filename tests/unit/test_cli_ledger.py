@@ -59,7 +59,7 @@ def command(
 
 def ask(hoard: Hoard, images: int = 3) -> UUID:
     settings = ImageSettings(512, 512, 4, "lcm", 1.0, True, 1)
-    request_id, _ = hoard.ledger.submit_request(
+    request_id, _ = hoard.ledger.requests.submit(
         SubmitRequest(
             account_id=ANONYMOUS_ID,
             prompt=SECRET,
@@ -78,10 +78,10 @@ def serve(hoard: Hoard, amount: int = 20) -> None:
     owner = hoard.operator.account_id
     offered = Capabilities(("scenes",), amount, 2048**2, True, 1, False, "test:1:none")
     while isinstance(
-        job := hoard.ledger.pop_job(PopJob(owner, True, "worker", offered)), PoppedJob
+        job := hoard.ledger.jobs.pop(PopJob(owner, True, "worker", offered)), PoppedJob
     ):
         for image_id in job.image_ids:
-            hoard.ledger.submit_image(
+            hoard.ledger.jobs.submit_image(
                 image_id, owner_id=owner, digest="ab" * 32, seed=job.seed, state=ImageState.OK
             )
 

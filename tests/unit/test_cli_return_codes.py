@@ -12,7 +12,7 @@ from domain.return_codes import RETURN_CODES
 from infrastructure.cli.app import run
 from infrastructure.cli.return_codes.pages import left_out_page, return_codes_page
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

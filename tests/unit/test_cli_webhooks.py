@@ -22,7 +22,7 @@ from rich.console import Console
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
-from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.commands import SubmitRequest
 from domain.requests.notifications import Notification
 from domain.webhooks.delivery import DeliveryState
@@ -96,13 +96,13 @@ def ids_in(lines: Sequence[dict[str, Any]]) -> list[UUID]:
 
 
 def tried(told: DeliveryWorld, delivery_id: UUID, outcome: Outcome, answer: str = "") -> None:
-    told.hoard.ledger.record_attempt(delivery_id, outcome, seconds=0.25, answer=answer)
+    told.hoard.ledger.webhooks.record_attempt(delivery_id, outcome, seconds=0.25, answer=answer)
 
 
 def request_with_webhook(told: DeliveryWorld, where: str) -> UUID:
     """Schedule a delivery for an address that a request names."""
     destination = told.hoard.sending.keys.destination(told.account_id, where)
-    request_id, _ = told.hoard.ledger.submit_request(
+    request_id, _ = told.hoard.ledger.requests.submit(
         SubmitRequest(
             account_id=told.account_id,
             prompt="a red square",
@@ -146,7 +146,7 @@ def test_lists_are_narrowed(told: DeliveryWorld, command: Command) -> None:
     told.clock.advance(timedelta(hours=2))
     new = told.due(numbered(2), to=address(2))
     tried(told, new, TAKEN)
-    other = told.hoard.ledger.open_account("other", "f" * 64, Roles())
+    other = told.hoard.ledger.accounts.open("other", "f" * 64, Roles())
     third, fourth = (
         Notification(NotificationKind.ENDED, numbered(number), numbered(number), told.clock.now())
         for number in (3, 4)
@@ -248,7 +248,7 @@ def test_a_delivery_is_shown_with_each_of_its_tries(told: DeliveryWorld, command
         (2, None, "timed_out"),
     ]
     assert [each["answer"] for each in shown["attempts"]] == ["no \x1b[31m luck", None]
-    due_at = told.hoard.ledger.delivery(delivery_id).due_at
+    due_at = told.hoard.ledger.webhooks.delivery(delivery_id).due_at
     assert due_at is not None
     assert datetime.fromisoformat(shown["due_at"]) == due_at
     assert datetime.fromisoformat(shown["attempts"][1]["again_at"]) == due_at
@@ -269,7 +269,7 @@ def test_why_a_delivery_was_given_up_is_shown(told: DeliveryWorld, command: Comm
     tried(told, delivery_id, GONE)
     (shown,) = json_lines(command, "show", str(delivery_id))
     assert (shown["state"], shown["given_up"], shown["due_at"]) == ("given_up", "gone", None)
-    told.hoard.ledger.resend_delivery(delivery_id, by=None)
+    told.hoard.ledger.webhooks.resend(delivery_id, by=None)
     (shown,) = json_lines(command, "show", str(delivery_id))
     assert (shown["state"], shown["given_up"]) == ("due", None)
 
@@ -295,8 +295,8 @@ def test_endpoints_are_listed_by_host_with_what_is_wrong(
     told.clock.time = datetime.now(UTC)
     for _ in range(9):
         tried(told, told.due(numbered(1), endpoint=resting), BROKEN)
-    told.hoard.ledger.disable_endpoint(gone, DisableReason.GONE)
-    told.hoard.ledger.delete_endpoint(deleted, account_id=told.account_id)
+    told.hoard.ledger.webhooks.disable_endpoint(gone, DisableReason.GONE)
+    told.hoard.ledger.webhooks.delete_endpoint(deleted, account_id=told.account_id)
     lines = {UUID(line["endpoint_id"]): line for line in json_lines(command, "endpoints")}
     assert list(lines) == [sound, resting, gone]
     assert lines[sound]["notice"] is None
@@ -318,8 +318,8 @@ def test_endpoints_are_listed_by_host_with_what_is_wrong(
 
 def test_endpoints_of_one_account_can_be_asked_for(told: DeliveryWorld, command: Command) -> None:
     mine = told.endpoint()
-    other = told.hoard.ledger.open_account("other", "f" * 64, Roles())
-    theirs = told.hoard.ledger.register_endpoint(
+    other = told.hoard.ledger.accounts.open("other", "f" * 64, Roles())
+    theirs = told.hoard.ledger.webhooks.register_endpoint(
         other, address="https://other.example/x", kinds=[NotificationKind.ENDED]
     )
     both = [UUID(line["endpoint_id"]) for line in json_lines(command, "endpoints")]
@@ -335,7 +335,7 @@ def test_one_delivery_is_sent_again_whatever_became_of_it(
         delivery_id = told.due(numbered(1), to=address(1))
         tried(told, delivery_id, outcome)
         assert json_lines(command, "resend", str(delivery_id))[0]["resent"] is True
-        assert told.hoard.ledger.delivery(delivery_id).is_due
+        assert told.hoard.ledger.webhooks.delivery(delivery_id).is_due
         assert json_lines(command, "resend", str(delivery_id))[0]["resent"] is False
         assert "is still being sent." in command("resend", str(delivery_id))[1]
 
@@ -344,7 +344,7 @@ def test_sending_again_to_a_disabled_endpoint_warns(told: DeliveryWorld, command
     endpoint = told.endpoint()
     delivery_id = told.due(numbered(1), endpoint=endpoint)
     tried(told, delivery_id, GONE)
-    told.hoard.ledger.disable_endpoint(endpoint, DisableReason.GONE)
+    told.hoard.ledger.webhooks.disable_endpoint(endpoint, DisableReason.GONE)
     status, out, err = command("resend", str(delivery_id))
     assert (status, out) == (0, f"Delivery {delivery_id} is sent again.\n")
     assert "Its endpoint is disabled" in err
@@ -361,12 +361,12 @@ def test_all_that_was_given_up_since_is_sent_again(told: DeliveryWorld, command:
     recent = [failed(number) for number in range(2, 6)]
     delivered = told.due(numbered(9), to=address(9))
     tried(told, delivered, TAKEN)
-    other = told.hoard.ledger.open_account("other", "f" * 64, Roles())
+    other = told.hoard.ledger.accounts.open("other", "f" * 64, Roles())
     assert command("resend", "--failed-since", "2h", "--account", str(other))[1].startswith("0 ")
     assert json_lines(command, "resend", "--failed-since", "2h")[0]["resent"] == 4
-    assert all(told.hoard.ledger.delivery(each).is_due for each in recent)
+    assert all(told.hoard.ledger.webhooks.delivery(each).is_due for each in recent)
     for untouched in (old, delivered):
-        assert not told.hoard.ledger.delivery(untouched).is_due
+        assert not told.hoard.ledger.webhooks.delivery(untouched).is_due
     status, out, _ = command("resend", "--failed-since", "1d")
     assert status == 0
     assert out.startswith("1 delivery is sent again, of what was given up since ")
@@ -378,15 +378,15 @@ def test_what_was_sent_again_already_is_not_counted(told: DeliveryWorld) -> None
     for delivery_id in failed:
         tried(told, delivery_id, GONE)
     follow(told.hoard)
-    told.hoard.ledger.resend_delivery(failed[0], by=None)
-    told.hoard.ledger.resend_delivery(failed[1], by=None)
+    told.hoard.ledger.webhooks.resend(failed[0], by=None)
+    told.hoard.ledger.webhooks.resend(failed[1], by=None)
     tried(told, failed[1], TAKEN)
     out, remarks = terminal(), terminal()
     output = Output(out=out, remarks=remarks)
     resend_all(told.hoard, told.clock.now() - timedelta(hours=1), None, output)
     assert shown_on(out).startswith("1 delivery is sent again")
     assert "sending again" in shown_on(remarks)
-    assert told.hoard.ledger.delivery(failed[1]).state is DeliveryState.DELIVERED
+    assert told.hoard.ledger.webhooks.delivery(failed[1]).state is DeliveryState.DELIVERED
 
 
 def terminal(width: int = 140) -> Console:
@@ -401,7 +401,7 @@ def shown_on(console: Console) -> str:
 def test_a_terminal_has_room_for_each_delivery_on_one_line(told: DeliveryWorld) -> None:
     tried(told, told.due(numbered(1), to=address(1)), SILENT)
     tried(told, told.due(numbered(2), to=address(1)), GONE)
-    told.hoard.ledger.test_endpoint(told.endpoint(), account_id=told.account_id)
+    told.hoard.ledger.webhooks.test_endpoint(told.endpoint(), account_id=told.account_id)
     follow(told.hoard)
     rows = told.hoard.views.webhooks.page()
     out = terminal(105)
@@ -414,8 +414,8 @@ def test_a_terminal_has_room_for_each_delivery_on_one_line(told: DeliveryWorld) 
 def test_what_happens_to_deliveries_is_one_line_each(told: DeliveryWorld) -> None:
     delivery_id = told.due(numbered(1), to=address(1))
     tried(told, delivery_id, SILENT)
-    told.hoard.ledger.give_delivery_up(delivery_id, AbandonReason.FAILED)
-    told.hoard.ledger.resend_delivery(delivery_id, by=None)
+    told.hoard.ledger.webhooks.abandon(delivery_id, AbandonReason.FAILED)
+    told.hoard.ledger.webhooks.resend(delivery_id, by=None)
     tried(told, delivery_id, TAKEN)
     out = terminal()
     lines = DeliveryLines(told.hoard, Output(out=out, remarks=terminal()))
@@ -485,7 +485,9 @@ def sender(told: DeliveryWorld, outcome: Outcome, answer: str = "") -> Iterator[
     def send() -> None:
         try:
             (delivery_id,) = wait_until(told.claimed, "a delivery")
-            told.hoard.ledger.record_attempt(delivery_id, outcome, seconds=0.5, answer=answer)
+            told.hoard.ledger.webhooks.record_attempt(
+                delivery_id, outcome, seconds=0.5, answer=answer
+            )
         except BaseException as problem:
             problems.append(problem)
 
@@ -500,7 +502,7 @@ def sender(told: DeliveryWorld, outcome: Outcome, answer: str = "") -> Iterator[
 
 def test_a_test_that_arrives_is_shown(told: DeliveryWorld, command: Command) -> None:
     endpoint = told.endpoint()
-    told.hoard.ledger.disable_endpoint(endpoint, DisableReason.DEAD)
+    told.hoard.ledger.webhooks.disable_endpoint(endpoint, DisableReason.DEAD)
     told.clock.time = datetime.now(UTC) + timedelta(seconds=1)
     with sender(told, TAKEN):
         status, out, err = command("test", str(endpoint), "--wait", "120")
@@ -524,7 +526,7 @@ def test_a_test_that_nobody_sends_says_what_to_do(told: DeliveryWorld, command: 
     assert "Nothing was sent within 0 s." in err
     (line,) = json_lines(command, "list")
     assert f"hoard webhooks show {line['delivery_id']}" in err
-    told.hoard.ledger.delete_endpoint(endpoint, account_id=told.account_id)
+    told.hoard.ledger.webhooks.delete_endpoint(endpoint, account_id=told.account_id)
     assert command("test", str(endpoint))[0] == 1
 
 

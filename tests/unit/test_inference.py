@@ -126,7 +126,7 @@ def test_a_batch_stops_when_its_lease_ends_and_its_images_are_made_again(scene: 
     def overrun(batch: Batch, step: int) -> None:
         if len(scene.engine.batches) == 1 and step == 2:
             scene.clock.time = scene.job(batch.job_id).lease_ends_at
-            scene.hoard.ledger.expire_lease(batch.job_id)
+            scene.hoard.ledger.jobs.expire_lease(batch.job_id)
 
     scene.engine.during = overrun
     request_id = scene.ask(20)
@@ -145,7 +145,7 @@ def test_a_batch_stops_soon_after_its_request_was_cancelled(scene: Scene) -> Non
 
     def cancel(_batch: Batch, step: int) -> None:
         if step == 1:
-            scene.hoard.ledger.cancel_request(request_id)
+            scene.hoard.ledger.requests.cancel(request_id)
         scene.clock.advance(1)
 
     scene.engine.during = cancel
@@ -163,7 +163,7 @@ def test_a_result_that_comes_late_is_refused_and_changes_nothing(scene: Scene) -
         if len(scene.engine.batches) == 1 and step == STEPS:
             lease_ends_at = scene.job(batch.job_id).lease_ends_at
             on_time, scene.clock.time = scene.clock.time, lease_ends_at
-            scene.hoard.ledger.expire_lease(batch.job_id)
+            scene.hoard.ledger.jobs.expire_lease(batch.job_id)
             # This worker's clock is slow: it still believes in its lease.
             scene.clock.time = on_time
 
@@ -176,7 +176,7 @@ def test_a_result_that_comes_late_is_refused_and_changes_nothing(scene: Scene) -
     assert len(again.delivered) == 20
     assert scene.request(request_id).delivered == 20
     with pytest.raises(Refused, match="AbortedGen"):
-        scene.hoard.ledger.submit_image(
+        scene.hoard.ledger.jobs.submit_image(
             late.image_ids[0],
             owner_id=scene.worker.owner_id,
             digest="0" * 64,
@@ -188,7 +188,7 @@ def test_a_result_that_comes_late_is_refused_and_changes_nothing(scene: Scene) -
 def test_an_image_that_is_there_already_does_not_hold_up_the_others(scene: Scene) -> None:
     def deliver_first(batch: Batch, step: int) -> None:
         if step == STEPS:
-            scene.hoard.ledger.submit_image(
+            scene.hoard.ledger.jobs.submit_image(
                 batch.image_ids[0],
                 owner_id=scene.worker.owner_id,
                 digest=scene.hoard.storage.blobs.put(b"from another process"),

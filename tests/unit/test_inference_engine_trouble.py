@@ -137,7 +137,7 @@ def test_a_batch_that_is_interrupted_at_its_leases_end_is_left_to_the_ledger(sce
     def interrupt(batch: Batch, _step: int) -> None:
         if len(scene.engine.batches) == 1:
             scene.clock.time = scene.job(batch.job_id).lease_ends_at
-            scene.hoard.ledger.expire_lease(batch.job_id)
+            scene.hoard.ledger.jobs.expire_lease(batch.job_id)
             raise SoftTimeLimitExceeded
 
     scene.engine.during = interrupt

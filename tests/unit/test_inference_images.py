@@ -67,10 +67,10 @@ def test_an_image_of_a_batch_is_made_again_in_its_old_place(
     first = scene.events(Job.ImageGenerated)[5]
     scene.engine.device = device
 
-    asked = scene.hoard.ledger.request_again(
+    asked = scene.hoard.ledger.requests.replicate(
         ReplicateImage(ANONYMOUS_ID, first.image_id, exact=exact)
     )
-    scene.hoard.ledger.submit_request(asked)
+    scene.hoard.ledger.requests.submit(asked)
     assert scene.work() == 1
 
     original, batch = scene.engine.batches

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain.jobs.job import Job
-from domain.ledger import Ledger
+from domain.ledger.jobs import Jobs
 from domain.requests.request import RequestState
 from domain.return_codes import Refused
 from tests.unit.worker_scene import STEPS, Scene, scene_in
@@ -77,7 +77,7 @@ def test_a_step_is_recorded_every_ten_seconds(
 class Slow:
     """A ledger that takes its time to record progress: first more, then less."""
 
-    ledger: Ledger
+    jobs: Jobs
     scene: Scene
     seconds: list[float]
     failures: list[Exception] = field(default_factory=list)
@@ -88,17 +88,17 @@ class Slow:
         self.scene.clock.advance(self.seconds.pop(0) if self.seconds else 0)
         if self.failures:
             raise self.failures.pop(0)
-        self.ledger.record_progress(job_id, owner_id=owner_id, step=step, steps=steps)
+        self.jobs.record_progress(job_id, owner_id=owner_id, step=step, steps=steps)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.ledger, name)
+        return getattr(self.jobs, name)
 
 
 def test_a_slow_ledger_makes_no_record_fall_out(scene: Scene) -> None:
-    slow = Slow(scene.hoard.ledger, scene, [3])
+    slow = Slow(scene.hoard.ledger.jobs, scene, [3])
     took(scene, 10, 7, 3, 1)
     scene.ask(2)
-    work_until_idle(scene.worker, replace(scene.place, ledger=slow))
+    work_until_idle(scene.worker, replace(scene.place, jobs=slow))
     # The first was recorded three seconds late, so that the next is due at the third step.
     assert recorded(scene) == [(1, STEPS), (3, STEPS)]
 
@@ -107,11 +107,11 @@ def test_a_slow_ledger_makes_no_record_fall_out(scene: Scene) -> None:
 def test_a_ledger_that_fails_costs_the_record_and_not_the_batch(
     scene: Scene, failure: Exception
 ) -> None:
-    failing = Slow(scene.hoard.ledger, scene, [], [failure])
+    failing = Slow(scene.hoard.ledger.jobs, scene, [], [failure])
     took(scene, 10, 5, 5, 5)
     request_id = scene.ask(2)
     with capture_logs() as entries:
-        work_until_idle(scene.worker, replace(scene.place, ledger=failing))
+        work_until_idle(scene.worker, replace(scene.place, jobs=failing))
     assert scene.request(request_id).state is RequestState.COMPLETED
     # After a failure, too, the ledger has ten seconds of peace.
     assert failing.asked == [1, 3]

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from domain.jobs.model_affinity import LoadedModel
-from domain.ledger.loaded_models import LoadedModels
 from domain.workers.matching import Capabilities, model_for
+from infrastructure.workers.loaded_models import RememberedModels
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WORKER, OTHER = UUID(int=1), UUID(int=2)
@@ -21,7 +21,7 @@ def after(seconds: float) -> datetime:
 
 
 def test_the_time_counts_from_the_first_sight_of_a_model() -> None:
-    loaded = LoadedModels()
+    loaded = RememberedModels()
     assert loaded.seen(WORKER, "A", START) == LoadedModel("A", START)
     assert loaded.seen(OTHER, "A", after(1)) == LoadedModel("A", after(1))
     assert loaded.seen(WORKER, "A", after(9)) == LoadedModel("A", START)
@@ -29,18 +29,18 @@ def test_the_time_counts_from_the_first_sight_of_a_model() -> None:
 
 @pytest.mark.parametrize("between", ["B", None])
 def test_it_starts_anew_when_the_model_was_away(between: str | None) -> None:
-    loaded = LoadedModels()
+    loaded = RememberedModels()
     loaded.seen(WORKER, "A", START)
     loaded.seen(WORKER, between, after(1))
     assert loaded.seen(WORKER, "A", after(2)) == LoadedModel("A", after(2))
 
 
 def test_a_worker_that_does_not_say_has_none() -> None:
-    assert LoadedModels().seen(WORKER, None, START) is None
+    assert RememberedModels().seen(WORKER, None, START) is None
 
 
 def test_a_thousand_workers_are_remembered() -> None:
-    loaded = LoadedModels()
+    loaded = RememberedModels()
     for number in range(1001):
         loaded.seen(UUID(int=number), "A", START)
     assert loaded.seen(UUID(int=1), "A", after(1)) == LoadedModel("A", START)

@@ -118,7 +118,7 @@ class World:
         command = PopJob(
             owner_id=NOT_TOLD, owner_trusted=True, worker_name="far away", capabilities=worker
         )
-        return self.jobs.pop_job(command)
+        return self.jobs.pop(command)
 
     def popped(self, answer: Any) -> PoppedJob:
         job = self.pop(answer)
@@ -376,8 +376,8 @@ def test_giving_up_faults_what_was_not_delivered_and_nothing_else(world: World) 
     submit(world, job, 1)
     world.elsewhere.submit_answers = [httpx.Response(200, json={"reward": 0}), httpx.Response(500)]
     with pytest.raises(ServerAway):
-        world.jobs.fail_job(job.job_id, owner_id=NOT_TOLD, reason=SECRET)
-    world.jobs.fail_job(job.job_id, owner_id=NOT_TOLD, reason=SECRET)
+        world.jobs.fail(job.job_id, owner_id=NOT_TOLD, reason=SECRET)
+    world.jobs.fail(job.job_id, owner_id=NOT_TOLD, reason=SECRET)
     assert [(said["id"], said["state"]) for said in world.elsewhere.submitted] == [
         (IDS[1], "ok"),
         (IDS[0], "faulted"),

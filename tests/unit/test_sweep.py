@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
+from domain.ledger.requests import Requests
 from domain.requests.commands import SubmitRequest
 from domain.requests.request import Request, RequestState
 from domain.workers.matching import Capabilities, Requirements
@@ -38,12 +38,12 @@ class Scene:
             requirements=Requirements((), 512 * 512, False, False, True, False),
             images=4,
         )
-        return self.hoard.ledger.submit_request(command)[0]
+        return self.hoard.ledger.requests.submit(command)[0]
 
     def pop(self) -> PoppedJob:
         capabilities = Capabilities(("Any",), 20, 2048 * 2048, True, 1, False, "test:1:nobody")
         owner = self.hoard.operator.account_id
-        job = self.hoard.ledger.pop_job(PopJob(owner, True, "worker", capabilities))
+        job = self.hoard.ledger.jobs.pop(PopJob(owner, True, "worker", capabilities))
         assert isinstance(job, PoppedJob)
         return job
 
@@ -119,7 +119,7 @@ def test_two_sweeps_at_once_end_a_lease_only_once(scene: Scene) -> None:
     scene.sweep()
     before = scene.hoard.storage.log.last_position()
     for job_id in due:
-        scene.hoard.ledger.expire_lease(job_id)
+        scene.hoard.ledger.jobs.expire_lease(job_id)
 
     assert scene.hoard.storage.log.last_position() == before
     assert scene.request(request_id).lost == 4
@@ -133,13 +133,17 @@ class Stubborn:
     job_id: UUID
 
     @property
-    def expire_request(self) -> Callable[[UUID], None]:
-        return self.hoard.ledger.expire_request
+    def requests(self) -> Requests:
+        return self.hoard.ledger.requests
+
+    @property
+    def jobs(self) -> Stubborn:
+        return self
 
     def expire_lease(self, job_id: UUID) -> None:
         if job_id == self.job_id:
             raise RuntimeError("this stream cannot be read")
-        self.hoard.ledger.expire_lease(job_id)
+        self.hoard.ledger.jobs.expire_lease(job_id)
 
 
 def test_one_that_fails_does_not_keep_the_others(scene: Scene) -> None:

@@ -47,7 +47,7 @@ def world(tmp_path: Path) -> Iterator[ViewWorld]:
 
 
 def ask(world: ViewWorld, images: int = 2, *, r2: bool = True) -> UUID:
-    request_id, _ = world.hoard.ledger.submit_request(
+    request_id, _ = world.hoard.ledger.requests.submit(
         SubmitRequest(
             account_id=ANONYMOUS_ID,
             prompt="a red square",
@@ -142,7 +142,9 @@ def test_all_else_stands_in_an_envelope(world: ViewWorld, endpoint_id: UUID | No
     job = world.pop()
     world.clock.advance(timedelta(seconds=10))
     for step in (7, 14):
-        world.hoard.ledger.record_progress(job.job_id, owner_id=world.owner_id, step=step, steps=20)
+        world.hoard.ledger.jobs.record_progress(
+            job.job_id, owner_id=world.owner_id, step=step, steps=20
+        )
         world.clock.advance(timedelta(seconds=10))
     world.deliver(job)
 

@@ -139,7 +139,7 @@ class Scene:
     @property
     def place(self) -> Workplace:
         return Workplace(
-            ledger=self.hoard.ledger,
+            jobs=self.hoard.ledger.jobs,
             engine=self.engine,
             blobs=self.hoard.storage.blobs,
             presence=self.hoard.views.presence,
@@ -179,7 +179,7 @@ class Scene:
             ),
             images=images,
         )
-        return self.hoard.ledger.submit_request(command)[0]
+        return self.hoard.ledger.requests.submit(command)[0]
 
     def work(self) -> int:
         return work_until_idle(self.worker, self.place)

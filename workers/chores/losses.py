@@ -24,7 +24,7 @@ class Losing(Protocol):
 class Flagging(Protocol):
     """The ledger as this rule sees it."""
 
-    def flag_worker(self, worker_id: UUID, *, lost: int) -> None:
+    def flag(self, worker_id: UUID, *, lost: int) -> None:
         """Put a worker into maintenance."""
 
 
@@ -40,7 +40,7 @@ def flag_losing_workers(known: Losing, ledger: Flagging, most: int, now: datetim
     flagged = 0
     for worker_id, lost in known.losing(most, now).items():
         try:
-            ledger.flag_worker(worker_id, lost=lost)
+            ledger.flag(worker_id, lost=lost)
         except Refused as refusal:
             _log.info("not flagged", worker=str(worker_id), rc=refusal.code.name)
         else:

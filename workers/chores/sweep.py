@@ -31,14 +31,30 @@ class Overdue(Protocol):
         """Whether any image waits for a worker."""
 
 
-class Endings(Protocol):
-    """The ledger as the sweep sees it."""
+class Leases(Protocol):
+    """What the ledger does with jobs, as the sweep sees it."""
 
     def expire_lease(self, job_id: UUID) -> None:
         """End a job's lease if its time is up."""
 
-    def expire_request(self, request_id: UUID) -> None:
+
+class Lifetimes(Protocol):
+    """What the ledger does with requests, as the sweep sees it."""
+
+    def expire(self, request_id: UUID) -> None:
         """End a request to which nothing happened for too long."""
+
+
+class Endings(Protocol):
+    """The ledger as the sweep sees it."""
+
+    @property
+    def jobs(self) -> Leases:
+        """What ends leases."""
+
+    @property
+    def requests(self) -> Lifetimes:
+        """What ends requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +84,9 @@ def sweep(
     command that fails does not keep the others from being tried.
     """
     leases = queue.due_leases(now, limit)
-    ended = sum(_done(ledger.expire_lease, job_id, "lease") for job_id in leases)
+    ended = sum(_done(ledger.jobs.expire_lease, job_id, "lease") for job_id in leases)
     requests = queue.due_requests(now, limit)
-    expired = sum(_done(ledger.expire_request, request_id, "request") for request_id in requests)
+    expired = sum(_done(ledger.requests.expire, request_id, "request") for request_id in requests)
     waiting = queue.has_waiting()
     if waiting:
         ring()

@@ -81,7 +81,7 @@ class LeaseWatch:
         if self._place.clock.now() - self._recorded_at < PROGRESS_TOLD_EVERY:
             return
         try:
-            self._place.ledger.record_progress(
+            self._place.jobs.record_progress(
                 job_id, owner_id=self._owner_id, step=step, steps=steps
             )
         except Refused as refusal:
@@ -102,7 +102,7 @@ class LeaseWatch:
     def _renew(self) -> None:
         log = _log.bind(job=str(self._job.job_id))
         try:
-            ends_at = self._place.ledger.renew_lease(self._job.job_id, owner_id=self._owner_id)
+            ends_at = self._place.jobs.renew_lease(self._job.job_id, owner_id=self._owner_id)
         except Refused as refusal:
             log.warning("lease not renewed", rc=refusal.code.name)
             self._is_renewable = refusal.code.name == "Locked"

@@ -41,7 +41,7 @@ def deliver(
             if image_id in made:
                 _patiently(partial(_submit, made[image_id], owner_id, place), place, lost)
             else:
-                fault = partial(place.ledger.fault_image, image_id, owner_id=owner_id)
+                fault = partial(place.jobs.fault_image, image_id, owner_id=owner_id)
                 _patiently(fault, place, lost)
         except Refused as refusal:
             log = _log.bind(job=str(job.job_id), image=str(image_id))
@@ -56,7 +56,7 @@ def deliver(
 
 def _submit(image: FinishedImage, owner_id: UUID, place: Workplace) -> None:
     digest = place.blobs.put(image.file)
-    place.ledger.submit_image(
+    place.jobs.submit_image(
         image.image_id,
         owner_id=owner_id,
         digest=digest,

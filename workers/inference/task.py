@@ -91,7 +91,7 @@ class _Turn:
             loaded_model=place.engine.loaded_model,
         )
         try:
-            answer = place.ledger.pop_job(command)
+            answer = place.jobs.pop(command)
         except Refused as refusal:
             _log.warning("no job", worker=worker.name, rc=refusal.code.name, why=refusal.message)
             return None
@@ -178,9 +178,7 @@ class _Run:
         """Return the images to the queue now rather than when the lease ends."""
         self._log.warning("batch given up", why=reason)
         try:
-            self._place.ledger.fail_job(
-                self._job.job_id, owner_id=self._worker.owner_id, reason=reason
-            )
+            self._place.jobs.fail(self._job.job_id, owner_id=self._worker.owner_id, reason=reason)
         except Refused as refusal:
             self._log.info("giving up came too late", rc=refusal.code.name)
         except Exception as error:

@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 class Jobs(Protocol):
     """The ledger as a worker sees it; a program that serves somebody else's plugs in here."""
 
-    def pop_job(self, command: PopJob) -> PoppedJob | NoJob:
+    def pop(self, command: PopJob) -> PoppedJob | NoJob:
         """Return the best slice for this worker, leased to it."""
 
     def renew_lease(self, job_id: UUID, *, owner_id: UUID) -> datetime:
@@ -53,7 +53,7 @@ class Jobs(Protocol):
     def fault_image(self, image_id: UUID, *, owner_id: UUID) -> None:
         """Note that one image could not be made."""
 
-    def fail_job(self, job_id: UUID, *, owner_id: UUID, reason: str) -> None:
+    def fail(self, job_id: UUID, *, owner_id: UUID, reason: str) -> None:
         """Give a batch up."""
 
 
@@ -138,7 +138,7 @@ class InClusterWorker:
 class Workplace:
     """All that a worker works with."""
 
-    ledger: Jobs
+    jobs: Jobs
     engine: Engine
     blobs: Blobs
     presence: Presence

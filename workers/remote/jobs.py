@@ -92,7 +92,7 @@ class RemoteJobs:
         self.earned = 0.0
         """Kudos, since the process began."""
 
-    def pop_job(self, command: PopJob) -> PoppedJob | NoJob:
+    def pop(self, command: PopJob) -> PoppedJob | NoJob:
         """Ask the server for work.
 
         :raises ServerAway: when it does not answer.
@@ -180,7 +180,7 @@ class RemoteJobs:
         self._fault(str(image_id), held.seed)
         held.open.discard(image_id)
 
-    def fail_job(self, job_id: UUID, *, owner_id: UUID, reason: str) -> None:
+    def fail(self, job_id: UUID, *, owner_id: UUID, reason: str) -> None:
         """Give back what was not delivered; the v2 API has no field for the reason.
 
         :raises ServerAway, Refused: as above.

@@ -12,7 +12,7 @@ from eventsourcing.domain import Aggregate
 
 from domain.accounts.account import ANONYMOUS_ID
 from domain.jobs.job import Job
-from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import Notification, notification_of
 from domain.requests.request import Request
 from domain.webhooks.kinds import WEBHOOK_KINDS

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from domain.ledger.webhook_deliveries import PlannedDelivery
+from domain.ledger.webhooks import PlannedDelivery
 from projections.following.follow import Wake
 from projections.following.positions import REACTION_POSITIONS
 from projections.view import Log, RecordedEvent, ViewDatabase
@@ -53,7 +53,7 @@ class SchedulingFailed(RuntimeError):
 class Scheduler(Protocol):
     """The ledger as it is seen from here."""
 
-    def schedule_deliveries(self, planned_deliveries: Sequence[PlannedDelivery]) -> int:
+    def schedule(self, planned_deliveries: Sequence[PlannedDelivery]) -> int:
         """Have things told, each once, in the transaction that is open; return how many are new."""
 
 
@@ -126,7 +126,7 @@ class WebhookScheduling:
             if not REACTION_POSITIONS.move(connection, NAME, old=self._kept, new=last):
                 return False
             if planned_deliveries:
-                new = self._ledger.schedule_deliveries(planned_deliveries)
+                new = self._ledger.schedule(planned_deliveries)
         self._scheduled += new
         return True
 

@@ -47,7 +47,7 @@ class Ledger(Protocol):
     ) -> Decision | None:
         """Note what came of a try that has just ended."""
 
-    def give_delivery_up(self, delivery_id: UUID, reason: AbandonReason) -> None:
+    def abandon(self, delivery_id: UUID, reason: AbandonReason) -> None:
         """Try a delivery no more."""
 
     def disable_endpoint(self, endpoint_id: UUID, reason: DisableReason) -> None:
@@ -153,7 +153,7 @@ class WebhookSender:
         try:
             letter = self._letter(delivery)
         except _Pointless as pointless:
-            self._ledger.give_delivery_up(delivery.id, pointless.reason)
+            self._ledger.abandon(delivery.id, pointless.reason)
             return
         began = time.monotonic()
         outcome, answer = self._outcome(delivery, letter)

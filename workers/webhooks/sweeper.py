@@ -34,7 +34,7 @@ class Claims(Protocol):
 class Ledger(Protocol):
     """The ledger as the sweep sees it."""
 
-    def give_late_delivery_up(self, delivery_id: UUID) -> bool:
+    def abandon_if_late(self, delivery_id: UUID) -> bool:
         """Try a delivery no more if its time is over; return whether that was so."""
 
 
@@ -52,7 +52,7 @@ def sweep_deliveries(
 
 def _given_up(ledger: Ledger, delivery_id: UUID) -> bool:
     try:
-        return ledger.give_late_delivery_up(delivery_id)
+        return ledger.abandon_if_late(delivery_id)
     except Exception as error:
         _log.warning(
             "delivery not given up",

@@ -11,7 +11,7 @@ from domain.accounts.directory import AccountEntry
 from domain.accounts.kudos import kudos_from
 from domain.names import handle_of
 from domain.sealing import Forgotten, Sealed
-from projections.accounts.view import AccountRecord
+from projections.accounts.reader import AccountRecord
 
 _MOST_ACTIVE = 500
 _MILLION = 1_000_000

@@ -17,8 +17,8 @@ from domain.content_filter import ContentFilter
 from domain.ledger import Ledger
 from domain.ports import Clock, RandomSource
 from domain.sealing import Sealer
-from projections.accounts.view import AccountsReader
-from projections.directory.reader import AccountDirectory
+from projections.accounts.reader import AccountsReader
+from projections.directory.view import AccountDirectory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

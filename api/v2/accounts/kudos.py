@@ -19,6 +19,7 @@ from api.v2.accounts.schemas import (
     KudosTransferred,
 )
 from domain.accounts.directory import AccountEntry
+from domain.accounts.rights import require_may_award
 from domain.names import named_and_numbered
 from domain.return_codes import Refused
 
@@ -55,7 +56,7 @@ def transfer(
     receiver = _account_called(feature, given.username)
     if receiver is None:
         raise Refused("UserNotFound")
-    transferred = feature.ledger.transfer_kudos(
+    transferred = feature.ledger.kudos.transfer(
         sender.account_id, receiver.account_id, given.amount, attempt=attempt
     )
     return Answer({"transferred": transferred})
@@ -69,13 +70,12 @@ def transfer(
 def award(feature: Accounts, raw: RawBody, apikey: ApiKey) -> Answer:
     """Give an account kudos that come from nowhere: for admins."""
     actor = feature.authentication.account(apikey)
-    if not actor.roles.admin:
-        raise Refused("NotAllowedAwards")
+    require_may_award(actor)
     given = read_body(KudosAwardInput, raw)
     receiver = _account_called(feature, given.username)
     if receiver is None:
         raise Refused("InvalidAwardUsername")
-    awarded = feature.ledger.award_kudos(
+    awarded = feature.ledger.kudos.award(
         receiver.account_id, given.amount, by=actor.account_id, reason=_AWARD_REASON
     )
     return Answer({"awarded": awarded})

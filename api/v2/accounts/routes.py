@@ -27,7 +27,7 @@ from domain.accounts.rights import (
 )
 from domain.names import contact_from, handle_of, number_from, user_name_from
 from domain.return_codes import Refused
-from projections.accounts.view import AccountOrder
+from projections.accounts.reader import AccountOrder
 
 router = APIRouter(tags=["users"], default_response_class=Answer)
 
@@ -128,13 +128,13 @@ def change_user(feature: Accounts, user_id: str, raw: RawBody, apikey: ApiKey) -
     if given.reset_suspicion:
         changed["new_suspicion"] = 0
     if given.undelete:
-        ledger.restore_account(target.account_id, by=actor.account_id)
+        ledger.accounts.restore(target.account_id, by=actor.account_id)
         changed["undeleted"] = True
     if change != AccountChange():
-        ledger.change_account(target.account_id, change, by=actor.account_id)
+        ledger.accounts.change(target.account_id, change, by=actor.account_id)
         changed |= _changed_fields(change, target)
     if given.kudos is not None:
-        ledger.award_kudos(
+        ledger.kudos.award(
             target.account_id, given.kudos, by=actor.account_id, reason=_AWARD_REASON
         )
         balance = feature.funds.balance(target.account_id)
@@ -157,7 +157,7 @@ def delete_user(feature: Accounts, user_id: str, apikey: ApiKey) -> Answer:
     actor = feature.authentication.account(apikey)
     target = _account(feature, user_id)
     require_may_delete_account(actor, target.account_id)
-    feature.ledger.delete_account(target.account_id, by=actor.account_id)
+    feature.ledger.accounts.delete(target.account_id, by=actor.account_id)
     feature.authentication.forget()
     return Answer({"message": "OK"})
 

@@ -14,7 +14,9 @@ from api.v2.models.feature import Models, ModelsFeature
 from api.v2.models.schemas import ActiveModel
 from api.v2.workers.available_workers import UNMEASURED_SPEED
 from domain.return_codes import Refused
-from projections.models.reader import ANY_MODEL, ModelRecord, ModelStatus
+from projections.models.reader import ModelStatus
+from projections.models.record import ModelRecord
+from projections.models.tables import ANY_MODEL
 
 router = APIRouter(tags=["models"], default_response_class=Answer)
 

@@ -23,7 +23,7 @@ from domain.models.catalogue import Models, UnknownModels
 from domain.models.loras import LoraVersions
 from domain.service.fetching import Fetcher
 from projections.backlog.reader import BacklogReader
-from projections.directory.reader import AccountDirectory
+from projections.directory.view import AccountDirectory
 from projections.service.modes import ModesReader
 from projections.status.reader import StatusReader
 from projections.workers.presence import Presence

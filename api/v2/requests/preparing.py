@@ -49,7 +49,7 @@ def prepared(
     demand = _demand(judged, family, feature)
     if not upfront_needed(judged, family, slow_workers=slow_workers, demand=demand):
         return Prepared(command, judged)
-    if wish.given.allow_downgrade and not feature.ledger.can_afford(command):
+    if wish.given.allow_downgrade and not feature.ledger.requests.can_afford(command):
         smaller = downgraded(judged, family, demand=demand)
         if not upfront_needed(smaller, family, slow_workers=slow_workers, demand=demand):
             command = build(replace(smaller, loras=exact))

@@ -60,7 +60,7 @@ def replicated(given: ReplicationInput, requester: Requester, feature: IntakeFea
     image_id = uuid_from(given.replicate)
     if image_id is None:
         raise Refused("ImageNotFound")
-    command = ledger.request_again(
+    command = ledger.requests.replicate(
         ReplicateImage(
             account_id=requester.account.account_id,
             shared_key_id=requester.account.shared_key_id,
@@ -81,8 +81,8 @@ def replicated(given: ReplicationInput, requester: Requester, feature: IntakeFea
     if command.source is not None:
         _require_kept(command.source, feature)
     if given.dry_run:
-        return Answer({"kudos": ledger.price(command).total})
-    request_id, kudos = ledger.submit_request(with_upfront(command, feature), requester.attempt)
+        return Answer({"kudos": ledger.requests.price(command).total})
+    request_id, kudos = ledger.requests.submit(with_upfront(command, feature), requester.attempt)
     advice = advice_on_workers(command, feature)
     told = " ".join(told_of_workers(advice)) or None
     return Answer(body_of_taken(request_id, kudos, advice, told), status_code=202)

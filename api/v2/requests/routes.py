@@ -49,7 +49,7 @@ from api.v2.requests.status import check_body, status_body
 from domain.images.settings import ImageSettings
 from domain.requests.commands import SubmitRequest
 from domain.return_codes import Refused
-from projections.status.reader import Generation, RequestStatus
+from projections.status.fold import Generation, RequestStatus
 
 router = APIRouter(tags=["generate"], default_response_class=Answer)
 
@@ -95,7 +95,7 @@ def ask_for_images(
     )
     if attempt is not None and not given.dry_run:
         # Whatever has changed since, what was taken once is not refused now.
-        earlier = feature.ledger.earlier(attempt)
+        earlier = feature.ledger.requests.earlier(attempt)
         if earlier is not None:
             return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
     unsafe_ip = address in feature.unsafe_networks
@@ -146,7 +146,7 @@ def status(feature: Progress, request: Request, request_id: str) -> Answer:
 def cancel(feature: Progress, request: Request, request_id: str) -> Answer:
     """Cancel a request; images that are finished stay. Cancelling again changes nothing."""
     known = _request_id(request_id)
-    feature.ledger.cancel_request(known)
+    feature.ledger.requests.cancel(known)
     return _status_answer(feature, request, known)
 
 
@@ -174,14 +174,14 @@ def _drawn_anew(
 
     if given.dry_run:
         command = build(wish.settings)
-        ledger.check_rights(command)
-        return Answer({"kudos": ledger.price(command).total})
+        ledger.requests.check_rights(command)
+        return Answer({"kudos": ledger.requests.price(command).total})
     asked = prepared(wish, build, feature)
     command = asked.command
+    ledger.requests.check_rights(command)
     if wish.source is not None:
-        ledger.check_rights(command)
         command = replace(command, source=take_in_sources(given, feature))
-    request_id, kudos = ledger.submit_request(command, requester.attempt)
+    request_id, kudos = ledger.requests.submit(command, requester.attempt)
     advice = advice_for(wish, asked, feature)
     told = told_of(wish, asked, advice)
     return Answer(body_of_taken(request_id, kudos, advice, told), status_code=202)

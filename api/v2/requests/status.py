@@ -8,8 +8,8 @@ from typing import Any
 
 from api.v2.workers.available_workers import AvailableWorkers
 from projections.backlog.reader import Ahead, BacklogReader
+from projections.status.fold import Generation, RequestStatus
 from projections.status.generation import generation_details
-from projections.status.reader import Generation, RequestStatus
 
 
 def check_body(

@@ -14,7 +14,7 @@ from api.v2.service.news import News
 from domain.ledger import Ledger
 from domain.ports import Clock
 from projections.backlog.reader import BacklogReader
-from projections.directory.reader import AccountDirectory
+from projections.directory.view import AccountDirectory
 from projections.service.modes import ModesReader
 from projections.statistics.recent import RecentStatistics
 from projections.workers.presence import Presence

@@ -39,14 +39,14 @@ def rotate(feature: Webhooks, raw: RawBody, apikey: ApiKey) -> Answer:
     """Make another secret. The one that you have signs beside it for a while."""
     account_id = registered(feature, apikey)
     given = read_body(RotationInput, raw or b"{}")
-    feature.ledger.rotate_webhook_secret(
+    feature.ledger.webhooks.rotate_secret(
         account_id, overlap=timedelta(seconds=given.overlap_seconds)
     )
     return _secrets(feature, account_id)
 
 
 def _secrets(feature: WebhooksFeature, account_id: UUID) -> Answer:
-    numbers = feature.ledger.webhook_secret_numbers(account_id)
+    numbers = feature.ledger.webhooks.secret_numbers(account_id)
     keys = feature.keys
     return Answer(
         {

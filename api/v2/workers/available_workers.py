@@ -9,9 +9,9 @@ from uuid import UUID
 
 from domain.names import named_and_numbered
 from domain.workers.matching import Candidate, Requirements, why_not
-from projections.directory.reader import AccountDirectory
+from projections.directory.view import AccountDirectory
 from projections.workers.presence import Presence, PresentWorker
-from projections.workers.view import WorkersReader
+from projections.workers.reader import WorkersReader
 
 UNMEASURED_SPEED = 1.0
 """Megapixelsteps a second that a worker is taken to make until it was measured."""

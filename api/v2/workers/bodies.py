@@ -15,7 +15,7 @@ from domain.accounts.directory import AccountEntry
 from domain.names import handle_of
 from domain.sealing import Forgotten
 from domain.workers.directory import WorkerEntry
-from projections.workers.view import WorkerRecord
+from projections.workers.record import WorkerRecord
 
 _HOUR = timedelta(hours=1)
 

@@ -14,9 +14,9 @@ from domain.content_filter import ContentFilter
 from domain.ledger import Ledger
 from domain.ports import Clock, RandomSource
 from domain.sealing import Sealer
-from projections.directory.reader import AccountDirectory
+from projections.directory.view import AccountDirectory
 from projections.workers.presence import Presence
-from projections.workers.view import WorkersReader
+from projections.workers.reader import WorkersReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ def create(
     flags = {"trusted": trusted, "patron": patron, "moderator": moderator, "admin": admin}
     roles = Roles(**(flags | {each.value: True for each in role or ()}))
     with opened(data, or_made=True) as hoard:
-        account_id = hoard.ledger.open_account(name, digest_of(key), roles)
+        account_id = hoard.ledger.accounts.open(name, digest_of(key), roles)
         entry = hoard.inline.directory.account(account_id)
         number = entry.number if entry is not None else 0
 
@@ -192,7 +192,7 @@ def roles(
         )
     with opened(data) as hoard:
         entry = account_called(hoard, who)
-        hoard.ledger.change_account(entry.account_id, AccountChange(roles=changed), by=None)
+        hoard.ledger.accounts.change(entry.account_id, AccountChange(roles=changed), by=None)
         has = _names(account_called(hoard, str(entry.number)).roles)
     output = Output(as_json=as_json)
     output.record({"number": entry.number, "name": entry.name, "roles": has})
@@ -207,7 +207,7 @@ def key(who: Who, data: options.Data = None, as_json: options.AsJson = False) ->
     made = new_api_key()
     with opened(data) as hoard:
         entry = account_called(hoard, who)
-        hoard.ledger.regenerate_key(entry.account_id, digest_of(made))
+        hoard.ledger.accounts.regenerate_key(entry.account_id, digest_of(made))
     output = Output(as_json=as_json)
     output.record({"number": entry.number, "name": entry.name, "api_key": made})
     output.say(f"{entry.handle} has another key; the old one opens nothing in five seconds.")
@@ -229,7 +229,7 @@ def award(
     """Give an account kudos out of nowhere, or take them; what is held is not taken."""
     with opened(data) as hoard:
         entry = account_called(hoard, who)
-        awarded = hoard.ledger.award_kudos(entry.account_id, kudos, by=None, reason=reason)
+        awarded = hoard.ledger.kudos.award(entry.account_id, kudos, by=None, reason=reason)
         available = hoard.inline.kudos.balance(entry.account_id).available / 100
     output = Output(as_json=as_json)
     output.record(
@@ -250,7 +250,7 @@ def delete(
         entry = account_called(hoard, who)
         if not yes:
             typer.confirm(f"Delete {entry.handle}, and forget what is personal of it?", abort=True)
-        hoard.ledger.delete_account(entry.account_id, by=None)
+        hoard.ledger.accounts.delete(entry.account_id, by=None)
     output = Output(as_json=as_json)
     output.record({"number": entry.number, "name": entry.name, "deleted": True})
     output.say(f"{entry.handle} is deleted; `hoard accounts restore` opens it again.")
@@ -261,7 +261,7 @@ def restore(who: Who, data: options.Data = None, as_json: options.AsJson = False
     """Open a deleted account again; what was forgotten of it stays forgotten."""
     with opened(data) as hoard:
         entry = account_called(hoard, who)
-        hoard.ledger.restore_account(entry.account_id, by=None)
+        hoard.ledger.accounts.restore(entry.account_id, by=None)
     output = Output(as_json=as_json)
     output.record({"number": entry.number, "name": entry.name, "deleted": False})
     output.say(f"{entry.handle} is open again.")

@@ -132,7 +132,7 @@ def template(
 def docs(
     folder: Annotated[
         Path, typer.Argument(help="Where return-codes.md and left-out.md go.", file_okay=False)
-    ] = Path("docs"),
+    ] = Path("docs/reference"),
 ) -> None:
     """Write the pages of the documentation that are made from the catalogue."""
     import translations

@@ -38,7 +38,7 @@ def modes(
         if maintenance is None and invite_only is None and raid is None:
             present = hoard.inline.modes.now()
         else:
-            present = hoard.ledger.change_modes(
+            present = hoard.ledger.modes.change(
                 maintenance=_is_on(maintenance), invite_only=_is_on(invite_only), raid=_is_on(raid)
             )
     output = Output(as_json=as_json)

@@ -232,7 +232,9 @@ def send_test(
         delivery_id = _scheduled_test(hoard, endpoint_id)
         output.remark(f"Test {delivery_id} is due.")
         until = time.monotonic() + wait
-        while (sent := hoard.ledger.delivery(delivery_id)).is_due and time.monotonic() < until:
+        while (
+            sent := hoard.ledger.webhooks.delivery(delivery_id)
+        ).is_due and time.monotonic() < until:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         details = DeliveryDetails.read(hoard, sent, whole_address=False)
     if sent.is_due:
@@ -258,8 +260,8 @@ def _scheduled_test(hoard: Hoard, endpoint_id: UUID) -> UUID:
     from domain.return_codes import Refused
 
     try:
-        owner = hoard.ledger.endpoint(endpoint_id).account_id
-        return hoard.ledger.test_endpoint(endpoint_id, account_id=owner)
+        owner = hoard.ledger.webhooks.endpoint(endpoint_id).account_id
+        return hoard.ledger.webhooks.test_endpoint(endpoint_id, account_id=owner)
     except Refused as refused:
         if refused.code.name != "WebhookNotFound":
             raise
@@ -281,7 +283,7 @@ def _found(hoard: Hoard, delivery_id: UUID) -> WebhookDelivery:
     from domain.return_codes import Refused
 
     try:
-        return hoard.ledger.delivery(delivery_id)
+        return hoard.ledger.webhooks.delivery(delivery_id)
     except Refused:
         raise CliError(
             f"There is no delivery {delivery_id}.",

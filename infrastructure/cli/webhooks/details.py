@@ -57,7 +57,7 @@ class DeliveryDetails:
         address = address_of(hoard, delivery)
         disabled = None
         if delivery.endpoint_id is not None:
-            disabled = hoard.ledger.endpoint(delivery.endpoint_id).disabled
+            disabled = hoard.ledger.webhooks.endpoint(delivery.endpoint_id).disabled
         health = hoard.inline.deliveries.health(delivery.destination)
         return cls(
             delivery=delivery,

@@ -97,7 +97,9 @@ def endpoints_of(
         entries = hoard.inline.deliveries.endpoints_of([account.account_id for account in accounts])
         for account in accounts:
             for entry in entries.get(account.account_id, ()):
-                address = opened_text(hoard, hoard.ledger.endpoint(entry.endpoint_id).address)
+                address = opened_text(
+                    hoard, hoard.ledger.webhooks.endpoint(entry.endpoint_id).address
+                )
                 health = hoard.inline.deliveries.health(entry.endpoint_id)
                 found.append(
                     EndpointDetails(

@@ -17,11 +17,11 @@ def resend_one(hoard: Hoard, delivery: WebhookDelivery, output: Output) -> None:
     """Send a delivery again, unless it is still being sent."""
     is_due = delivery.is_due
     if not is_due:
-        hoard.ledger.resend_delivery(delivery.id, by=None)
+        hoard.ledger.webhooks.resend(delivery.id, by=None)
     output.record({"delivery_id": delivery.id, "resent": not is_due})
     output.say(f"Delivery {delivery.id} is {'still being sent' if is_due else 'sent again'}.")
     endpoint_id = delivery.endpoint_id
-    if endpoint_id is not None and not hoard.ledger.endpoint(endpoint_id).is_enabled:
+    if endpoint_id is not None and not hoard.ledger.webhooks.endpoint(endpoint_id).is_enabled:
         output.remark("Its endpoint is disabled: it will be given up, unless that is enabled.")
 
 
@@ -36,8 +36,8 @@ def resend_all(hoard: Hoard, since: datetime, account_id: UUID | None, output: O
     with ReplayBar(output, "sending again") as bar:
         for place, delivery_id in enumerate(failed, 1):
             # The list may not know yet that somebody had it sent again.
-            if hoard.ledger.delivery(delivery_id).state is DeliveryState.ABANDONED:
-                hoard.ledger.resend_delivery(delivery_id, by=None)
+            if hoard.ledger.webhooks.delivery(delivery_id).state is DeliveryState.ABANDONED:
+                hoard.ledger.webhooks.resend(delivery_id, by=None)
                 resent += 1
             bar.progress(place, len(failed))
     output.record({"resent": resent, "since": since})

@@ -66,7 +66,7 @@ def host_of(address: str) -> str:
 def address_of(hoard: Hoard, delivery: WebhookDelivery) -> str:
     """Return where a delivery goes, or :data:`FORGOTTEN`."""
     if delivery.endpoint_id is not None:
-        return opened_text(hoard, hoard.ledger.endpoint(delivery.endpoint_id).address)
+        return opened_text(hoard, hoard.ledger.webhooks.endpoint(delivery.endpoint_id).address)
     if delivery.request_id is not None:
         history = RequestHistory.read(hoard.storage.log, delivery.request_id)
         if history is not None and history.submitted.webhook is not None:
@@ -118,7 +118,7 @@ class DeliveryLines:
         """Return a delivery, of which only what never changes is as it is now."""
         found = self._known.get(delivery_id)
         if found is None:
-            found = self._known[delivery_id] = self._ledger.delivery(delivery_id)
+            found = self._known[delivery_id] = self._ledger.webhooks.delivery(delivery_id)
         self._known.move_to_end(delivery_id)
         while len(self._known) > _MOST_REMEMBERED:
             self._known.popitem(last=False)

@@ -23,7 +23,7 @@ def given(api: Api, name: str, kudos: float, **roles: bool) -> str:
     key = api.key(name, **roles)
     entry = api.hoard.inline.directory.account_by_name(name)
     assert entry is not None
-    api.hoard.ledger.award_kudos(entry.account_id, kudos, by=None, reason="a start")
+    api.hoard.ledger.kudos.award(entry.account_id, kudos, by=None, reason="a start")
     return key
 
 

@@ -75,7 +75,7 @@ def image_after_the_lease_has_ended(api: Api) -> Answered:
     api.asked()
     image_id = api.popped()["id"]
     api.clock.advance(timedelta(days=1))
-    api.hoard.ledger.expire_lease(job_of(UUID(image_id)))
+    api.hoard.ledger.jobs.expire_lease(job_of(UUID(image_id)))
     return api.submit(image_id)
 
 
@@ -134,7 +134,7 @@ def worker_that_lost_too_many_images(api: Api) -> Answered:
 
 @provokes("PolymorphicNameConflict")
 def name_of_a_worker_of_the_installation(api: Api) -> Answered:
-    api.hoard.ledger.pop_job(
+    api.hoard.ledger.jobs.pop(
         PopJob(
             owner_id=api.hoard.operator.account_id,
             owner_trusted=True,

@@ -9,7 +9,7 @@ from tests.integration.codes.provoking import provokes
 
 @provokes("WorkerInviteOnly")
 def new_worker_without_invitation(api: Api) -> Answered:
-    api.hoard.ledger.change_modes(invite_only=True)
+    api.hoard.ledger.modes.change(invite_only=True)
     return api.pop()
 
 
