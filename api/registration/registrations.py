@@ -19,7 +19,7 @@ from api.http.timeouts import Timeouts
 from domain.accounts.directory import AccountEntry
 from domain.accounts.roles import Roles
 from domain.content_filter import ContentFilter
-from domain.ledger import Ledger
+from domain.ledger.accounts import Accounts
 from domain.names import contact_from, handle_of, user_name_from
 from domain.ports import Clock
 from domain.return_codes import Refused
@@ -50,7 +50,7 @@ class Registrations:
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        ledger: Accounts,
         directory: AccountDirectory,
         timeouts: Timeouts,
         content_filter: ContentFilter,
@@ -99,9 +99,7 @@ class Registrations:
         contact = contact_from(contact, self._content_filter)
         self._count(address)
         key = self._new_key()
-        account_id = self._ledger.accounts.open(
-            name, self._key_digest(key), Roles(), contact=contact
-        )
+        account_id = self._ledger.open(name, self._key_digest(key), Roles(), contact=contact)
         entry = self._directory.account(account_id)
         number = entry.number if entry is not None else 0
         return Registered(account_id, handle_of(name, number), key)
@@ -112,7 +110,7 @@ class Registrations:
         :raises Refused: ``AnonForbiddenUserMod``, ``DeletedUser`` or ``Locked``.
         """
         key = self._new_key()
-        self._ledger.accounts.regenerate_key(account.account_id, self._key_digest(key))
+        self._ledger.regenerate_key(account.account_id, self._key_digest(key))
         return Registered(account.account_id, account.handle, key)
 
     def _count(self, address: str) -> None:

@@ -14,7 +14,9 @@ from api.http.idempotency import KeyedDigest
 from domain.accounts.allowances import Allowances
 from domain.accounts.funds import Funds
 from domain.content_filter import ContentFilter
-from domain.ledger import Ledger
+from domain.ledger.accounts import Accounts as AccountsLedger
+from domain.ledger.kudos import Kudos
+from domain.ledger.shared_keys import SharedKeys
 from domain.ports import Clock, RandomSource
 from domain.sealing import Sealer
 from projections.accounts.reader import AccountsReader
@@ -26,7 +28,9 @@ class AccountsFeature:
     """Accounts: who has which, what they may, and what they own."""
 
     authentication: Authentication
-    ledger: Ledger
+    ledger: AccountsLedger
+    kudos: Kudos
+    shared_keys: SharedKeys
     directory: AccountDirectory
     records: AccountsReader
     funds: Funds

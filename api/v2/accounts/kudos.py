@@ -56,7 +56,7 @@ def transfer(
     receiver = _account_called(feature, given.username)
     if receiver is None:
         raise Refused("UserNotFound")
-    transferred = feature.ledger.kudos.transfer(
+    transferred = feature.kudos.transfer(
         sender.account_id, receiver.account_id, given.amount, attempt=attempt
     )
     return Answer({"transferred": transferred})
@@ -75,7 +75,7 @@ def award(feature: Accounts, raw: RawBody, apikey: ApiKey) -> Answer:
     receiver = _account_called(feature, given.username)
     if receiver is None:
         raise Refused("InvalidAwardUsername")
-    awarded = feature.ledger.kudos.award(
+    awarded = feature.kudos.award(
         receiver.account_id, given.amount, by=actor.account_id, reason=_AWARD_REASON
     )
     return Answer({"awarded": awarded})

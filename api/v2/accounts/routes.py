@@ -123,18 +123,17 @@ def change_user(feature: Accounts, user_id: str, raw: RawBody, apikey: ApiKey) -
         require_admin(actor)
     if given.undelete or given.reset_suspicion:
         require_moderator(actor)
-    ledger = feature.ledger
     changed: dict[str, Any] = {}
     if given.reset_suspicion:
         changed["new_suspicion"] = 0
     if given.undelete:
-        ledger.accounts.restore(target.account_id, by=actor.account_id)
+        feature.ledger.restore(target.account_id, by=actor.account_id)
         changed["undeleted"] = True
     if change != AccountChange():
-        ledger.accounts.change(target.account_id, change, by=actor.account_id)
+        feature.ledger.change(target.account_id, change, by=actor.account_id)
         changed |= _changed_fields(change, target)
     if given.kudos is not None:
-        ledger.kudos.award(
+        feature.kudos.award(
             target.account_id, given.kudos, by=actor.account_id, reason=_AWARD_REASON
         )
         balance = feature.funds.balance(target.account_id)
@@ -157,7 +156,7 @@ def delete_user(feature: Accounts, user_id: str, apikey: ApiKey) -> Answer:
     actor = feature.authentication.account(apikey)
     target = _account(feature, user_id)
     require_may_delete_account(actor, target.account_id)
-    feature.ledger.accounts.delete(target.account_id, by=actor.account_id)
+    feature.ledger.delete(target.account_id, by=actor.account_id)
     feature.authentication.forget()
     return Answer({"message": "OK"})
 

@@ -46,7 +46,7 @@ def make_shared_key(feature: Accounts, raw: RawBody, apikey: ApiKey) -> Answer:
     fresh = KeyLimits(kudos=DEFAULT_KUDOS)
     limits = _limits(feature, fresh, given, Balance())
     key = str(feature.random_source.new_id())
-    key_id = feature.ledger.shared_keys.issue(
+    key_id = feature.shared_keys.issue(
         owner.account_id, name=given.name or "", key_digest=feature.key_digest(key), limits=limits
     )
     return Answer(_body(feature, _entry(feature, key_id), shown_as=key), headers=NOT_KEPT)
@@ -79,7 +79,7 @@ def change_shared_key(feature: Accounts, sharedkey_id: str, raw: RawBody, apikey
     used = feature.funds.balance(entry.shared_key_id)
     limits = _limits(feature, entry.limits, given, used)
     name = entry.name if given.name is None else given.name
-    feature.ledger.shared_keys.change(entry.shared_key_id, name=name, limits=limits)
+    feature.shared_keys.change(entry.shared_key_id, name=name, limits=limits)
     feature.authentication.forget()
     changed = _entry(feature, entry.shared_key_id)
     return Answer(_body(feature, changed, shown_as=sharedkey_id), headers=NOT_KEPT)
@@ -94,7 +94,7 @@ def delete_shared_key(feature: Accounts, sharedkey_id: str, apikey: ApiKey) -> A
     actor = feature.authentication.account(apikey)
     entry = _found(feature, sharedkey_id)
     require_owner(actor, entry.owner_id)
-    feature.ledger.shared_keys.revoke(entry.shared_key_id)
+    feature.shared_keys.revoke(entry.shared_key_id)
     feature.authentication.forget()
     return Answer({"message": "OK"})
 

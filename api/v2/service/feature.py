@@ -11,7 +11,7 @@ from api.http.authentication import Authentication
 from api.http.features import installed
 from api.http.timeouts import Timeouts
 from api.v2.service.news import News
-from domain.ledger import Ledger
+from domain.ledger.modes import ServiceModes
 from domain.ports import Clock
 from projections.backlog.reader import BacklogReader
 from projections.directory.view import AccountDirectory
@@ -25,8 +25,9 @@ class ServiceFeature:
     """The service as a whole: its modes, news and load, and who is refused."""
 
     authentication: Authentication
-    ledger: Ledger
     modes: ModesReader
+    service_modes: ServiceModes
+    """Changes them."""
     news: News
     timeouts: Timeouts
     directory: AccountDirectory

@@ -83,7 +83,7 @@ def change_modes(feature: Service, raw: RawBody, apikey: ApiKey) -> Answer:
     given = read_body(ModifyHordeModes, raw)
     if given.maintenance_mode is not None and not account.roles.admin:
         raise Refused("NotAdmin")
-    changed = feature.ledger.modes.change(
+    changed = feature.service_modes.change(
         maintenance=given.maintenance_mode,
         invite_only=given.invite_only_mode,
         raid=given.raid_mode,

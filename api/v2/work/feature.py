@@ -17,7 +17,7 @@ from api.v2.workers.available_workers import AvailableWorkers
 from api.v2.workers.messages import WorkerMessages
 from domain.content_filter import ContentFilter
 from domain.images.addresses import Signer
-from domain.ledger import Ledger
+from domain.ledger.jobs import Jobs
 from domain.models.catalogue import Models, UnknownModels
 from projections.backlog.reader import BacklogReader
 from projections.service.modes import ModesReader
@@ -40,7 +40,7 @@ class PopFeature:
 
     authentication: Authentication
     timeouts: Timeouts
-    ledger: Ledger
+    jobs: Jobs
     modes: ModesReader
     catalogue: Models
     """What is known of models, whoever serves them."""
@@ -66,7 +66,7 @@ class SubmissionFeature:
     """Submissions: images that workers hand in."""
 
     authentication: Authentication
-    ledger: Ledger
+    jobs: Jobs
     blobs: Blobs
     uploads: Uploads
     signer: Signer

@@ -62,7 +62,7 @@ def pop(feature: Pop, request: Request, raw: RawBody, apikey: ApiKey) -> Answer:
     given = read_body(PopInputStable, raw)
     digest = feature.address_digest(address_of(request))
     command = command_from_pop(given, account, feature, address=digest)
-    found = feature.ledger.jobs.pop(command)
+    found = feature.jobs.pop(command)
     _note_presence(feature, found.worker_id, command.capabilities, digest)
     if isinstance(found, PoppedJob):
         uploads = upload_addresses(feature, str(request.base_url), found)
@@ -109,15 +109,14 @@ def _note_presence(
 def _hand_in(
     feature: SubmissionFeature, account: AccountEntry, image_id: UUID, given: SubmitInputStable
 ) -> float:
-    ledger = feature.ledger
     if given.state == "faulted":
-        ledger.jobs.fault_image(image_id, owner_id=account.account_id)
+        feature.jobs.fault_image(image_id, owner_id=account.account_id)
         return 0.0
     if given.seed is None:
         raise Refused("BadRequest", "seed: say which was used", {"seed": "is missing"})
     if not given.generation:
         raise Refused("BadRequest", "generation: send the image", {"generation": "is missing"})
-    return ledger.jobs.submit_image(
+    return feature.jobs.submit_image(
         image_id,
         owner_id=account.account_id,
         digest=partial(_digest_of, feature, image_id, given.generation),

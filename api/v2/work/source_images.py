@@ -33,7 +33,7 @@ def source_fields(popped: PoppedJob, feature: PopFeature, *, owner_id: UUID) -> 
         return _encoded(popped.source, feature.blobs)
     except LookupError:
         _logger.error(_LOST, extra={"request_id": str(popped.request_id)})
-        feature.ledger.jobs.fail(popped.job_id, owner_id=owner_id, reason=_LOST)
+        feature.jobs.fail(popped.job_id, owner_id=owner_id, reason=_LOST)
         raise Refused("Locked") from None
 
 

@@ -74,7 +74,7 @@ def upload(
     feature.signer.verify(_PURPOSE, image_id, expires=expires, signature=signature)
     if known_id is None:
         raise Refused("InvalidJobID", id=image_id)
-    feature.ledger.jobs.may_upload(known_id)
+    feature.jobs.may_upload(known_id)
     known = feature.uploads.digest_of(known_id)
     if known is None:
         require_image(raw)

@@ -11,7 +11,7 @@ from api.http.authentication import Authentication
 from api.http.features import installed
 from api.v2.workers.messages import WorkerMessages
 from domain.content_filter import ContentFilter
-from domain.ledger import Ledger
+from domain.ledger.workers import Workers as WorkersLedger
 from domain.ports import Clock, RandomSource
 from domain.sealing import Sealer
 from projections.directory.view import AccountDirectory
@@ -24,7 +24,7 @@ class WorkersFeature:
     """Workers: which there are, which are here now, and the messages to them."""
 
     authentication: Authentication
-    ledger: Ledger
+    ledger: WorkersLedger
     directory: AccountDirectory
     records: WorkersReader
     presence: Presence

@@ -101,7 +101,7 @@ def change_worker(feature: Workers, worker_id: str, raw: RawBody, apikey: ApiKey
         raise Refused("NoWorkerModSelected")
     if change.maintenance is False and actor.roles.flagged and not actor.roles.may_moderate:
         raise Refused("WorkerFlaggedMaintenance")
-    feature.ledger.workers.change(entry.worker_id, change)
+    feature.ledger.change(entry.worker_id, change)
     return Answer(_changed(change))
 
 
@@ -114,7 +114,7 @@ def delete_worker(feature: Workers, worker_id: str, apikey: ApiKey) -> Answer:
     actor = _registered(feature, apikey)
     entry = worker_entry(feature.directory, worker_id)
     require_owner(actor, entry.owner_id)
-    feature.ledger.workers.delete(entry.worker_id)
+    feature.ledger.delete(entry.worker_id)
     return Answer({"deleted_id": entry.worker_id, "deleted_name": entry.name})
 
 
