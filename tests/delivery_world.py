@@ -86,7 +86,7 @@ class DeliveryWorld:
 
     def claim(self, slots: int = 100, unproven: int = 100) -> Sequence[Claimed]:
         """Claim what can be had."""
-        return self.hoard.claims.claim(slots=slots, lifetime=LIFETIME, unproven=unproven)
+        return self.hoard.sending.claims.claim(slots=slots, lifetime=LIFETIME, unproven=unproven)
 
     def claimed(self, slots: int = 100, unproven: int = 100) -> list[UUID]:
         """Claim what can be had; return the deliveries' ids."""
@@ -95,7 +95,7 @@ class DeliveryWorld:
     def tried(self, delivery_id: UUID, outcome: Outcome = TAKEN) -> None:
         """Note what came of a try, and give the claim back."""
         self.hoard.ledger.webhooks.record_attempt(delivery_id, outcome, seconds=0.1)
-        self.hoard.claims.release(delivery_id)
+        self.hoard.sending.claims.release(delivery_id)
 
     def prove(self, destination: UUID) -> None:
         """Let something arrive there."""
@@ -138,10 +138,10 @@ class DeliveryWorld:
             )
             .order_by(DUE_DELIVERY.c.place)
         )
-        with self.hoard.ledger_database.reading() as connection:
+        with self.hoard.storage.ledger_database.reading() as connection:
             return [(row.delivery_id, row.is_head) for row in connection.execute(line)]
 
     def differences(self) -> Sequence[str]:
         """Return how what is served differs from what the history says."""
-        database = self.hoard.ledger_database
-        return verify(self.hoard.deliveries, self.hoard.log, database).differences
+        database = self.hoard.storage.ledger_database
+        return verify(self.hoard.inline.deliveries, self.hoard.storage.log, database).differences

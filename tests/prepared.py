@@ -39,7 +39,7 @@ def assembled(settings: Settings, **parts: Any) -> Hoard:
             path.write_bytes(_sqlite_file("both" if views == ledger else tables))
     hoard = assemble(settings, migrate=False, **parts)
     if _path_of(ledger) is None:
-        fill_memory(hoard.ledger_database, "both")
+        fill_memory(hoard.storage.ledger_database, "both")
     return hoard
 
 

@@ -84,13 +84,13 @@ class ViewWorld:
 
     def follow(self) -> None:
         """Let every view catch up with the log."""
-        for follower in self.hoard.followers:
+        for follower in self.hoard.views.followers:
             while follower.catch_up():
                 pass
 
     def status(self, request_id: UUID) -> RequestStatus:
         """Return the status of a request that must be there."""
-        status = self.hoard.status.status(request_id)
+        status = self.hoard.views.status.status(request_id)
         assert status is not None
         return status
 

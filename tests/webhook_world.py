@@ -47,8 +47,8 @@ class WebhookWorld(ViewWorld):
         posts = WebhookPosts(
             permitted=self.hoard.settings.permitted_networks, ssl_context=receiver.trusting()
         )
-        self.hoard.webhook_posts.close()
-        self.hoard = replace(self.hoard, webhook_posts=posts)
+        self.hoard.sending.posts.close()
+        self.hoard = replace(self.hoard, sending=replace(self.hoard.sending, posts=posts))
 
     def sender(self) -> WebhookSender:
         """Return what sends deliveries, with nothing remembered."""
@@ -66,7 +66,7 @@ class WebhookWorld(ViewWorld):
         account_id = self.integrator if account_id is None else account_id
         wish = None
         if address is not None:
-            destination = self.hoard.webhook_keys.destination(account_id, address)
+            destination = self.hoard.sending.keys.destination(account_id, address)
             wish = WebhookTarget(address, destination, kinds)
         request_id, _ = self.hoard.ledger.requests.submit(
             SubmitRequest(
@@ -100,7 +100,7 @@ class WebhookWorld(ViewWorld):
     ) -> list[PlannedDelivery]:
         """Return all that is to be told of what happened to a request so far, at its own address
         or at an endpoint, in order."""
-        history = RequestHistory.read(self.hoard.log, request_id)
+        history = RequestHistory.read(self.hoard.storage.log, request_id)
         assert history is not None
         own = history.submitted.webhook
         if endpoint_id is None:
@@ -133,7 +133,7 @@ class WebhookWorld(ViewWorld):
 
     def history(self, delivery_id: UUID) -> list[Any]:
         """Return the events of a delivery."""
-        return [record.event for record in self.hoard.log.tails({delivery_id: 0})]
+        return [record.event for record in self.hoard.storage.log.tails({delivery_id: 0})]
 
     def tries(self, delivery_id: UUID) -> list[WebhookDelivery.Attempted]:
         """Return each try of a delivery."""

@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic.json_schema import models_json_schema
 
 from api.http.bodies import Body
-from api.http.error_schemas import RequestError, RequestValidationError
+from api.http.schemas import RequestError, RequestValidationError
 from domain.return_codes import RETURN_CODES
 
 _COMPONENT = "#/components/schemas/{model}"

@@ -58,7 +58,7 @@ def follow_with_views(stop: threading.Event, hoard: Hoard, wake: Callable[[], No
         if makes_work(records):
             wake()
 
-    follower = ViewFollower.together(hoard.followers, on_taken=wake_for_work)
+    follower = ViewFollower.together(hoard.views.followers, on_taken=wake_for_work)
     with listening(hoard.wakeups) as wakeup:
         follower.follow(stop, interval=hoard.settings.follow_seconds, wakeup=wakeup)
 
@@ -66,14 +66,14 @@ def follow_with_views(stop: threading.Event, hoard: Hoard, wake: Callable[[], No
 def schedule_webhooks(stop: threading.Event, hoard: Hoard, wake: Callable[[], None]) -> None:
     """Schedule deliveries until ``stop`` is set, and wake a sender when there are new ones."""
     scheduling = WebhookScheduling(
-        hoard.log,
-        hoard.ledger_database,
+        hoard.storage.log,
+        hoard.storage.ledger_database,
         hoard.ledger.webhooks,
-        hoard.deliveries,
+        hoard.inline.deliveries,
         lambda new: wake(),
     )
     with listening(hoard.wakeups) as wakeup:
-        LogFollower(hoard.log, scheduling).follow(
+        LogFollower(hoard.storage.log, scheduling).follow(
             stop,
             interval=hoard.settings.follow_seconds,
             least_rest=LEAST_REST_SECONDS,
@@ -88,21 +88,25 @@ def chores_of(hoard: Hoard, wake: Callable[[], None]) -> Sequence[Chore]:
     """
     settings, ledger, now = hoard.settings, hoard.ledger, hoard.clock.now
     most_lost, allowances = settings.worker_losses_per_hour, allowances_of(settings)
-    images = ImageDeletion(hoard.blobs, parts=SHARDS, days=settings.image_days)
+    images = ImageDeletion(hoard.storage.blobs, parts=SHARDS, days=settings.image_days)
     every = settings.sweep_seconds
     return (
-        Chore("sweep", lambda: sweep(hoard.queue, ledger, wake, now()), every),
-        Chore("forget idempotency keys", lambda: hoard.repeats.forget_those_over(now()), every),
-        Chore("forget uploads", hoard.uploads.forget_those_over, every),
+        Chore("sweep", lambda: sweep(hoard.inline.queue, ledger, wake, now()), every),
         Chore(
-            "flag losing workers",
-            lambda: flag_losing_workers(hoard.workers, ledger.workers, most_lost, now()),
+            "forget idempotency keys",
+            lambda: hoard.storage.idempotency.forget_those_over(now()),
             every,
         ),
-        Chore("fold balances", lambda: fold_balances(hoard.kudos), every),
+        Chore("forget uploads", hoard.storage.uploads.forget_those_over, every),
+        Chore(
+            "flag losing workers",
+            lambda: flag_losing_workers(hoard.views.workers, ledger.workers, most_lost, now()),
+            every,
+        ),
+        Chore("fold balances", lambda: fold_balances(hoard.inline.kudos), every),
         Chore(
             "give trust",
-            lambda: give_trust(hoard.kudos, ledger.kudos, allowances, now()),
+            lambda: give_trust(hoard.inline.kudos, ledger.kudos, allowances, now()),
             max(every, _TRUST_EVERY_SECONDS),
         ),
         Chore("delete unused images", images.run, every),

@@ -35,7 +35,7 @@ _SECONDS_TO_FINISH = 5.0
 
 def sender_of(hoard: Hoard) -> WebhookSender:
     """Return what sends the deliveries of an assembled Hoard."""
-    settings, keys = hoard.settings, hoard.webhook_keys
+    settings, keys = hoard.settings, hoard.sending.keys
 
     def signed(account_id: UUID, delivery_id: UUID, at: datetime, body: bytes) -> dict[str, str]:
         numbers = hoard.ledger.webhooks.secret_numbers(account_id)
@@ -45,17 +45,17 @@ def sender_of(hoard: Hoard) -> WebhookSender:
 
     return WebhookSender(
         ledger=hoard.ledger.webhooks,
-        history_of=lambda request_id: RequestHistory.read(hoard.log, request_id),
-        destinations=hoard.deliveries,
-        sealer=hoard.keys,
+        history_of=lambda request_id: RequestHistory.read(hoard.storage.log, request_id),
+        destinations=hoard.inline.deliveries,
+        sealer=hoard.secrets.personal_keys,
         payloads=Payloads(
-            hoard.blobs,
-            hoard.signer,
+            hoard.storage.blobs,
+            hoard.secrets.signer,
             root=settings.base_url,
             lifetime=timedelta(seconds=settings.image_address_seconds),
         ),
         signed=signed,
-        posts=hoard.webhook_posts,
+        posts=hoard.sending.posts,
         clock=hoard.clock,
         seconds=settings.webhook_seconds,
     )
@@ -64,8 +64,8 @@ def sender_of(hoard: Hoard) -> WebhookSender:
 def dispatcher_of(hoard: Hoard, slots: int = SLOTS) -> Dispatcher:
     """Return what claims and sends the deliveries of an assembled Hoard; not started yet."""
     return Dispatcher(
-        hoard.claims,
-        hoard.deliveries,
+        hoard.sending.claims,
+        hoard.inline.deliveries,
         sender_of(hoard).send,
         hoard.clock,
         claim_lifetime=timedelta(seconds=hoard.settings.webhook_seconds) + CLAIM_MARGIN,
@@ -79,7 +79,7 @@ def chores_of(hoard: Hoard) -> Sequence[Chore]:
     def sweep() -> None:
         now = hoard.clock.now()
         if abandoned := sweep_deliveries(
-            hoard.deliveries, hoard.claims, hoard.ledger.webhooks, now
+            hoard.inline.deliveries, hoard.sending.claims, hoard.ledger.webhooks, now
         ):
             _log.info("late deliveries abandoned", deliveries=abandoned)
 
@@ -96,7 +96,7 @@ def main() -> None:
     doing = threading.Thread(target=chores.run_until, args=(stop,), name="chores", daemon=True)
     app = make_app(settings.broker)
     register_deliver(app, dispatcher.wake)
-    hoard.webhook_posts.prepare()
+    hoard.sending.posts.prepare()
     dispatcher.start()
     doing.start()
     report_ready()

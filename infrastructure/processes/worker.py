@@ -64,8 +64,8 @@ def _assembled(settings: Settings) -> tuple[InClusterWorker, Workplace]:
     workplace = Workplace(
         jobs=hoard.ledger.jobs,
         engine=make_engine(settings, Supplies(hoard.catalogue, hoard.outbound)),
-        blobs=hoard.blobs,
-        presence=hoard.presence,
+        blobs=hoard.storage.blobs,
+        presence=hoard.views.presence,
         clock=hoard.clock,
         ring=wakeup.ring,
         is_leased=lambda job_id: _is_leased(hoard, job_id),
@@ -81,7 +81,7 @@ def _assembled(settings: Settings) -> tuple[InClusterWorker, Workplace]:
 
 
 def _show(hoard: Hoard, worker: InClusterWorker, workplace: Workplace) -> None:
-    entry = hoard.directory.worker_by_name(worker.name)
+    entry = hoard.inline.directory.worker_by_name(worker.name)
     if entry is None:
         return
     try:
@@ -90,7 +90,7 @@ def _show(hoard: Hoard, worker: InClusterWorker, workplace: Workplace) -> None:
         # It can take no job; after five minutes it counts as gone.
         return
     amount = workplace.safe_amount.of(worker.amount)
-    hoard.presence.seen(entry.worker_id, worker.capabilities(abilities, amount))
+    hoard.views.presence.seen(entry.worker_id, worker.capabilities(abilities, amount))
 
 
 def _is_leased(hoard: Hoard, job_id: UUID) -> bool:
@@ -99,8 +99,8 @@ def _is_leased(hoard: Hoard, job_id: UUID) -> bool:
 
 
 def _is_slow(hoard: Hoard, name: str) -> bool:
-    entry = hoard.directory.worker_by_name(name)
-    return entry is not None and hoard.workers.is_slow(entry.worker_id)
+    entry = hoard.inline.directory.worker_by_name(name)
+    return entry is not None and hoard.views.workers.is_slow(entry.worker_id)
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from ipaddress import IPv4Network, IPv6Network
 
 from sqlalchemy import Column, MetaData, String, Table, delete, select
 
+from api.http.timeouts import AddressTimeout
 from domain.ports import Clock
 from domain.return_codes import Refused
-from domain.service.timeouts import AddressTimeout
 from infrastructure.keys.address_digests import DIGEST_LENGTH, AddressDigests, normal_address
 from infrastructure.storage.database import Database
 from projections.sql.cached import CachedAnswer
@@ -83,7 +83,7 @@ class AddressTimeouts:
         self._shut_out = self._new_cache()
 
     def shut_out(self, address: str, lifetime: timedelta) -> None:
-        """Shut an address or a network out; see :class:`domain.service.timeouts.Timeouts`."""
+        """Shut an address or a network out; see :class:`api.http.timeouts.Timeouts`."""
         now = self._clock.now()
         key = _key_of(address)
         _require_narrow(key)

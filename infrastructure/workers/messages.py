@@ -10,9 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import Column, MetaData, String, Table, Text, Uuid, delete, func, insert, select
 
+from api.v2.workers.messages import MESSAGES_A_PAGE, MOST_ACTIVE_MESSAGES, Validity, WorkerMessage
 from domain.ports import Clock
 from domain.return_codes import Refused
-from domain.workers.messages import MESSAGES_A_PAGE, MOST_ACTIVE_MESSAGES, Validity, WorkerMessage
 from infrastructure.storage.database import Database
 from projections.sql.cached import CachedAnswer
 from projections.sql.encoding import Instant
@@ -56,7 +56,7 @@ class MessageTable:
         self._active = self._new_cache()
 
     def add(self, message: WorkerMessage) -> None:
-        """Keep a message; see :class:`domain.workers.messages.WorkerMessages`."""
+        """Keep a message; see :class:`api.v2.workers.messages.WorkerMessages`."""
         now = self._clock.now()
         table = WORKER_MESSAGE.c
         counted = (

@@ -14,11 +14,11 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.app import create_app
 from domain.accounts.roles import Roles
 from infrastructure.bootstrap import Hoard
+from infrastructure.distribution import installed_version
 from infrastructure.keys.api_keys import digest_of, new_api_key
-from infrastructure.processes.api import services_of
+from infrastructure.processes.api import app_of
 from infrastructure.settings.environment import Settings
 from projections.following.views import ViewFollower
 from tests.prepared import assembled
@@ -72,8 +72,7 @@ class Server:
 def serving(folder: Path, listening: socket, url: str) -> Iterator[Server]:
     """Serve a new Hoard in a folder on a duplicate of a listening socket, its views following."""
     hoard = assembled(Settings(data=folder, workers_per_address=0))
-    services = services_of(hoard)
-    noted = Noted(create_app(services))
+    noted = Noted(app_of(hoard))
     server = uvicorn.Server(
         uvicorn.Config(
             noted,
@@ -89,7 +88,7 @@ def serving(folder: Path, listening: socket, url: str) -> Iterator[Server]:
     threads = [
         threading.Thread(target=server.run, args=([listening.dup()],), name="server"),
         threading.Thread(
-            target=ViewFollower.together(hoard.followers).follow,
+            target=ViewFollower.together(hoard.views.followers).follow,
             args=(stop,),
             kwargs={"interval": _FOLLOW_SECONDS},
             name="follower",
@@ -99,7 +98,7 @@ def serving(folder: Path, listening: socket, url: str) -> Iterator[Server]:
         thread.start()
     try:
         wait_until(lambda: server.started or not threads[0].is_alive(), "the server to start")
-        yield Server(hoard, url, noted, services.version)
+        yield Server(hoard, url, noted, installed_version() or "0")
     finally:
         server.should_exit = True
         stop.set()

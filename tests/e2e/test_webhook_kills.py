@@ -50,7 +50,7 @@ class Beside(WebhookWorld):
 
     def claimed(self) -> Sequence[UUID]:
         """Return the deliveries that a sender has in hand."""
-        with self.hoard.ledger_database.reading() as connection:
+        with self.hoard.storage.ledger_database.reading() as connection:
             return connection.execute(select(DELIVERY_CLAIM.c.delivery_id)).scalars().all()
 
     def wait_until_delivered(self, deliveries: list[UUID]) -> None:

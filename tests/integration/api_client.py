@@ -14,11 +14,10 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from api.app import create_app
 from domain.accounts.roles import Roles
 from infrastructure.bootstrap import Hoard
 from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
-from infrastructure.processes.api import services_of
+from infrastructure.processes.api import app_of
 from infrastructure.settings.environment import Settings
 from tests.prepared import assembled
 from tests.world import HandClock
@@ -71,7 +70,7 @@ class Api:
 
     def catch_up(self) -> None:
         """Let every view see all that happened."""
-        for follower in self.hoard.followers:
+        for follower in self.hoard.views.followers:
             while follower.catch_up():
                 continue
 
@@ -135,7 +134,7 @@ def serving(
     clock = HandClock()
     hoard = assembled(Settings(data=folder, ledger_url=database, **settings), clock=clock)
     try:
-        app = create_app(services_of(hoard))
+        app = app_of(hoard)
         with TestClient(app, raise_server_exceptions=False) as http:
             yield Api(hoard, clock, http, follow=follow)
     finally:

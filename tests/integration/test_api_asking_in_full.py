@@ -30,14 +30,14 @@ def codes(answered: Answered) -> set[str]:
 
 
 def submitted(api: Api) -> list[Request.Submitted]:
-    events = [record.event for record in api.hoard.log.committed_after(0, 1000)]
+    events = [record.event for record in api.hoard.storage.log.committed_after(0, 1000)]
     return [event for event in events if isinstance(event, Request.Submitted)]
 
 
 def with_kudos(api: Api, name: str, kudos: float, **roles: bool) -> str:
     """Return the key of an account that has so many kudos."""
     key = api.key(name, **roles)
-    entry = api.hoard.directory.account_by_key(digest_of(key))
+    entry = api.hoard.inline.directory.account_by_key(digest_of(key))
     assert entry is not None
     api.hoard.ledger.kudos.award(entry.account_id, kudos, by=None, reason="a test")
     return key

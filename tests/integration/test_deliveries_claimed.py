@@ -29,7 +29,7 @@ MOMENT = timedelta(microseconds=1)
 
 
 def second_sender(told: DeliveryWorld) -> DeliveryClaims:
-    return DeliveryClaims(told.hoard.ledger_database, told.clock)
+    return DeliveryClaims(told.hoard.storage.ledger_database, told.clock)
 
 
 def claims_of(sender: DeliveryClaims, slots: int = 100) -> list[UUID]:
@@ -37,7 +37,7 @@ def claims_of(sender: DeliveryClaims, slots: int = 100) -> list[UUID]:
 
 
 def count_of_claims(told: DeliveryWorld) -> int:
-    with told.hoard.ledger_database.reading() as connection:
+    with told.hoard.storage.ledger_database.reading() as connection:
         return connection.execute(select(func.count()).select_from(DELIVERY_CLAIM)).scalar_one()
 
 
@@ -80,7 +80,7 @@ def test_whoever_was_too_slow_does_not_give_back_what_is_somebody_elses(
     assert told.claimed() == [delivery_id]
     told.clock.advance(LIFETIME)
     assert claims_of(other) == [delivery_id]
-    told.hoard.claims.release(delivery_id)
+    told.hoard.sending.claims.release(delivery_id)
     assert told.claimed() == []
     other.release(delivery_id)
     assert told.claimed() == [delivery_id]
@@ -89,8 +89,8 @@ def test_whoever_was_too_slow_does_not_give_back_what_is_somebody_elses(
 def test_what_is_given_back_can_be_claimed_again(told: DeliveryWorld) -> None:
     delivery_id = told.due(numbered(1), to=HERE)
     assert told.claimed() == [delivery_id]
-    told.hoard.claims.release(delivery_id)
-    told.hoard.claims.release(delivery_id)
+    told.hoard.sending.claims.release(delivery_id)
+    told.hoard.sending.claims.release(delivery_id)
     assert told.claimed() == [delivery_id]
 
 
@@ -101,7 +101,7 @@ def test_claims_that_ended_are_thrown_away_and_others_are_not(told: DeliveryWorl
     told.due(numbered(1), to=ELSEWHERE)
     assert len(told.claimed()) == 1
     told.clock.advance(LIFETIME / 2)
-    told.hoard.claims.forget_those_over()
+    told.hoard.sending.claims.forget_those_over()
     assert count_of_claims(told) == 1
 
 
@@ -147,7 +147,7 @@ def test_room_is_counted_whoever_takes_it(told: DeliveryWorld) -> None:
     first = told.claimed(3)
     assert len(first) == 3
     assert len(claims_of(second_sender(told))) == 1
-    told.hoard.claims.release(first[0])
+    told.hoard.sending.claims.release(first[0])
     assert claims_of(second_sender(told)) == [first[0]]
 
 
@@ -241,7 +241,7 @@ def test_what_is_late_can_be_claimed_and_so_given_up(told: DeliveryWorld) -> Non
     told.clock.advance(timedelta(days=1))
     assert told.claimed() == [delivery_id]
     told.hoard.ledger.webhooks.abandon(delivery_id, AbandonReason.LATE)
-    told.hoard.claims.release(delivery_id)
+    told.hoard.sending.claims.release(delivery_id)
     assert told.claimed() == []
 
 

@@ -128,7 +128,7 @@ def heaped(
     hoard = hoard_in(folder, url, clock)
     if kind == "memory":
         with closing(sqlite3.connect(folder / "ledger.db")) as file:
-            copy_into_memory(file, hoard.ledger_database)
+            copy_into_memory(file, hoard.storage.ledger_database)
     yield DeliveryWorld(hoard, clock, copy_of=heap.world)
     hoard.close()
 
@@ -144,14 +144,14 @@ def heap_up(told: DeliveryWorld) -> None:
                 for place in range(start, start + 2_000)
             )
         )
-    if not told.hoard.ledger_database.is_sqlite:
-        with told.hoard.ledger_database.transaction() as connection:
+    if not told.hoard.storage.ledger_database.is_sqlite:
+        with told.hoard.storage.ledger_database.transaction() as connection:
             connection.execute(text("ANALYZE"))
 
 
 def test_what_rests_costs_nobody_anything(heaped: DeliveryWorld) -> None:
-    deliveries, now = heaped.hoard.deliveries, heaped.clock.now()
-    database = heaped.hoard.ledger_database
+    deliveries, now = heaped.hoard.inline.deliveries, heaped.clock.now()
+    database = heaped.hoard.storage.ledger_database
     ids = heaped.schedule(
         *(heaped.planned_delivery(numbered(place), to=HERE) for place in range(2))
     )
@@ -172,14 +172,14 @@ def test_what_rests_costs_nobody_anything(heaped: DeliveryWorld) -> None:
 def test_what_comes_of_a_try_costs_little_however_much_waits_behind_it(
     heaped: DeliveryWorld,
 ) -> None:
-    database = heaped.hoard.ledger_database
+    database = heaped.hoard.storage.ledger_database
     heaped.clock.advance(timedelta(seconds=30))
     with database.transaction() as connection, reading_few_rows(connection):
         answers, fails = heaped.claim(2)
     for claimed, outcome in ((answers, TAKEN), (fails, BROKEN)):
         with database.transaction() as connection, reading_few_rows(connection):
             heaped.tried(claimed.delivery_id, outcome)
-    assert heaped.hoard.deliveries.health(answers.destination).proven
-    assert heaped.hoard.deliveries.health(fails.destination).failures == 6
+    assert heaped.hoard.inline.deliveries.health(answers.destination).proven
+    assert heaped.hoard.inline.deliveries.health(fails.destination).failures == 6
     with database.transaction() as connection, reading_few_rows(connection):
         assert len(heaped.claimed()) == 8 + 4

@@ -26,12 +26,12 @@ def post(api: Api, repeat: str, key: str = ANONYMOUS_KEY, **options: Any) -> Ans
 
 def waiting(api: Api) -> int:
     """Return how many requests there are."""
-    records = api.hoard.log.after(0, 10_000)
+    records = api.hoard.storage.log.after(0, 10_000)
     return sum(isinstance(record.event, Request.Submitted) for record in records)
 
 
 def remembered(api: Api) -> int:
-    with api.hoard.ledger_database.reading() as connection:
+    with api.hoard.storage.ledger_database.reading() as connection:
         return connection.execute(select(func.count()).select_from(REPEATED_COMMAND)).scalar_one()
 
 
@@ -84,7 +84,7 @@ def test_what_is_over_is_thrown_away(api: Api) -> None:
     post(api, "one")
     api.clock.advance(timedelta(hours=12))
     post(api, "two")
-    repeats = api.hoard.repeats
+    repeats = api.hoard.storage.idempotency
     assert repeats.forget_those_over(api.clock.now()) == 0
     api.clock.advance(timedelta(hours=12))
     assert repeats.forget_those_over(api.clock.now()) == 1
@@ -114,11 +114,11 @@ def test_what_is_no_key_is_refused(api: Api) -> None:
 
 def test_only_digests_are_kept_that_nobody_else_can_make(api: Api) -> None:
     post(api, "my secret key")
-    with api.hoard.ledger_database.reading() as connection:
+    with api.hoard.storage.ledger_database.reading() as connection:
         (row,) = connection.execute(select(REPEATED_COMMAND)).all()
     assert "secret" not in str(row)
     assert "private" not in str(row)
-    digest = api.hoard.keyed_digest
+    digest = api.hoard.secrets.keyed_digest
     assert digest(b"a", b"b") != digest(b"ab", b"")
     assert len(row.key) == len(row.content) == 64
 

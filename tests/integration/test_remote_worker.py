@@ -108,7 +108,7 @@ def test_it_is_a_remote_worker_and_declares_what_its_engine_can(
 ) -> None:
     assert worker.work() == 0
 
-    entry = elsewhere.hoard.hoard.directory.worker_by_name(WORKER)
+    entry = elsewhere.hoard.hoard.inline.directory.worker_by_name(WORKER)
     assert entry is not None
     known: Worker = elsewhere.hoard.hoard.ledger.repository.get(entry.worker_id)
     assert known.kind is WorkerKind.REMOTE
@@ -318,7 +318,7 @@ def test_another_accounts_name_ends_it(
 def test_maintenance_is_waited_out(elsewhere: Elsewhere, worker: Remote) -> None:
     key = elsewhere.hoard.key(OWNER)
     assert worker.work() == 0
-    entry = elsewhere.hoard.hoard.directory.worker_by_name(WORKER)
+    entry = elsewhere.hoard.hoard.inline.directory.worker_by_name(WORKER)
     assert entry is not None
     change: dict[str, Any] = {"maintenance": True, "maintenance_msg": "a new GPU comes"}
     elsewhere.hoard.call("PUT", f"/workers/{entry.worker_id}", key, json=change)

@@ -15,7 +15,7 @@ from tests.integration.api_client import Api
 def api(followed_api: Api) -> Api:
     lender = followed_api.key("lender")
     hoard = followed_api.hoard
-    account = hoard.directory.account_by_name("lender")
+    account = hoard.inline.directory.account_by_name("lender")
     assert account is not None
     hoard.ledger.kudos.award(account.account_id, 1000, by=None, reason="to begin with")
     assert lender

@@ -120,7 +120,7 @@ def test_a_commit_is_heard_in_another_process(
 
 
 def test_what_is_heard_is_committed_already(woken: ViewWorld, heard: ProcessWakeups) -> None:
-    log = woken.hoard.log
+    log = woken.hoard.storage.log
     seen: list[int] = []
 
     class Looks(Notes):
@@ -140,7 +140,7 @@ def test_what_is_heard_is_committed_already(woken: ViewWorld, heard: ProcessWake
 def test_a_transaction_that_is_rolled_back_wakes_nobody(woken: ViewWorld) -> None:
     with client_of(woken.hoard.settings.broker) as client:
         client.config_resetstat()
-        with contextlib.suppress(Undone), woken.hoard.ledger_database.transaction():
+        with contextlib.suppress(Undone), woken.hoard.storage.ledger_database.transaction():
             woken.submit()
             raise Undone
         woken.hoard.wakeups.close()

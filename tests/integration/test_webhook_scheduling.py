@@ -45,12 +45,12 @@ class Reaction:
         self.new: list[int] = []
         hoard = world.hoard
         self.follower = LogFollower(
-            hoard.log,
+            hoard.storage.log,
             WebhookScheduling(
-                hoard.log,
-                hoard.ledger_database,
+                hoard.storage.log,
+                hoard.storage.ledger_database,
                 hoard.ledger.webhooks,
-                hoard.deliveries,
+                hoard.inline.deliveries,
                 self.new.append,
             ),
         )
@@ -74,7 +74,7 @@ def catch_up(reaction: Reaction) -> int:
 def scheduled(world: WebhookWorld) -> list[WebhookDelivery.Scheduled]:
     """Return the first event of each delivery, in log order."""
     records: list[RecordedEvent] = []
-    while page := world.hoard.log.after(records[-1].position if records else 0, 500):
+    while page := world.hoard.storage.log.after(records[-1].position if records else 0, 500):
         records += page
     return [
         record.event for record in records if isinstance(record.event, WebhookDelivery.Scheduled)
@@ -86,7 +86,7 @@ def kinds(world: WebhookWorld, endpoint_id: UUID | None = None) -> list[str]:
 
 
 def position(world: WebhookWorld) -> int:
-    with world.hoard.ledger_database.reading() as connection:
+    with world.hoard.storage.ledger_database.reading() as connection:
         return REACTION_POSITIONS.read(connection, NAME)
 
 
@@ -103,7 +103,7 @@ def test_a_request_is_told_at_its_own_address_each_thing_once(world: WebhookWorl
     ]
     assert ended.about == request_id
     assert {event.destination for event in images} == {
-        world.hoard.webhook_keys.destination(world.integrator, ADDRESS)
+        world.hoard.sending.keys.destination(world.integrator, ADDRESS)
     }
     assert [event.originator_id for event in (*images, ended)] == [
         planned_delivery.delivery_id for planned_delivery in world.planned_deliveries(request_id)
@@ -200,7 +200,7 @@ def test_whoever_reads_it_all_again_schedules_nothing_twice(world: WebhookWorld)
     world.make(2, address=ADDRESS)
     catch_up(scheduling(world))
     before = scheduled(world)
-    with world.hoard.ledger_database.transaction() as connection:
+    with world.hoard.storage.ledger_database.transaction() as connection:
         REACTION_POSITIONS.set(connection, NAME, 0)
     world.make(1, address=ADDRESS)
     assert catch_up(scheduling(world)) == 2 + 3
@@ -236,19 +236,19 @@ def test_it_goes_on_once_what_it_stumbled_over_is_mended(
     world: WebhookWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.make(1, address=ADDRESS)
-    whole, failed = world.hoard.deliveries.endpoints_of, threading.Event()
+    whole, failed = world.hoard.inline.deliveries.endpoints_of, threading.Event()
 
     def fail(_accounts: object) -> dict[UUID, list[object]]:
         failed.set()
         raise OSError
 
-    monkeypatch.setattr(world.hoard.deliveries, "endpoints_of", fail)
+    monkeypatch.setattr(world.hoard.inline.deliveries, "endpoints_of", fail)
     stop, wakeup = threading.Event(), WakeupSignal()
     thread = threading.Thread(target=scheduling(world).follow, args=(stop, wakeup))
     thread.start()
     try:
         assert failed.wait(10)
-        monkeypatch.setattr(world.hoard.deliveries, "endpoints_of", whole)
+        monkeypatch.setattr(world.hoard.inline.deliveries, "endpoints_of", whole)
         wait_until(lambda: len(scheduled(world)) == 2, "it to go on")
     finally:
         stop.set()
@@ -264,7 +264,7 @@ def test_an_event_in_the_way_is_named_and_all_before_it_is_told(
     world.make(1, address=ADDRESS)
     in_the_way, stuck = [
         (record.position, record.event.image_id)
-        for record in world.hoard.log.after(0, 500)
+        for record in world.hoard.storage.log.after(0, 500)
         if isinstance(record.event, Job.ImageGenerated)
     ][1]
     ledger = world.hoard.ledger
@@ -343,10 +343,10 @@ def test_what_was_forgotten_is_read_from_the_log(
 def test_where_nothing_is_told_nothing_is_written(world: WebhookWorld) -> None:
     world.submit(2)
     world.deliver(world.pop())
-    reaction, before = scheduling(world), world.hoard.log.last_position()
+    reaction, before = scheduling(world), world.hoard.storage.log.last_position()
     assert catch_up(reaction) == 0
     assert position(world) == 0
-    assert world.hoard.log.last_position() == before
+    assert world.hoard.storage.log.last_position() == before
 
 
 def test_the_position_is_kept_now_and_then_all_the_same(
@@ -356,7 +356,7 @@ def test_the_position_is_kept_now_and_then_all_the_same(
     world.submit(2)
     world.deliver(world.pop())
     catch_up(scheduling(world))
-    assert position(world) == world.hoard.log.last_position()
+    assert position(world) == world.hoard.storage.log.last_position()
 
 
 def test_who_was_overtaken_schedules_nothing_and_goes_on_from_there(

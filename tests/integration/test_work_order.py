@@ -12,7 +12,7 @@ from tests.integration.api_client import MODEL, Api
 def handle(api: Api, name: str) -> str:
     """Return what clients know an account by, opening it first if need be."""
     api.key(name)
-    entry = api.hoard.directory.account_by_name(name)
+    entry = api.hoard.inline.directory.account_by_name(name)
     assert entry is not None
     return entry.handle
 
@@ -32,7 +32,7 @@ def put_into_maintenance(api: Api, message: str = "") -> None:
 def worker_id(api: Api) -> UUID:
     """Return the worker's id, registering it first if need be."""
     api.pop()
-    entry = api.hoard.directory.worker_by_name("a worker")
+    entry = api.hoard.inline.directory.worker_by_name("a worker")
     assert entry is not None
     return entry.worker_id
 

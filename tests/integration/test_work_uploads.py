@@ -157,7 +157,7 @@ def test_uploads_are_forgotten_when_their_job_is_over(api: Api) -> None:
     job = api.popped()
     for address in job["r2_uploads"]:
         put(api, address, picture())
-    uploads = api.hoard.uploads
+    uploads = api.hoard.storage.uploads
     assert uploads.forget_those_over() == 0
     submit(api, job["ids"][0])
     assert uploads.forget_those_over() == 0

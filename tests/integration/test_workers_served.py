@@ -122,7 +122,7 @@ def test_a_deleted_worker_is_gone_and_its_name_free(api: Api) -> None:
     assert deleted.body == {"deleted_id": worker_id, "deleted_name": "a worker"}
     assert api.call("GET", path).rc == "WorkerNotFound"
     assert api.call("GET", "/workers").body == []
-    assert api.hoard.workers.all() == []
+    assert api.hoard.views.workers.all() == []
     assert api.call("DELETE", path, key=api.key("owner")).rc == "WorkerNotFound"
     api.deliver(job["ids"])
     assert api.pop(api.key("another")).status == 200

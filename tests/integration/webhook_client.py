@@ -59,7 +59,7 @@ def add(api: Api, who: str = "integrator", **fields: object) -> Any:
 
 def account_id(api: Api, who: str = "integrator") -> UUID:
     api.key(who)
-    entry = api.hoard.directory.account_by_name(who)
+    entry = api.hoard.inline.directory.account_by_name(who)
     assert entry is not None
     return entry.account_id
 
@@ -92,6 +92,6 @@ def listed(api: Api, who: str = "integrator", **wanted: object) -> list[str]:
 
 def named_by(api: Api, request_id: str) -> Webhook | None:
     """Return the webhook in the first event of a request."""
-    first, *_ = [record.event for record in api.hoard.log.tails({UUID(request_id): 0})]
+    first, *_ = [record.event for record in api.hoard.storage.log.tails({UUID(request_id): 0})]
     assert isinstance(first, Request.Submitted)
     return first.webhook

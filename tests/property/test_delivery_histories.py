@@ -150,7 +150,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
         delivery_id = data.draw(st.sampled_from(list(self.claims)), "claim")
-        self.world.hoard.claims.release(delivery_id)
+        self.world.hoard.sending.claims.release(delivery_id)
         del self.claims[delivery_id]
 
     @precondition(lambda self: self._all_due())
@@ -171,7 +171,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     @rule()
     def give_up_what_is_late(self) -> None:
         now = self.clock.now()
-        late = self.world.hoard.deliveries.late(now, 1000)
+        late = self.world.hoard.inline.deliveries.late(now, 1000)
         ledger = self.world.hoard.ledger
         assert set(late) == {
             each for each in self._all_due() if ledger.webhooks.delivery(each).give_up_at <= now
@@ -195,12 +195,12 @@ class DeliveryHistories(RuleBasedStateMachine):
 
     @rule()
     def forget_claims(self) -> None:
-        self.world.hoard.claims.forget_those_over()
+        self.world.hoard.sending.claims.forget_those_over()
 
     @rule()
     def rebuild(self) -> None:
         hoard = self.world.hoard
-        rebuild(hoard.deliveries, hoard.log, hoard.ledger_database)
+        rebuild(hoard.inline.deliveries, hoard.storage.log, hoard.storage.ledger_database)
 
     @invariant()
     def lines_are_in_order_and_have_one_head(self) -> None:
@@ -212,7 +212,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     @invariant()
     def health_is_what_came_of_the_tries(self) -> None:
         for destination, health in self.health.items():
-            assert self.world.hoard.deliveries.health(destination) == health
+            assert self.world.hoard.inline.deliveries.health(destination) == health
 
     @invariant()
     def the_next_look_is_at_the_earliest_moment_to_come(self) -> None:
@@ -220,7 +220,7 @@ class DeliveryHistories(RuleBasedStateMachine):
             now = self.clock.now()
             moments = [self._opens_at(destination) for destination in self.destinations]
             to_come = [at for at in moments if at is not None and at > now]
-            found = self.world.hoard.deliveries.next_look(now)
+            found = self.world.hoard.inline.deliveries.next_look(now)
             assert found == min(to_come, default=None)
 
     def teardown(self) -> None:
@@ -242,7 +242,7 @@ class DeliveryHistories(RuleBasedStateMachine):
             if not claimed:
                 now = self.clock.now()
                 claims_end = [until for until in self.claims.values() if until > now]
-                look = self.world.hoard.deliveries.next_look(now)
+                look = self.world.hoard.inline.deliveries.next_look(now)
                 moments = [*claims_end, *([] if look is None else [look])]
                 assert moments, "something is due and nothing is to come"
                 self.clock.advance(min(moments) - now)

@@ -177,7 +177,7 @@ class Histories(RuleBasedStateMachine):
     @rule(to=st.integers(0, 4), amount=st.sampled_from([1337, -5000]), folded=st.integers(0, 3))
     def award(self, to: int, amount: int, folded: int) -> None:
         """Give kudos from nowhere, or take some; fold some balances, none of which may change."""
-        self.hoard.kudos.fold(folded)
+        self.hoard.inline.kudos.fold(folded)
         account_id = self.kudos.accounts[to]
         given = self.hoard.ledger.kudos.award(
             account_id, kudos_from(amount), by=None, reason="why not"
@@ -386,7 +386,7 @@ class Histories(RuleBasedStateMachine):
         """Let time pass, and end what it ends."""
         self.clock.advance(timedelta(minutes=minutes))
         now = self.clock.now()
-        due = set(self.hoard.queue.due_leases(now, 1000))
+        due = set(self.hoard.inline.queue.due_leases(now, 1000))
         assert due == {
             job_id for job_id, job in self.jobs.items() if job.leased and job.ends_at <= now
         }
@@ -394,20 +394,20 @@ class Histories(RuleBasedStateMachine):
             self.hoard.ledger.jobs.expire_lease(job_id)
             if self.jobs[job_id].leased:
                 self._end(self.jobs[job_id])
-        for request_id in self.hoard.queue.due_requests(now, 1000):
+        for request_id in self.hoard.inline.queue.due_requests(now, 1000):
             self.hoard.ledger.requests.expire(request_id)
             self._close(request_id, RequestState.EXPIRED)
 
     @rule(portion=st.integers(1, 50))
     def follow(self, portion: int) -> None:
         """Let the follower views get somewhat further; what is served must not depend on it."""
-        for follower in self.hoard.followers:
+        for follower in self.hoard.views.followers:
             follower.catch_up(portion)
 
     @invariant()
     def every_image_is_in_exactly_one_place(self) -> None:
         for request_id, request in self.requests.items():
-            status = self.hoard.status.status(request_id)
+            status = self.hoard.views.status.status(request_id)
             assert status is not None
             jobs = {k: job for k, job in self.jobs.items() if job.request_id == request_id}
             delivered = {
@@ -427,7 +427,7 @@ class Histories(RuleBasedStateMachine):
                 assert status.waiting + processing + status.finished == request.images
             if request.state is RequestState.COMPLETED:
                 assert status.finished == request.images
-            check = self.hoard.status.check(request_id)
+            check = self.hoard.views.status.check(request_id)
             assert check is not None
             assert (check.waiting, check.processing, check.finished, check.state) == (
                 status.waiting,
@@ -440,7 +440,9 @@ class Histories(RuleBasedStateMachine):
     def kudos_add_up(self) -> None:
         if not self.kudos.accounts:
             return
-        balances = {holder: self.hoard.kudos.balance(holder) for holder in self.kudos.balances}
+        balances = {
+            holder: self.hoard.inline.kudos.balance(holder) for holder in self.kudos.balances
+        }
         for holder, balance in balances.items():
             assert self.kudos.agrees_with(holder, balance), (holder, balance)
         self.kudos.adds_up(balances)
@@ -449,7 +451,7 @@ class Histories(RuleBasedStateMachine):
         """Follow each hold, and every kudos that came from nowhere, along the events alone."""
         held: dict[UUID, int] = {}
         minted = burnt = 0
-        for recorded in self.hoard.log.after(0, 100_000):
+        for recorded in self.hoard.storage.log.after(0, 100_000):
             event = recorded.event
             match event:
                 case Request.Submitted():
@@ -465,14 +467,16 @@ class Histories(RuleBasedStateMachine):
                     minted += hundredths(event.kudos)
                 case Account.KudosAwarded():
                     minted += hundredths(event.kudos)
-        balances = [self.hoard.kudos.balance(account_id) for account_id in self.kudos.accounts]
+        balances = [
+            self.hoard.inline.kudos.balance(account_id) for account_id in self.kudos.accounts
+        ]
         assert sum(balance.held for balance in balances) == sum(held.values())
         assert sum(balance.amount for balance in balances) == minted - burnt
 
     def slices_never_sum_above_what_waits(self) -> None:
         """Count each request's images along its own events."""
         waiting: dict[UUID, int] = {}
-        for recorded in self.hoard.log.after(0, 100_000):
+        for recorded in self.hoard.storage.log.after(0, 100_000):
             event = recorded.event
             match event:
                 case Request.Submitted():
@@ -487,15 +491,19 @@ class Histories(RuleBasedStateMachine):
         if hasattr(self, "hoard"):
             self.slices_never_sum_above_what_waits()
             self.what_was_held_is_burnt_or_given_back()
-            for follower in self.hoard.followers:
+            for follower in self.hoard.views.followers:
                 while follower.catch_up():
                     pass
             self.every_image_is_in_exactly_one_place()
-            for view in self.hoard.inline_views:
-                assert not verify(view, self.hoard.log, self.hoard.ledger_database).differences
-            for follower in self.hoard.followers:
+            for view in self.hoard.inline.all:
+                assert not verify(
+                    view, self.hoard.storage.log, self.hoard.storage.ledger_database
+                ).differences
+            for follower in self.hoard.views.followers:
                 view = follower.view
-                assert not verify(view, self.hoard.log, self.hoard.view_database).differences
+                assert not verify(
+                    view, self.hoard.storage.log, self.hoard.storage.view_database
+                ).differences
             self.hoard.close()
         self.folder.cleanup()
 

@@ -94,22 +94,25 @@ def together(hoard: Hoard, hands: Sequence[Sequence[Move]], names: str) -> None:
     with ThreadPoolExecutor(len(hands)) as threads:
         for done in [threads.submit(do, moves) for moves in hands]:
             done.result()
-    balances = [hoard.kudos.balance(account_id) for account_id in accounts]
+    balances = [hoard.inline.kudos.balance(account_id) for account_id in accounts]
     for balance in balances:
         assert balance.available >= 0
         assert balance.held >= 0
     assert sum(b.sent for b in balances) == sum(b.received for b in balances)
     assert sum(b.amount for b in balances) == sum(b.awarded - b.burnt for b in balances)
-    assert hoard.kudos.balance(key_id).spent <= hundredths(30)
+    assert hoard.inline.kudos.balance(key_id).spent <= hundredths(30)
     assert sum(b.held for b in balances) == open_holds(hoard, accounts)
-    assert verify(hoard.kudos, hoard.log, hoard.ledger_database).differences == ()
+    assert (
+        verify(hoard.inline.kudos, hoard.storage.log, hoard.storage.ledger_database).differences
+        == ()
+    )
 
 
 def _do(hoard: Hoard, accounts: Sequence[UUID], key_id: UUID, move: Move) -> None:
     kind, who, whom, number = move
     account_id, ledger = accounts[who], hoard.ledger
     if kind == "fold":
-        hoard.kudos.fold(10)
+        hoard.inline.kudos.fold(10)
     elif kind == "send":
         refusal_of(ledger.kudos.transfer, account_id, accounts[whom], number)
     elif kind == "take":
@@ -133,7 +136,7 @@ def _asked(ledger: Ledger, command: SubmitRequest) -> UUID | None:
 def open_holds(hoard: Hoard, accounts: Sequence[UUID]) -> int:
     """Return what requests of these accounts hold that are not over, as the events say."""
     held: dict[UUID, int] = {}
-    for recorded in hoard.log.committed_after(0, 1_000_000):
+    for recorded in hoard.storage.log.committed_after(0, 1_000_000):
         event = recorded.event
         if isinstance(event, Request.Submitted) and event.account_id in accounts:
             held[event.originator_id] = hundredths(event.held)
@@ -186,7 +189,7 @@ def test_of_many_who_want_the_last_kudos_one_gets_them(
 
         with ThreadPoolExecutor(8) as threads:
             assert list(threads.map(spend, range(8))).count(True) == 1
-        assert hoard.kudos.balance(payer).available == 0
+        assert hoard.inline.kudos.balance(payer).available == 0
 
 
 def test_an_anonymous_request_waits_for_no_other(
@@ -208,16 +211,16 @@ def test_an_anonymous_request_waits_for_no_other(
                 ]
                 return len([each.result(timeout=120) for each in asked])
 
-        with ThreadPoolExecutor(1) as elsewhere, hoard.ledger_database.transaction():
+        with ThreadPoolExecutor(1) as elsewhere, hoard.storage.ledger_database.transaction():
             ledger.requests.submit(request_of(ANONYMOUS_ID))
             ledger.requests.submit(request_of(payer))
             assert elsewhere.submit(others).result(timeout=300) == 2000
         assert requests_waiting(hoard) == before + 2002
-        with hoard.ledger_database.reading() as connection:
+        with hoard.storage.ledger_database.reading() as connection:
             holders = connection.execute(select(KUDOS_BALANCE.c.holder_id)).scalars().all()
         assert holders == [payer]
 
 
 def requests_waiting(hoard: Hoard) -> int:
-    with hoard.ledger_database.reading() as connection:
+    with hoard.storage.ledger_database.reading() as connection:
         return connection.execute(select(func.count()).select_from(OPEN_REQUEST)).scalar_one()

@@ -138,7 +138,7 @@ def _pop(hoard: Hoard, accounts: list[UUID], pop: Pop) -> UUID | None:
     declared = Capabilities(
         ("A",), 1, 512 * 512, True, 1, False, "test:1:nobody", blacklist=pop.blacklist
     )
-    entry = hoard.directory.worker_by_name("worker")
+    entry = hoard.inline.directory.worker_by_name("worker")
     if entry is not None:
         worker: Worker = hoard.ledger.repository.get(entry.worker_id)
         worker.set_maintenance(pop.maintenance, message="", timestamp=HandClock().now())

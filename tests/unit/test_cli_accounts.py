@@ -34,7 +34,7 @@ def test_every_role_can_be_named() -> None:
 def test_the_first_admin_is_made_here(hoard: Hoard, command: Command) -> None:
     made = answer(command, "create", "--admin", "--role", "vpn", "root")
     assert made["roles"] == ["admin", "vpn"]
-    entry = hoard.directory.account_by_key(digest_of(made["api_key"]))
+    entry = hoard.inline.directory.account_by_key(digest_of(made["api_key"]))
     assert entry is not None
     assert (entry.number, entry.roles.admin) == (made["number"], True)
 
@@ -66,8 +66,8 @@ def test_roles_are_given_and_taken(hoard: Hoard, command: Command) -> None:
 def test_a_new_key_takes_the_old_one_s_place(hoard: Hoard, command: Command) -> None:
     old = answer(command, "create", "alice")["api_key"]
     new = answer(command, "key", "alice")["api_key"]
-    assert hoard.directory.account_by_key(digest_of(old)) is None
-    assert hoard.directory.account_by_key(digest_of(new)) is not None
+    assert hoard.inline.directory.account_by_key(digest_of(old)) is None
+    assert hoard.inline.directory.account_by_key(digest_of(new)) is not None
 
 
 def test_kudos_are_awarded_and_taken(command: Command) -> None:
@@ -79,12 +79,12 @@ def test_kudos_are_awarded_and_taken(command: Command) -> None:
 def test_an_account_is_deleted_and_opened_again(hoard: Hoard, command: Command) -> None:
     key = answer(command, "create", "alice")["api_key"]
     answer(command, "delete", "--yes", "alice")
-    entry = hoard.directory.account_by_key(digest_of(key))
+    entry = hoard.inline.directory.account_by_key(digest_of(key))
     assert entry is not None
     assert entry.deleted
     assert command("list")[1].splitlines()[1:] == []
     answer(command, "restore", "alice")
-    entry = hoard.directory.account_by_key(digest_of(key))
+    entry = hoard.inline.directory.account_by_key(digest_of(key))
     assert entry is not None
     assert not entry.deleted
 

@@ -83,11 +83,11 @@ def unequal(
 
 
 def test_one_batch_is_told_from_two(hoard: Hoard) -> None:
-    one = slice_of(history_of(hoard.log, made(hoard, images=20, amount=20)))
+    one = slice_of(history_of(hoard.storage.log, made(hoard, images=20, amount=20)))
     assert one == Slice(jobs=1, batches=(20,), amount=20, max_pixels=2048**2)
     assert one.is_one_batch_of(20)
     assert not one.is_one_batch_of(19)
-    two = slice_of(history_of(hoard.log, made(hoard, images=20, amount=10)))
+    two = slice_of(history_of(hoard.storage.log, made(hoard, images=20, amount=10)))
     assert (two.jobs, two.batches) == (2, (10, 10))
     assert not two.is_one_batch_of(20)
 
@@ -101,8 +101,8 @@ def test_nothing_cannot_be_told() -> None:
 
 def test_the_events_give_the_status_that_is_served(hoard: Hoard) -> None:
     request_id = made(hoard, images=3, amount=2)
-    status = replayed(history_of(hoard.log, request_id))
-    assert status == hoard.status.status(request_id)
+    status = replayed(history_of(hoard.storage.log, request_id))
+    assert status == hoard.views.status.status(request_id)
     assert unequal(served(status), files(status), status) == []
 
 
@@ -118,7 +118,7 @@ def test_the_events_give_the_status_that_is_served(hoard: Hoard) -> None:
 def test_a_count_that_is_served_wrongly_is_found(
     hoard: Hoard, change: dict[str, Any], fact: str
 ) -> None:
-    status = replayed(history_of(hoard.log, made(hoard, images=3, amount=20)))
+    status = replayed(history_of(hoard.storage.log, made(hoard, images=3, amount=20)))
     assert unequal(served(status) | change, files(status), status) == [fact]
 
 
@@ -133,13 +133,13 @@ def test_a_count_that_is_served_wrongly_is_found(
 def test_an_image_that_is_served_wrongly_is_found(
     hoard: Hoard, change: dict[str, Any], fact: str
 ) -> None:
-    status = replayed(history_of(hoard.log, made(hoard, images=3, amount=20)))
+    status = replayed(history_of(hoard.storage.log, made(hoard, images=3, amount=20)))
     body = served(status)
     body["generations"][2] |= change
     assert unequal(body, files(status), status) == [fact]
 
 
 def test_a_file_that_is_not_the_recorded_one_is_found(hoard: Hoard) -> None:
-    status = replayed(history_of(hoard.log, made(hoard, images=3, amount=20)))
+    status = replayed(history_of(hoard.storage.log, made(hoard, images=3, amount=20)))
     swapped = dict(files(status)) | {str(status.generations[0].image_id): b"another picture"}
     assert unequal(served(status), swapped, status) == ["SHA-256 of the files"]

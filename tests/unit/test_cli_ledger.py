@@ -64,7 +64,7 @@ def serve(hoard: Hoard, amount: int = 20) -> None:
 
 
 def follow(hoard: Hoard) -> None:
-    for follower in hoard.followers:
+    for follower in hoard.views.followers:
         while follower.catch_up():
             continue
 
@@ -79,7 +79,7 @@ def test_an_account_is_opened_and_its_key_works(hoard: Hoard, command: Command) 
     (account,) = json_lines(out)
     assert (account["name"], account["roles"]) == ("alice", ["trusted"])
     assert len(account["api_key"]) == 22
-    entry = hoard.directory.account_by_key(digest_of(account["api_key"]))
+    entry = hoard.inline.directory.account_by_key(digest_of(account["api_key"]))
     assert entry is not None
     assert (str(entry.account_id), entry.name) == (account["id"], "alice")
     assert (entry.roles.trusted, entry.roles.patron, entry.roles.moderator) == (True, False, False)
@@ -107,7 +107,7 @@ def test_a_name_that_cannot_be_printed_is_no_name(
     status, _, err = command("accounts", "create", name)
     assert status == 2
     assert "1 to 30 characters" in err
-    assert hoard.log.last_position() == 0
+    assert hoard.storage.log.last_position() == 0
 
 
 def test_an_account_may_be_opened_before_the_first_start(
@@ -198,7 +198,9 @@ def test_what_happens_can_be_followed_until_ctrl_c(hoard: Hoard) -> None:
     )
     try:
         assert following.stdout is not None
-        assert json.loads(following.stdout.readline())["position"] == hoard.log.last_position()
+        assert (
+            json.loads(following.stdout.readline())["position"] == hoard.storage.log.last_position()
+        )
         later = ask(hoard)
         assert json.loads(following.stdout.readline())["stream"]["id"] == str(later)
         following.send_signal(signal.SIGINT)
@@ -229,14 +231,14 @@ def test_looking_at_nothing_makes_nothing(
 def test_status_tells_positions_and_what_is_behind(hoard: Hoard, command: Command) -> None:
     ask(hoard)
     follow(hoard)
-    before = hoard.log.last_position()
+    before = hoard.storage.log.last_position()
     ask(hoard)
     states = {
         line["view"]: line for line in json_lines(command("projections", "status", "--json")[1])
     }
     assert set(states) == {
-        *(view.name for view in hoard.inline_views),
-        *(follower.view.name for follower in hoard.followers),
+        *(view.name for view in hoard.inline.all),
+        *(follower.view.name for follower in hoard.views.followers),
     }
     assert (states["queue"]["position"], states["queue"]["behind"]) == (before + 1, 0)
     assert states["queue"]["rows"] >= 2
@@ -262,7 +264,7 @@ def test_views_that_hold_what_the_events_say_verify(hoard: Hoard, command: Comma
     follow(hoard)
     status, out, err = command("projections", "verify", "all")
     assert (status, err) == (0, "")
-    assert len(out.splitlines()) == len(hoard.inline_views) + len(hoard.followers)
+    assert len(out.splitlines()) == len(hoard.inline.all) + len(hoard.views.followers)
     assert all(line.startswith("✓") for line in out.splitlines())
 
 
@@ -271,7 +273,7 @@ def test_a_view_that_was_changed_by_hand_does_not_verify_until_it_is_rebuilt(
 ) -> None:
     ask(hoard)
     follow(hoard)
-    with hoard.view_database.transaction() as connection:
+    with hoard.storage.view_database.transaction() as connection:
         connection.execute(text("UPDATE request_status SET waiting = 99"))
     status, out, err = command("projections", "verify", "status")
     assert status == 1

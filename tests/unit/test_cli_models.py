@@ -28,7 +28,9 @@ def as_json(said: str) -> list[Any]:
 def offer(folder: Path, *models: str) -> None:
     """Let a worker be there that offers these models."""
     hoard = assembled(Settings(data=folder))
-    hoard.presence.seen(UUID(int=1), Capabilities(models, 1, 512 * 512, False, 1, False, "a:1:b"))
+    hoard.views.presence.seen(
+        UUID(int=1), Capabilities(models, 1, 512 * 512, False, 1, False, "a:1:b")
+    )
     hoard.close()
 
 

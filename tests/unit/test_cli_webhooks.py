@@ -71,7 +71,7 @@ def command(told: DeliveryWorld, run_command: Command) -> Command:
 
 
 def follow(hoard: Hoard) -> None:
-    for follower in hoard.followers:
+    for follower in hoard.views.followers:
         while follower.catch_up():
             continue
 
@@ -92,7 +92,7 @@ def tried(told: DeliveryWorld, delivery_id: UUID, outcome: Outcome, answer: str 
 
 def request_with_webhook(told: DeliveryWorld, where: str) -> UUID:
     """Schedule a delivery for an address that a request names."""
-    destination = told.hoard.webhook_keys.destination(told.account_id, where)
+    destination = told.hoard.sending.keys.destination(told.account_id, where)
     request_id, _ = told.hoard.ledger.requests.submit(
         SubmitRequest(
             Requester(told.account_id),
@@ -157,7 +157,7 @@ def test_lists_are_narrowed(told: DeliveryWorld, command: Command) -> None:
     assert found("--since", "2h") == {new, theirs, anonymous}
     assert found("--since", told.clock.now().isoformat()) == {new, theirs, anonymous}
     assert found("--since", "30m") == set()
-    entry = told.hoard.directory.account(other)
+    entry = told.hoard.inline.directory.account(other)
     assert entry is not None
     for who in ("other", entry.handle, str(entry.number), str(other)):
         assert found("--account", who) == {theirs}
@@ -278,7 +278,7 @@ def test_the_address_of_a_request_s_own_webhook_is_shown_when_asked(
     assert json_lines(command, "show", str(delivery_id))[0]["to"] == "bot.example"
     assert json_lines(command, "show", "--address", str(delivery_id))[0]["to"] == where
 
-    told.hoard.keys.forget(told.account_id)
+    told.hoard.secrets.personal_keys.forget(told.account_id)
     (shown,) = json_lines(command, "show", "--address", str(delivery_id))
     assert (shown["to"], shown["attempts"][0]["answer"]) == ("(forgotten)", "(forgotten)")
 
@@ -297,7 +297,7 @@ def test_endpoints_are_listed_by_host_with_what_is_wrong(
     assert lines[sound]["notice"] is None
     assert (lines[sound]["to"], lines[sound]["events"]) == ("receiver.example", ["image", "ended"])
     assert (lines[resting]["failures"], lines[gone]["disabled_because"]) == (9, "gone")
-    until = told.hoard.deliveries.health(resting).next_probe_at
+    until = told.hoard.inline.deliveries.health(resting).next_probe_at
     assert until is not None
     assert datetime.fromisoformat(lines[resting]["resting_until"]) == until
     assert "nothing is sent there until" in lines[resting]["notice"]
@@ -398,7 +398,7 @@ def test_a_terminal_has_room_for_each_delivery_on_one_line(told: DeliveryWorld) 
     tried(told, told.due(numbered(2), to=address(1)), GONE)
     told.hoard.ledger.webhooks.test_endpoint(told.endpoint(), account_id=told.account_id)
     follow(told.hoard)
-    rows = told.hoard.webhooks.page()
+    rows = told.hoard.views.webhooks.page()
     out = terminal(105)
     write_deliveries(Output(out=out, remarks=terminal()), rows)
     lines = [line for line in shown_on(out).splitlines() if line.strip()]
@@ -414,7 +414,7 @@ def test_what_happens_to_deliveries_is_one_line_each(told: DeliveryWorld) -> Non
     tried(told, delivery_id, TAKEN)
     out = terminal()
     lines = DeliveryLines(told.hoard, Output(out=out, remarks=terminal()))
-    for recorded in told.hoard.log.after(0, 100):
+    for recorded in told.hoard.storage.log.after(0, 100):
         lines.write(recorded)
     said = [line.split(maxsplit=1)[1] for line in shown_on(out).splitlines()]
     assert [line.split("  ")[0].strip() for line in said] == [
@@ -443,7 +443,7 @@ def tailing(told: DeliveryWorld, *arguments: str) -> Iterator[subprocess.Popen[s
 
 
 def test_deliveries_are_followed_live_until_ctrl_c(told: DeliveryWorld) -> None:
-    position = told.hoard.log.last_position()
+    position = told.hoard.storage.log.last_position()
     first = told.due(numbered(1), to=address(1))
     with tailing(told, "--json", "--after", str(position)) as process:
         assert process.stdout is not None

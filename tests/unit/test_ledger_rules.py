@@ -375,14 +375,14 @@ def test_a_command_needs_no_role_and_is_done_again_when_it_loses(
     world: World, races: Races, case: str
 ) -> None:
     command = COMMANDS[case](world)
-    nobody = world.hoard.directory.account(world.nobody)
+    nobody = world.hoard.inline.directory.account(world.nobody)
     assert nobody is not None
     assert nobody.roles == Roles()
-    before = world.hoard.log.last_position(), available(world.hoard, world.nobody)
+    before = world.hoard.storage.log.last_position(), available(world.hoard, world.nobody)
 
     # In a transaction of its caller's it is attempted once: what was read there stays read.
     races.losing, races.attempts = 1000, 0
-    with pytest.raises(IntegrityError), world.hoard.ledger_database.transaction():
+    with pytest.raises(IntegrityError), world.hoard.storage.ledger_database.transaction():
         command()
     assert races.attempts == 1
 
@@ -392,13 +392,13 @@ def test_a_command_needs_no_role_and_is_done_again_when_it_loses(
         command()
     assert refused.value.code.name == "Locked"
     assert races.attempts == ATTEMPTS
-    assert (world.hoard.log.last_position(), available(world.hoard, world.nobody)) == before
+    assert (world.hoard.storage.log.last_position(), available(world.hoard, world.nobody)) == before
 
     # When it loses once it is done all the same.
     races.losing, races.attempts = 1, 0
     command()
     assert races.attempts == 2
-    assert world.hoard.log.last_position() > before[0]
+    assert world.hoard.storage.log.last_position() > before[0]
 
 
 @pytest.mark.parametrize("case", QUESTIONS)

@@ -51,7 +51,9 @@ class Scene:
         return job
 
     def sweep(self, limit: int = 500) -> Swept:
-        return sweep(self.hoard.queue, self.hoard.ledger, self.ring, self.clock.now(), limit=limit)
+        return sweep(
+            self.hoard.inline.queue, self.hoard.ledger, self.ring, self.clock.now(), limit=limit
+        )
 
     def ring(self) -> None:
         self.rings.append(None)
@@ -115,14 +117,14 @@ def test_two_sweeps_at_once_end_a_lease_only_once(scene: Scene) -> None:
     request_id = scene.ask()
     scene.pop()
     scene.clock.advance(LEASE)
-    due = scene.hoard.queue.due_leases(scene.clock.now(), 10)
+    due = scene.hoard.inline.queue.due_leases(scene.clock.now(), 10)
 
     scene.sweep()
-    before = scene.hoard.log.last_position()
+    before = scene.hoard.storage.log.last_position()
     for job_id in due:
         scene.hoard.ledger.jobs.expire_lease(job_id)
 
-    assert scene.hoard.log.last_position() == before
+    assert scene.hoard.storage.log.last_position() == before
     assert scene.request(request_id).lost == 4
 
 
@@ -154,6 +156,6 @@ def test_one_that_fails_does_not_keep_the_others(scene: Scene) -> None:
     scene.clock.advance(LEASE)
     stubborn = Stubborn(scene.hoard, jobs[0].job_id)
 
-    swept = sweep(scene.hoard.queue, stubborn, scene.ring, scene.clock.now())
+    swept = sweep(scene.hoard.inline.queue, stubborn, scene.ring, scene.clock.now())
 
     assert (swept.leases, swept.failed, swept.woke) == (2, 1, True)

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from api.v2.workers.messages import WorkerMessage
 from domain.return_codes import Refused
-from domain.workers.messages import WorkerMessage
 from infrastructure.keys.address_digests import AddressDigests
 from infrastructure.service.timeouts import AddressTimeouts
 from infrastructure.storage.database import Database

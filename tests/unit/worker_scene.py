@@ -142,8 +142,8 @@ class Scene:
         return Workplace(
             jobs=self.hoard.ledger.jobs,
             engine=self.engine,
-            blobs=self.hoard.blobs,
-            presence=self.hoard.presence,
+            blobs=self.hoard.storage.blobs,
+            presence=self.hoard.views.presence,
             clock=self.clock,
             ring=self.ring,
             is_leased=lambda job_id: self.job(job_id).is_leased,
@@ -199,7 +199,7 @@ class Scene:
         return [self.job(batch.job_id) for batch in self.engine.batches]
 
     def events(self, kind: type[Event]) -> list[Event]:
-        records = self.hoard.log.after(0, 10_000)
+        records = self.hoard.storage.log.after(0, 10_000)
         return [each.event for each in records if isinstance(each.event, kind)]
 
     def failures(self) -> list[str]:

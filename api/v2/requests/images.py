@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
@@ -10,11 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
-from api.context import Provided
-from api.http.images import media_type_of
+from api.http.images import as_base64, media_type_of
 from api.http.openapi import error_responses
-from api.services import Services
-from api.v2.requests.specification import uuid_from
+from api.http.parameters import uuid_from
+from api.v2.requests.feature import Progress, ProgressFeature
 from domain.images.addresses import image_address, verify_image_address
 from domain.return_codes import Refused
 from projections.status.fold import Generation
@@ -32,7 +30,7 @@ _NO_IMAGE = "There is no such image in this request."
 
 
 def image_of(
-    services: Services, root: str, request_id: UUID, *, r2: bool
+    feature: ProgressFeature, root: str, request_id: UUID, *, r2: bool
 ) -> Callable[[Generation], str]:
     """Return what turns an image of a request into its ``img``.
 
@@ -40,7 +38,7 @@ def image_of(
     :param r2: whether it is to be an address that counts for a while rather than the image itself
         in base64, which may block.
     """
-    signer, lifetime, blobs = services.signer, services.image_address_lifetime, services.blobs
+    signer, lifetime, blobs = feature.signer, feature.image_address_lifetime, feature.blobs
     if r2:
         return lambda made: image_address(signer, root, request_id, made.image_id, lifetime)
 
@@ -54,11 +52,6 @@ def image_of(
     return encoded
 
 
-def as_base64(data: bytes) -> str:
-    """Return an image as ``r2: false`` wants it."""
-    return base64.b64encode(data).decode("ascii")
-
-
 @router.get(
     "/generate/images/{request_id}/{image_id}.webp",
     response_class=Response,
@@ -69,7 +62,7 @@ def as_base64(data: bytes) -> str:
     },
 )
 def image(
-    context: Provided,
+    feature: Progress,
     request_id: str,
     image_id: str,
     expires: Annotated[str, Query(description="When the address ends, seconds since 1970.")] = "",
@@ -83,14 +76,13 @@ def image(
     request, wanted = uuid_from(request_id), uuid_from(image_id)
     if request is None or wanted is None:
         raise Refused("RequestNotFound", _NO_IMAGE)
-    services = context.services
-    verify_image_address(services.signer, request, wanted, expires=expires, signature=signature)
-    digest = _digest(services.status, request, wanted)
+    verify_image_address(feature.signer, request, wanted, expires=expires, signature=signature)
+    digest = _digest(feature.status, request, wanted)
     headers = {**_KEPT_FOR_GOOD, "etag": f'"{digest}"'}
     if if_none_match and digest in if_none_match:
         return Response(status_code=304, headers=headers)
     try:
-        data = services.blobs.get(digest)
+        data = feature.blobs.get(digest)
     except LookupError:
         raise Refused("RequestExpired", "This image is kept no longer.") from None
     return Response(data, media_type=media_type_of(data), headers=headers)

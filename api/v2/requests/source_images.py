@@ -1,4 +1,4 @@
-"""Source images: taken from front-ends by value or by address, and handed to workers by value."""
+"""Source images: taken from front-ends by value or by address."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import base64
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
-from api.http.images import CleanImage, ImageUnreadable, TooManyPixels, cleaned
-from api.services import Blobs
-from api.v2.requests.images import as_base64
+from api.http.images import Blobs, CleanImage, ImageUnreadable, TooManyPixels, cleaned
 from api.v2.requests.schemas import GenerationInputStable
 from domain.images.source_images import (
     MOST_BYTES,
@@ -20,11 +17,8 @@ from domain.images.source_images import (
     SourceProcessing,
     require_mask,
 )
-from domain.jobs.commands import PoppedJob
-from domain.ledger import Ledger
 from domain.return_codes import Refused
 from domain.service.fetching import Fetcher, FetchFailed, FetchLimits, FetchProblem
-from projections.directory.view import AccountDirectory
 
 _logger = logging.getLogger(__name__)
 
@@ -72,46 +66,6 @@ def take_in_sources(
             for clean, each in zip(extra, given.extra_source_images, strict=True)
         ),
     )
-
-
-def sources_for_worker(
-    popped: PoppedJob, *, blobs: Blobs, directory: AccountDirectory, ledger: Ledger
-) -> dict[str, Any]:
-    """Return the fields of a job that say what it starts from; the images as base64 of WebP.
-
-    ``source_processing`` is there only with a source image: a worker takes a job without it for
-    what it is, text to image.
-
-    :raises Refused: ``Locked``, when an image of it is lost. Nobody can make it then: the job fails
-        at once, and the request ends as faulted when that has happened often enough.
-    """
-    if popped.source is None:
-        return {"source_image": None, "source_mask": None, "extra_source_images": None}
-    try:
-        return _encoded(popped.source, blobs)
-    except LookupError:
-        _logger.error("a source image is lost", extra={"request_id": str(popped.request_id)})
-        worker = directory.worker(popped.worker_id)
-        if worker is not None:
-            ledger.jobs.fail(
-                popped.job_id, owner_id=worker.owner_id, reason="a source image is lost"
-            )
-        raise Refused("Locked") from None
-
-
-def _encoded(source: SourceImages, blobs: Blobs) -> dict[str, Any]:
-    def encoded(digest: str) -> str:
-        return as_base64(blobs.get(digest))
-
-    return {
-        "source_image": encoded(source.image) if source.image else None,
-        "source_mask": encoded(source.mask) if source.mask else None,
-        "extra_source_images": [
-            {"image": encoded(each.digest), "strength": each.strength} for each in source.extra
-        ]
-        or None,
-        **({"source_processing": source.processing} if source.image else {}),
-    }
 
 
 @dataclass(slots=True)

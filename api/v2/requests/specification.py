@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from api.http.bodies import read_body
+from api.http.parameters import uuid_from
 from api.v2.requests.schemas import (
     GenerationInputStable,
     ModelGenerationInputStable,
@@ -277,14 +278,6 @@ def checked_agent(client_agent: str) -> str:
     if len(client_agent) > MOST_AGENT_CHARACTERS or not name.strip() or not version.strip(": "):
         raise Refused("BadClientAgent")
     return client_agent
-
-
-def uuid_from(text: str) -> UUID | None:
-    """Return the id that a client wrote, or None when it is none."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _check_rights(given: GenerationInputStable, account: AccountEntry) -> None:

@@ -11,13 +11,14 @@ from uuid import UUID
 from fastapi import APIRouter, Header
 from starlette.requests import Request
 
-from api.context import Context, Provided, address_of
 from api.http.answer import Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody
-from api.http.idempotency import IdempotencyKeyHeader, attempt_from
+from api.http.idempotency import IdempotencyKeyHeader, idempotency_key_from
+from api.http.images import Blobs
 from api.http.openapi import error_responses, request_body
-from api.services import Blobs
+from api.http.parameters import address_of, uuid_from
+from api.v2.requests.feature import Intake, IntakeFeature
 from api.v2.requests.schemas import (
     GenerationInputStable,
     ReplicationInput,
@@ -31,21 +32,20 @@ from api.v2.requests.specification import (
     checked_request,
     read_request,
     requester_from,
-    uuid_from,
     with_exact_loras,
 )
-from api.v2.webhooks.targets import webhook_target
 from domain.accounts.directory import AccountEntry
 from domain.images.settings import ImageSettings
 from domain.images.source_images import SourceImages
-from domain.ledger import Ledger
 from domain.ledger.idempotency import IdempotencyKey
+from domain.ledger.requests import Requests
 from domain.models.catalogue import Models, heaviest
 from domain.requests.requirements import with_settings
 from domain.requests.specification import ReplicateImage, Requester, SubmitRequest
 from domain.requests.upfront import Load, downgraded, is_always_free, needs_upfront
 from domain.requests.warnings import NO_AVAILABLE_WORKER, RequestWarning, warnings_for
 from domain.return_codes import Refused
+from domain.webhooks.webhook import WebhookTarget
 from projections.backlog.reader import BacklogReader
 from projections.workers.presence import Presence
 
@@ -77,7 +77,7 @@ class Caller:
     openapi_extra=request_body(GenerationInputStable, ReplicationInput),
 )
 def ask_for_images(
-    context: Provided,
+    feature: Intake,
     request: Request,
     raw: RawBody,
     apikey: ApiKey,
@@ -88,73 +88,76 @@ def ask_for_images(
 
     A body with `replicate` asks for an image that was made before.
     """
-    services = context.services
-    context.require_allowed(request)
-    account = context.payer(apikey)
-    if services.modes.now().maintenance:
+    address = address_of(request)
+    feature.timeouts.require_allowed(address)
+    account = feature.authentication.by_key(apikey)
+    if feature.modes.now().maintenance:
         raise Refused("MaintenanceMode")
     agent = checked_agent(client_agent)
     given = read_request(raw)
-    address = address_of(request)
-    key = attempt_from(
-        context, idempotency_key, raw, what="async", account=account, client_address=address
+    key = idempotency_key_from(
+        feature.keyed_digest,
+        idempotency_key,
+        raw,
+        what="async",
+        account=account,
+        client_address=address,
     )
     if key is not None and not given.dry_run:
         # Whatever has changed since, what was taken once is not refused now.
-        earlier = services.ledger.requests.earlier(key)
+        earlier = feature.ledger.requests.earlier(key)
         if earlier is not None:
             return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
     caller = Caller(
         account,
         requester_from(given, account, client_address=address, client_agent=agent),
-        unsafe_ip=address in services.unsafe_networks,
+        unsafe_ip=address in feature.unsafe_networks,
         idempotency_key=key,
     )
     if isinstance(given, ReplicationInput):
-        return _submit_replica(given, caller, context)
-    return _submit_images(given, caller, context)
+        return _submit_replica(given, caller, feature)
+    return _submit_images(given, caller, feature)
 
 
-def _submit_images(given: GenerationInputStable, caller: Caller, context: Context) -> Answer:
+def _submit_images(given: GenerationInputStable, caller: Caller, feature: IntakeFeature) -> Answer:
     """Submit a request for new images, or with ``dry_run`` only price it.
 
     :raises Refused: as :func:`checked_request`, :func:`take_in_sources` and the ledger do, or
         ``WebhookInvalid``.
     """
-    services = context.services
-    ledger, catalogue = services.ledger, services.catalogue
+    ledger, catalogue = feature.ledger.requests, feature.catalogue
 
     checked = checked_request(
-        given, caller.account, _installation(context), unsafe_ip=caller.unsafe_ip
+        given, caller.account, _installation(feature), unsafe_ip=caller.unsafe_ip
     )
-    webhook = webhook_target(given, caller.account, context)
+    webhook = _webhook(given, caller, feature)
     asked = replace(checked.specification, webhook=webhook)
     if given.dry_run:
         command = SubmitRequest(caller.requester, asked)
-        ledger.requests.check_rights(command)
-        return Answer({"kudos": ledger.requests.price(command).total})
+        ledger.check_rights(command)
+        return Answer({"kudos": ledger.price(command).total})
 
-    exact = with_exact_loras(asked, services.loras, catalogue)
+    exact = with_exact_loras(asked, feature.loras, catalogue)
     command = SubmitRequest(caller.requester, exact)
-    if services.kudos_upfront:
+    if feature.kudos_upfront:
         command = _with_upfront(
             command,
             _under_both_names(exact.settings, asked.settings),
             ledger=ledger,
             catalogue=catalogue,
-            load=partial(_load, services.presence, services.backlog),
+            load=partial(_load, feature.presence, feature.backlog),
             may_downgrade=given.allow_downgrade,
         )
     taken = command.specification
-    ledger.requests.check_rights(command)
+    ledger.check_rights(command)
     if taken.source is not None:
-        source = take_in_sources(given, taken.source.processing, services.fetcher, services.blobs)
+        source = take_in_sources(given, taken.source.processing, feature.fetcher, feature.blobs)
         command = replace(command, specification=replace(taken, source=source))
-    request_id, kudos = ledger.requests.submit(command, caller.idempotency_key)
+    request_id, kudos = ledger.submit(command, caller.idempotency_key)
 
     known = [entry for name in given.models if (entry := catalogue.entry(name)) is not None]
     warnings = [
-        *_warnings_of_workers(command, context),
+        *_warnings_of_workers(command, feature),
         *warnings_for(_under_both_names(taken.settings, asked.settings), known),
     ]
     notes = []
@@ -165,18 +168,17 @@ def _submit_images(given: GenerationInputStable, caller: Caller, context: Contex
     return _accepted(request_id, kudos, warnings, notes)
 
 
-def _submit_replica(given: ReplicationInput, caller: Caller, context: Context) -> Answer:
+def _submit_replica(given: ReplicationInput, caller: Caller, feature: IntakeFeature) -> Answer:
     """Submit a request for an image that was made before, or with ``dry_run`` only price it.
 
     :raises Refused: ``ImageNotFound``, ``ImageNotGenerated``, ``ImageForgotten``,
         ``WebhookInvalid``, or with whatever a request is refused for its kudos.
     """
-    services = context.services
-    ledger = services.ledger
+    ledger = feature.ledger.requests
     image_id = uuid_from(given.replicate)
     if image_id is None:
         raise Refused("ImageNotFound")
-    command = ledger.requests.replicate(
+    command = ledger.replicate(
         ReplicateImage(
             requester=caller.requester,
             image_id=image_id,
@@ -186,34 +188,41 @@ def _submit_replica(given: ReplicationInput, caller: Caller, context: Context) -
             slow_workers=given.slow_workers,
             trusted_workers=given.trusted_workers,
             unsafe_ip=caller.unsafe_ip,
-            webhook=webhook_target(given, caller.account, context),
+            webhook=_webhook(given, caller, feature),
         )
     )
     specification = command.specification
     if specification.source is not None:
-        _require_kept(specification.source, services.blobs)
+        _require_kept(specification.source, feature.blobs)
     if given.dry_run:
-        return Answer({"kudos": ledger.requests.price(command).total})
-    if services.kudos_upfront:
+        return Answer({"kudos": ledger.price(command).total})
+    if feature.kudos_upfront:
         command = _with_upfront(
             command,
             specification.settings,
             ledger=ledger,
-            catalogue=services.catalogue,
-            load=partial(_load, services.presence, services.backlog),
+            catalogue=feature.catalogue,
+            load=partial(_load, feature.presence, feature.backlog),
         )
-    request_id, kudos = ledger.requests.submit(command, caller.idempotency_key)
-    return _accepted(request_id, kudos, _warnings_of_workers(command, context), [])
+    request_id, kudos = ledger.submit(command, caller.idempotency_key)
+    return _accepted(request_id, kudos, _warnings_of_workers(command, feature), [])
 
 
-def _installation(context: Context) -> Installation:
-    services = context.services
+def _webhook(
+    given: GenerationInputStable | ReplicationInput, caller: Caller, feature: IntakeFeature
+) -> WebhookTarget | None:
+    return feature.webhook_targets.of_request(
+        given.webhook, given.webhook_events, account_id=caller.account.account_id
+    )
+
+
+def _installation(feature: IntakeFeature) -> Installation:
 
     def offered() -> set[str]:
-        present = services.presence.present()
+        present = feature.presence.present()
         return {model for worker in present for model in worker.capabilities.models}
 
-    return Installation(services.directory, services.catalogue, services.unknown_models, offered)
+    return Installation(feature.directory, feature.catalogue, feature.unknown_models, offered)
 
 
 def _under_both_names(exact: ImageSettings, given: ImageSettings) -> ImageSettings:
@@ -228,7 +237,7 @@ def _with_upfront(
     command: SubmitRequest,
     settings: ImageSettings,
     *,
-    ledger: Ledger,
+    ledger: Requests,
     catalogue: Models,
     load: Callable[[], Load],
     may_downgrade: bool = False,
@@ -245,7 +254,7 @@ def _with_upfront(
     now = Load() if is_always_free(settings, family) else load()
     if not needs_upfront(settings, family, slow_workers=slow_workers, load=now):
         return command
-    if may_downgrade and not ledger.requests.can_afford(command):
+    if may_downgrade and not ledger.can_afford(command):
         smaller = downgraded(settings, family, load=now)
         if not needs_upfront(smaller, family, slow_workers=slow_workers, load=now):
             smaller = replace(smaller, loras=specification.settings.loras)
@@ -277,8 +286,8 @@ def _require_kept(source: SourceImages, blobs: Blobs) -> None:
         raise Refused("ImageForgotten") from None
 
 
-def _warnings_of_workers(command: SubmitRequest, context: Context) -> list[RequestWarning]:
-    if context.available_workers.may_serve(command.specification.requirements):
+def _warnings_of_workers(command: SubmitRequest, feature: IntakeFeature) -> list[RequestWarning]:
+    if feature.available_workers.may_serve(command.specification.requirements):
         return []
     return [NO_AVAILABLE_WORKER]
 

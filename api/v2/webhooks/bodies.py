@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.context import Context
+from api.v2.webhooks.feature import WebhooksFeature
 from domain.sealing import Forgotten, Sealed
 from domain.webhooks.delivery import WebhookDelivery
 from projections.webhooks.history.attempts import DeliveryAttempts, attempt_data
 from projections.webhooks.history.reader import DeliveryRow
 
 
-def opened(hoard: Context, sealed: Sealed | None) -> str | None:
+def opened(feature: WebhooksFeature, sealed: Sealed | None) -> str | None:
     """Return what was sealed; None where nothing was, or whose it was has been forgotten."""
     if sealed is None:
         return None
     try:
-        return hoard.services.sealer.open(sealed)
+        return feature.sealer.open(sealed)
     except Forgotten:
         return None
 
@@ -46,9 +46,9 @@ def summary_of(row: DeliveryRow) -> Mapping[str, Any]:
     }
 
 
-def details_of(hoard: Context, delivery: WebhookDelivery) -> Mapping[str, Any]:
+def details_of(feature: WebhooksFeature, delivery: WebhookDelivery) -> Mapping[str, Any]:
     """Return the body of a delivery with each of its attempts."""
-    history = DeliveryAttempts.read(hoard.services.log, delivery)
+    history = DeliveryAttempts.read(feature.log, delivery)
     attempts, abandoned = history.attempts, history.abandoned
     last = attempts[-1] if attempts else None
     return {
@@ -70,5 +70,5 @@ def details_of(hoard: Context, delivery: WebhookDelivery) -> Mapping[str, Any]:
         "last_seconds": last and last.seconds,
         "given_up_because": abandoned and abandoned.reason,
         "given_up_at": abandoned and abandoned.timestamp,
-        "tries": [attempt_data(each, opened(hoard, each.answer)) for each in attempts],
+        "tries": [attempt_data(each, opened(feature, each.answer)) for each in attempts],
     }

@@ -88,7 +88,7 @@ def create(
     roles = Roles(**(flags | {each.value: True for each in role or ()}))
     with opened(data, or_made=True) as hoard:
         account_id = hoard.ledger.accounts.open(name, digest_of(key), roles)
-        entry = hoard.directory.account(account_id)
+        entry = hoard.inline.directory.account(account_id)
         number = entry.number if entry is not None else 0
 
     given = _names(roles)
@@ -114,7 +114,7 @@ def list_accounts(
     with opened(data) as hoard:
         after = 0
         while len(rows) < limit:
-            page = hoard.directory.accounts(after=after, limit=min(_PAGE, limit - len(rows)))
+            page = hoard.inline.directory.accounts(after=after, limit=min(_PAGE, limit - len(rows)))
             if not page:
                 break
             after = page[-1].number
@@ -152,8 +152,8 @@ def show(who: Who, data: options.Data = None, as_json: options.AsJson = False) -
     with opened(data) as hoard:
         entry = account_called(hoard, who)
         fields = _fields(hoard, entry)
-        record = hoard.accounts.record(entry.account_id)
-        balance = hoard.kudos.balance(entry.account_id)
+        record = hoard.views.accounts.record(entry.account_id)
+        balance = hoard.inline.kudos.balance(entry.account_id)
     details = {
         **fields,
         "deleted": entry.deleted,
@@ -236,7 +236,7 @@ def award(
     with opened(data) as hoard:
         entry = account_called(hoard, who)
         awarded = hoard.ledger.kudos.award(entry.account_id, kudos, by=None, reason=reason)
-        available = hoard.kudos.balance(entry.account_id).available / 100
+        available = hoard.inline.kudos.balance(entry.account_id).available / 100
     output = Output(as_json=as_json)
     output.record(
         {"number": entry.number, "name": entry.name, "awarded": awarded, "kudos": available}
@@ -279,8 +279,8 @@ def _fields(hoard: Hoard, entry: AccountEntry) -> dict[str, Any]:
         "number": entry.number,
         "name": entry.name,
         "roles": _names(entry.roles),
-        "kudos": hoard.kudos.balance(entry.account_id).available / 100,
-        "workers": hoard.directory.workers_of(entry.account_id),
+        "kudos": hoard.inline.kudos.balance(entry.account_id).available / 100,
+        "workers": hoard.inline.directory.workers_of(entry.account_id),
         "opened_at": entry.opened_at.isoformat(timespec="seconds") if entry.opened_at else "–",
     }
 

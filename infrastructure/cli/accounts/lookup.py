@@ -41,9 +41,9 @@ def account_called(hoard: Hoard, who: str) -> AccountEntry:
     number = handle[1] if handle is not None else number_from(who)
     entry = None
     if number is not None:
-        entry = hoard.directory.account_by_number(number)
+        entry = hoard.inline.directory.account_by_number(number)
     if entry is None:
-        entry = hoard.directory.account_by_name(who)
+        entry = hoard.inline.directory.account_by_name(who)
     if entry is None:
         raise CliError(
             f"There is no account {who}.", advice="See `hoard accounts list`, or name its number."
@@ -57,7 +57,7 @@ def account_named(hoard: Hoard, who: str) -> AccountEntry:
     :raises CliError: when there is none.
     """
     account_id = _id_or_none(who)
-    entry = None if account_id is None else hoard.directory.account(account_id)
+    entry = None if account_id is None else hoard.inline.directory.account(account_id)
     return account_called(hoard, who) if entry is None else entry
 
 

@@ -166,7 +166,7 @@ def _show_history(demo: Demo, settings: Settings, made: Made) -> None:
     from infrastructure.cli.terminal.installation import opened
 
     with opened(settings.data) as hoard:
-        history = history_of(hoard.log, made.request_id)
+        history = history_of(hoard.storage.log, made.request_id)
         with demo.step("The events of the request"):
             _show_events(demo, history)
         with demo.step("The served status, compared with a replay of its events"):

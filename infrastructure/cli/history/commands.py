@@ -56,9 +56,9 @@ def events(
     output = Output(as_json=as_json)
     with opened(data) as hoard:
         if request_id is not None:
-            _show_history(hoard.log, request_id, after, limit, output)
+            _show_history(hoard.storage.log, request_id, after, limit, output)
         else:
-            _show_log(hoard.log, after, limit, follow, output)
+            _show_log(hoard.storage.log, after, limit, follow, output)
 
 
 def write_event(recorded: RecordedEvent, output: Output) -> None:

@@ -177,7 +177,7 @@ def check(
 
 def _check_workers(output: Output, catalogue: ModelCatalogue, data: Path | None) -> None:
     with opened(data) as hoard:
-        offered = hoard.models.offered()
+        offered = hoard.views.models.offered()
     unknown = sorted(name for name in offered if catalogue.entry(name) is None)
     unserved = [name for name in catalogue.names() if name not in offered]
     output.record({"offered": len(offered), "unknown": unknown, "unserved": unserved})

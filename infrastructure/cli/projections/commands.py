@@ -30,7 +30,7 @@ def status(data: options.Data = None, as_json: options.AsJson = False) -> None:
     output = Output(as_json=as_json)
     with opened(data) as hoard:
         states = [state_of(hoard, served) for served in views_of(hoard)]
-        last = hoard.log.last_position()
+        last = hoard.storage.log.last_position()
     for state in states:
         output.record(dataclasses.asdict(state))
     output.table(
@@ -69,7 +69,7 @@ def rebuild(name: Name, data: options.Data = None, as_json: options.AsJson = Fal
     with opened(data) as hoard:
         for served in chosen(hoard, name):
             with ReplayBar(output, f"replaying {served.name}") as bar:
-                rows = replay(served.view, hoard.log, served.database, bar.progress)
+                rows = replay(served.view, hoard.storage.log, served.database, bar.progress)
             output.record({"view": served.name, "rebuilt": True, "rows": rows})
             output.tick(f"{served.name} is rebuilt: {counted(rows, 'row')}")
 

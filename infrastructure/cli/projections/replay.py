@@ -55,7 +55,7 @@ class ReplayBar:
 def verified(hoard: Hoard, served: ServedView, output: Output) -> bool:
     """Verify a view, write the result, and return whether it agrees with the events."""
     with ReplayBar(output, f"replaying {served.name}") as bar:
-        report = verify(served.view, hoard.log, served.database, bar.progress)
+        report = verify(served.view, hoard.storage.log, served.database, bar.progress)
     show_report(report, output)
     return report.holds
 

@@ -65,8 +65,11 @@ class ViewState:
 def views_of(hoard: Hoard) -> Sequence[ServedView]:
     """Return every view, those first that change with the events."""
     return [
-        *(ServedView(view, hoard.ledger_database, None) for view in hoard.inline_views),
-        *(ServedView(follower.view, hoard.view_database, follower) for follower in hoard.followers),
+        *(ServedView(view, hoard.storage.ledger_database, None) for view in hoard.inline.all),
+        *(
+            ServedView(follower.view, hoard.storage.view_database, follower)
+            for follower in hoard.views.followers
+        ),
     ]
 
 
@@ -90,8 +93,8 @@ def chosen(hoard: Hoard, name: str) -> Sequence[ServedView]:
 def state_of(hoard: Hoard, served: ServedView) -> ViewState:
     """Return the state of a view."""
     if served.follower is None:
-        position, behind = hoard.log.last_position(), 0
+        position, behind = hoard.storage.log.last_position(), 0
     else:
         position = served.follower.position()
-        behind = count_after(hoard.log, position, MOST_COUNTED)
+        behind = count_after(hoard.storage.log, position, MOST_COUNTED)
     return ViewState(served.name, served.changes, position, behind, served.rows())

@@ -36,7 +36,7 @@ def modes(
     """Show or change the modes."""
     with opened(data) as hoard:
         if maintenance is None and invite_only is None and raid is None:
-            present = hoard.modes.now()
+            present = hoard.inline.modes.now()
         else:
             present = hoard.ledger.modes.change(
                 maintenance=_is_on(maintenance), invite_only=_is_on(invite_only), raid=_is_on(raid)

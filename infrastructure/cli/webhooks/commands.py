@@ -88,7 +88,7 @@ def list_deliveries(
         rows: list[DeliveryRow] = []
         size = min(_PAGE, limit)
         while len(rows) < limit:
-            page = hoard.webhooks.page(
+            page = hoard.views.webhooks.page(
                 account_id=account_id,
                 state=None if state is None else DeliveryState(state),
                 request_id=request_id,
@@ -198,11 +198,11 @@ def tail(
 
     output = Output(as_json=as_json)
     with opened(data) as hoard:
-        position = hoard.log.last_position() if after is None else after
+        position = hoard.storage.log.last_position() if after is None else after
         output.remark(f"What happens after position {position}; Ctrl-C ends it.")
         lines = DeliveryLines(hoard, output)
         while True:
-            for recorded in history_after(hoard.log, position, None):
+            for recorded in history_after(hoard.storage.log, position, None):
                 lines.write(recorded)
                 position = recorded.position
             output.out.file.flush()

@@ -48,7 +48,7 @@ class DeliveryDetails:
 
         :param whole_address: whether the address is shown, not its host alone.
         """
-        history = DeliveryAttempts.read(hoard.log, delivery)
+        history = DeliveryAttempts.read(hoard.storage.log, delivery)
         attempts = [
             Attempt(event, None if event.answer is None else opened_text(hoard, event.answer))
             for event in history.attempts
@@ -57,7 +57,7 @@ class DeliveryDetails:
         disabled = None
         if delivery.endpoint_id is not None:
             disabled = hoard.ledger.webhooks.endpoint(delivery.endpoint_id).disabled
-        health = hoard.deliveries.health(delivery.destination)
+        health = hoard.inline.deliveries.health(delivery.destination)
         return cls(
             delivery=delivery,
             where=address if whole_address else host_of(address),

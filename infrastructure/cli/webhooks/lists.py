@@ -23,8 +23,8 @@ _PAGE = 500
 
 def is_list_behind(hoard: Hoard) -> bool:
     """Return whether the list of deliveries lacks what happened last."""
-    (follower,) = [each for each in hoard.followers if each.view.name == "webhooks"]
-    return follower.position() < hoard.log.last_position()
+    (follower,) = [each for each in hoard.views.followers if each.view.name == "webhooks"]
+    return follower.position() < hoard.storage.log.last_position()
 
 
 def write_deliveries(output: Output, rows: Sequence[DeliveryRow]) -> None:
@@ -93,13 +93,13 @@ def endpoints_of(
     found = []
     now = hoard.clock.now()
     for accounts in _accounts(hoard) if whose is None else [[whose]]:
-        entries = hoard.deliveries.endpoints_of([account.account_id for account in accounts])
+        entries = hoard.inline.deliveries.endpoints_of([account.account_id for account in accounts])
         for account in accounts:
             for entry in entries.get(account.account_id, ()):
                 address = opened_text(
                     hoard, hoard.ledger.webhooks.endpoint(entry.endpoint_id).address
                 )
-                health = hoard.deliveries.health(entry.endpoint_id)
+                health = hoard.inline.deliveries.health(entry.endpoint_id)
                 found.append(
                     EndpointDetails(
                         entry=entry,
@@ -165,6 +165,6 @@ def _state_of_endpoint(endpoint: EndpointDetails) -> str:
 
 def _accounts(hoard: Hoard) -> Iterator[Sequence[AccountEntry]]:
     after = 0
-    while accounts := hoard.directory.accounts(after=after, limit=_PAGE):
+    while accounts := hoard.inline.directory.accounts(after=after, limit=_PAGE):
         yield [account for account in accounts if account.account_id != ANONYMOUS_ID]
         after = accounts[-1].number

@@ -29,7 +29,7 @@ def resend_all(hoard: Hoard, since: datetime, account_id: UUID | None, output: O
 
     :param account_id: only this account's.
     """
-    portions = hoard.webhooks.all_abandoned_since(since, account_id=account_id)
+    portions = hoard.views.webhooks.all_abandoned_since(since, account_id=account_id)
     failed = [delivery_id for portion in portions for delivery_id in portion]
     resent = 0
     with ReplayBar(output, "sending again") as bar:

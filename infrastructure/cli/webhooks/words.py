@@ -43,7 +43,7 @@ def in_words(value: Problem | AbandonReason) -> str:
 def opened_text(hoard: Hoard, sealed: Sealed) -> str:
     """Return what was sealed, or :data:`FORGOTTEN`."""
     try:
-        return hoard.keys.open(sealed)
+        return hoard.secrets.personal_keys.open(sealed)
     except Forgotten:
         return FORGOTTEN
 
@@ -63,7 +63,7 @@ def address_of(hoard: Hoard, delivery: WebhookDelivery) -> str:
     if delivery.endpoint_id is not None:
         return opened_text(hoard, hoard.ledger.webhooks.endpoint(delivery.endpoint_id).address)
     if delivery.request_id is not None:
-        history = RequestHistory.read(hoard.log, delivery.request_id)
+        history = RequestHistory.read(hoard.storage.log, delivery.request_id)
         if history is not None and history.submitted.webhook is not None:
             return opened_text(hoard, history.submitted.webhook.address)
     return "–"

@@ -1,4 +1,4 @@
-"""A watch: what one client that waits has not been told of its request yet."""
+"""A subscription: what one client that waits has not received of its request yet."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from projections.view import RecordedEvent
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What came in since the last look."""
+class Updates:
+    """What came in since the last ones were taken."""
 
     records: Sequence[RecordedEvent] = ()
     """Final events of the request and of its jobs, in log order."""
@@ -20,17 +20,19 @@ class News:
     """How far its jobs are now: the step and how many there are, by job."""
 
 
-class Watch:
+class Subscription:
     """Collects for one client, within bounds; for the event loop only.
 
-    A client that is too slow is not kept up with: its watch is over, and it comes back for the rest
+    A client that is too slow is cut off: its subscription is over, and it comes back for the rest
     with the position that it has reached.
     """
 
-    def __init__(self, request_id: UUID, *, most: int, on_close: Callable[[Watch], None]) -> None:
+    def __init__(
+        self, request_id: UUID, *, most: int, on_close: Callable[[Subscription], None]
+    ) -> None:
         """Collect nothing yet.
 
-        :param most: events that may lie here untold.
+        :param most: events that may wait here.
         """
         self.request_id = request_id
         self.is_over = False
@@ -40,7 +42,7 @@ class Watch:
         self._above: int | None = None
         self._records: list[RecordedEvent] = []
         self._steps: dict[UUID, tuple[int, int]] = {}
-        self._news = asyncio.Event()
+        self._arrived = asyncio.Event()
 
     def begin(self, above: int, missed: Sequence[RecordedEvent]) -> None:
         """Collect from now on what lies above this position.
@@ -52,42 +54,42 @@ class Watch:
             self.put(record)
 
     def put(self, record: RecordedEvent) -> None:
-        """Take an event, if it is news and there is room."""
+        """Take an event, if it is new and there is room."""
         if self.is_over or self._above is None or record.position <= self._above:
             return
         if len(self._records) >= self._most:
             self.end()
             return
         self._records.append(record)
-        self._news.set()
+        self._arrived.set()
 
     def step(self, job_id: UUID, step: int, steps: int) -> None:
-        """Take how far a job is; the latest word counts."""
+        """Take how far a job is; the latest report counts."""
         if self._above is not None and not self.is_over:
             self._steps[job_id] = (step, steps)
-            self._news.set()
+            self._arrived.set()
 
     def end(self) -> None:
         """Let it be over at once, whatever lies here."""
         self.is_over = True
         self._records, self._steps = [], {}
-        self._news.set()
+        self._arrived.set()
 
-    async def news(self, within: float) -> News:
-        """Wait for news and take it; there is none when the time passes, or when it is over.
+    async def updates(self, within: float) -> Updates:
+        """Wait for updates and take them; none when the time passes, or when it is over.
 
         :param within: seconds.
         """
         try:
             async with asyncio.timeout(within):
-                await self._news.wait()
+                await self._arrived.wait()
         except TimeoutError:
-            return News()
-        news = News(self._records, self._steps)
+            return Updates()
+        updates = Updates(self._records, self._steps)
         self._records, self._steps = [], {}
         if not self.is_over:
-            self._news.clear()
-        return news
+            self._arrived.clear()
+        return updates
 
     def close(self) -> None:
         """Collect no more; closing again does nothing."""

@@ -1,4 +1,4 @@
-"""The workers that are here now: whom a request can hope for, and how fast they are together."""
+"""The workers that are here now: which requests they may serve, and how fast they are together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME_SECONDS = 60.0
 """How long a worker is taken to bear the name that it bore: few are renamed or struck."""
 
 
-class _Gathering:
+class _Snapshot:
     """The workers of one moment, and what was already found out about them."""
 
     def __init__(
@@ -52,8 +52,8 @@ class AvailableWorkers:
         self._directory = directory
         self._ids: dict[str, tuple[float, UUID | None]] = {}
         self._accounts: dict[int, UUID] = {}
-        self._gathering = _Gathering((), (), 0.0)
-        self._counting = threading.Lock()
+        self._snapshot = _Snapshot((), (), 0.0)
+        self._refreshing = threading.Lock()
 
     def may_serve(self, wanted: Requirements) -> bool:
         """Whether a worker that is here, in service, may serve such a request."""
@@ -112,16 +112,16 @@ class AvailableWorkers:
         self._ids[worker_name] = (now + _NAME_SECONDS, entry.worker_id)
         return entry.worker_id
 
-    def _now(self) -> _Gathering:
+    def _now(self) -> _Snapshot:
         # Presence repeats the very same list for as long as it is fresh.
         present = self._presence.present()
-        if self._gathering.present is not present:
-            with self._counting:
-                if self._gathering.present is not present:
-                    self._gathering = self._gather(present)
-        return self._gathering
+        if self._snapshot.present is not present:
+            with self._refreshing:
+                if self._snapshot.present is not present:
+                    self._snapshot = self._read(present)
+        return self._snapshot
 
-    def _gather(self, present: Sequence[PresentWorker]) -> _Gathering:
+    def _read(self, present: Sequence[PresentWorker]) -> _Snapshot:
         candidates: list[Candidate] = []
         speed = 0.0
         trusted: dict[UUID, bool] = {}
@@ -141,4 +141,4 @@ class AvailableWorkers:
                 )
             )
             speed += self._workers.speed_of(worker.worker_id) or UNMEASURED_SPEED
-        return _Gathering(present, candidates, speed)
+        return _Snapshot(present, candidates, speed)

@@ -1,4 +1,4 @@
-"""Error bodies, as the documentation shows them."""
+"""Answers that many routes give, as the description shows them: errors, and plain success."""
 
 from __future__ import annotations
 
@@ -24,3 +24,9 @@ class RequestValidationError(RequestError):
     errors: Annotated[
         dict[str, str] | None, Field(description="What is wrong, by the field's dotted name.")
     ] = None
+
+
+class SimpleResponse(BaseModel):
+    """It is done."""
+
+    message: str = "OK"

@@ -1,4 +1,4 @@
-"""News: what operators tell everybody who uses the service."""
+"""News from the operators for everybody who uses the service."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NewsItem:
 
 
 class News(Protocol):
-    """Tells the news, as a port."""
+    """The port to the news."""
 
     def latest(self) -> Sequence[NewsItem]:
         """Return all news, the latest first."""

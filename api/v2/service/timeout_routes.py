@@ -8,12 +8,13 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
 from api.http.openapi import error_responses, request_body
-from api.v2.accounts.schemas import SimpleResponse
+from api.http.schemas import SimpleResponse
+from api.http.timeouts import AddressTimeout
+from api.v2.service.feature import Service, ServiceFeature
 from api.v2.workers.routes import worker_entry
 from api.v2.workers.schemas import (
     AddTimeoutIPInput,
@@ -23,7 +24,6 @@ from api.v2.workers.schemas import (
 )
 from domain.accounts.rights import require_moderator
 from domain.return_codes import Refused
-from domain.service.timeouts import AddressTimeout
 
 router = APIRouter(tags=["operations"], default_response_class=Answer)
 
@@ -34,20 +34,20 @@ _SEEN_WITHIN = timedelta(days=30)
     "/operations/ipaddr",
     responses={200: {"model": list[IPTimeout]}, **error_responses(401, 403)},
 )
-def timeouts(hoard: Provided, apikey: ApiKey) -> Answer:
+def timeouts(feature: Service, apikey: ApiKey) -> Answer:
     """List who is shut out, the first to end first; moderators only."""
-    require_moderator(hoard.account(apikey))
-    return Answer(_bodies(hoard, hoard.services.timeouts.active()), headers=NOT_KEPT)
+    require_moderator(feature.authentication.account(apikey))
+    return Answer(_bodies(feature, feature.timeouts.active()), headers=NOT_KEPT)
 
 
 @router.get(
     "/operations/ipaddr/{ipaddr:path}",
     responses={200: {"model": list[IPTimeout]}, **error_responses(400, 401, 403, 404)},
 )
-def timeouts_of(hoard: Provided, ipaddr: str, apikey: ApiKey) -> Answer:
+def timeouts_of(feature: Service, ipaddr: str, apikey: ApiKey) -> Answer:
     """List that by which an address or a network is shut out; moderators only."""
-    require_moderator(hoard.account(apikey))
-    return Answer(_bodies(hoard, hoard.services.timeouts.covering(ipaddr)), headers=NOT_KEPT)
+    require_moderator(feature.authentication.account(apikey))
+    return Answer(_bodies(feature, feature.timeouts.covering(ipaddr)), headers=NOT_KEPT)
 
 
 @router.post(
@@ -55,11 +55,11 @@ def timeouts_of(hoard: Provided, ipaddr: str, apikey: ApiKey) -> Answer:
     responses={200: {"model": SimpleResponse}, **error_responses(400, 401, 403)},
     openapi_extra=request_body(AddTimeoutIPInput),
 )
-def shut_out(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+def shut_out(feature: Service, raw: RawBody, apikey: ApiKey) -> Answer:
     """Shut an address or a network out: it gets neither images nor work; moderators only."""
-    require_moderator(hoard.account(apikey))
+    require_moderator(feature.authentication.account(apikey))
     given = read_body(AddTimeoutIPInput, raw)
-    hoard.services.timeouts.shut_out(given.ipaddr, timedelta(hours=given.hours))
+    feature.timeouts.shut_out(given.ipaddr, timedelta(hours=given.hours))
     return Answer({"message": "OK"})
 
 
@@ -68,11 +68,11 @@ def shut_out(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     responses={200: {"model": SimpleResponse}, **error_responses(400, 401, 403)},
     openapi_extra=request_body(DeleteTimeoutIPInput),
 )
-def let_in(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+def let_in(feature: Service, raw: RawBody, apikey: ApiKey) -> Answer:
     """Let an address or a network in again; moderators only."""
-    require_moderator(hoard.account(apikey))
+    require_moderator(feature.authentication.account(apikey))
     given = read_body(DeleteTimeoutIPInput, raw)
-    hoard.services.timeouts.let_in(given.ipaddr)
+    feature.timeouts.let_in(given.ipaddr)
     return Answer({"message": "OK"})
 
 
@@ -81,12 +81,12 @@ def let_in(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     responses={200: {"model": SimpleResponse}, **error_responses(400, 401, 403, 404)},
     openapi_extra=request_body(AddWorkerTimeout),
 )
-def block_worker(hoard: Provided, worker_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
+def block_worker(feature: Service, worker_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
     """Shut out the address that a worker asked from last, unread; moderators only."""
-    require_moderator(hoard.account(apikey))
-    address = _address_of(hoard, worker_id)
+    require_moderator(feature.authentication.account(apikey))
+    address = _address_of(feature, worker_id)
     given = read_body(AddWorkerTimeout, raw)
-    hoard.services.timeouts.shut_out(address, timedelta(days=given.days))
+    feature.timeouts.shut_out(address, timedelta(days=given.days))
     return Answer({"message": "OK"})
 
 
@@ -94,27 +94,27 @@ def block_worker(hoard: Provided, worker_id: str, raw: RawBody, apikey: ApiKey) 
     "/operations/block_worker_ipaddr/{worker_id}",
     responses={200: {"model": SimpleResponse}, **error_responses(400, 401, 403, 404)},
 )
-def unblock_worker(hoard: Provided, worker_id: str, apikey: ApiKey) -> Answer:
+def unblock_worker(feature: Service, worker_id: str, apikey: ApiKey) -> Answer:
     """Let the address in again that a worker asked from last; moderators only."""
-    require_moderator(hoard.account(apikey))
-    hoard.services.timeouts.let_in(_address_of(hoard, worker_id))
+    require_moderator(feature.authentication.account(apikey))
+    feature.timeouts.let_in(_address_of(feature, worker_id))
     return Answer({"message": "OK"})
 
 
-def _address_of(hoard: Context, worker_id: str) -> str:
+def _address_of(feature: ServiceFeature, worker_id: str) -> str:
     """Return the digest of the address that a worker asked from last.
 
     :raises Refused: ``WorkerNotFound``; ``BadRequest``, when none is known.
     """
-    entry = worker_entry(hoard, worker_id)
-    for present in hoard.services.presence.present(_SEEN_WITHIN):
+    entry = worker_entry(feature.directory, worker_id)
+    for present in feature.presence.present(_SEEN_WITHIN):
         if present.worker_id == entry.worker_id and present.address:
             return present.address
     raise Refused("BadRequest", "No network address of this worker is known.")
 
 
-def _bodies(hoard: Context, found: Sequence[AddressTimeout]) -> list[dict[str, Any]]:
-    now = hoard.services.clock.now()
+def _bodies(feature: ServiceFeature, found: Sequence[AddressTimeout]) -> list[dict[str, Any]]:
+    now = feature.clock.now()
     return [
         {"ipaddr": each.address, "seconds": max(0, round((each.ends_at - now).total_seconds()))}
         for each in found
