@@ -26,7 +26,7 @@ from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.job import ImageState
 from domain.ledger.core import ATTEMPTS
 from domain.ledger.idempotency import IdempotencyKey
-from domain.requests.specification import ReplicateImage
+from domain.requests.specification import ReplicateImage, Requester, SubmitRequest
 from domain.return_codes import Refused
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.endpoint import DisableReason
@@ -124,8 +124,13 @@ def races(world: World, monkeypatch: pytest.MonkeyPatch) -> Races:
     return made
 
 
+def single_images(world: World) -> SubmitRequest:
+    command = request_of(world.nobody, 2)
+    return replace(command, specification=replace(command.specification, disable_batching=True))
+
+
 def submit_without_batching(world: World) -> Command:
-    command = replace(request_of(world.nobody, 2), disable_batching=True)
+    command = single_images(world)
     return partial(world.ledger.requests.submit, command)
 
 
@@ -319,7 +324,7 @@ def replicate(world: World) -> Command:
     world.ledger.jobs.submit_image(
         image_id, owner_id=world.nobody, digest=DIGEST, seed=1, state=ImageState.OK
     )
-    again = ReplicateImage(account_id=world.nobody, image_id=image_id)
+    again = ReplicateImage(Requester(world.nobody), image_id)
     return partial(world.ledger.requests.replicate, again)
 
 
@@ -410,7 +415,7 @@ def test_a_question_saves_nothing(world: World, races: Races, case: str) -> None
 
 
 def test_who_may_not_ask_for_single_images_is_told_before(world: World) -> None:
-    command = replace(request_of(world.nobody, 2), disable_batching=True)
+    command = single_images(world)
     with pytest.raises(Refused) as refused:
         world.ledger.requests.check_rights(command)
     assert refused.value.code.name == "RequiresTrust"
