@@ -56,7 +56,7 @@ def transfer(
     if receiver is None:
         raise Refused("UserNotFound")
     transferred = hoard.services.ledger.kudos.transfer(
-        sender.account_id, receiver.account_id, given.amount, attempt=attempt
+        sender.account_id, receiver.account_id, given.amount, key=attempt
     )
     return Answer({"transferred": transferred})
 

@@ -121,8 +121,8 @@ def no_job_body(command: PopJob, found: NoJob, hoard: Context) -> dict[str, Any]
         slow=command.slow,
     )
     skipped: Mapping[str, int] = hoard.services.backlog.skipped(candidate)
-    if found.passed_over:
-        skipped = {**skipped, SkipReason.BLACKLIST.value: found.passed_over}
+    if found.skipped:
+        skipped = {**skipped, SkipReason.BLACKLIST.value: found.skipped}
     return {
         # The public SDK for workers cannot read an answer without a payload.
         "payload": {},
