@@ -57,7 +57,7 @@ class Account(Aggregate):
             }
 
     class KeyRegenerated(Event):
-        """A new key took the old one's place."""
+        """A new key replaced the old one."""
 
         TOPIC = "Account.KeyRegenerated"
         key_digest: str
@@ -124,7 +124,7 @@ class Account(Aggregate):
             aggregate.worker_invited = self.worker_invited
 
     class WorkersPublished(Event):
-        """Its workers are told to everybody as its own, or no longer."""
+        """Its workers are shown to everybody as its own, or no longer."""
 
         TOPIC = "Account.WorkersPublished"
         public: bool
@@ -227,7 +227,7 @@ class Account(Aggregate):
         )
 
     def regenerate_key(self, key_digest: str, *, timestamp: datetime) -> None:
-        """Put a new key in the old one's place.
+        """Replace the key by a new one.
 
         :raises Refused: ``DeletedUser``.
         """

@@ -15,7 +15,7 @@ class AccountChange:
     contact: str | None = None
     """How to reach whoever it belongs to; empty takes it away."""
     public_workers: bool | None = None
-    """Whether everybody is told which workers are its own."""
+    """Whether everybody is shown which workers are its own."""
     roles: Mapping[str, bool] = field(default_factory=dict)
     """Roles to be given or taken, by the fields' names of :class:`domain.accounts.roles.Roles`."""
     concurrency: int | None = None

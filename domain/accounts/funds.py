@@ -12,8 +12,8 @@ from domain.accounts.kudos import Balance
 
 
 @dataclass(frozen=True, slots=True)
-class Purse:
-    """What a locked account may spend, and what it has asked for already."""
+class PayerState:
+    """What decides whether a locked account may have one more request."""
 
     balance: Balance
     waiting: int
@@ -29,7 +29,7 @@ class Funds(Protocol):
         What arrives meanwhile (rewards, transfers, refunds) needs no lock and only adds to it.
         """
 
-    def purse(self, account_id: UUID, *, most: int) -> Purse:
+    def payer_state(self, account_id: UUID, *, most: int) -> PayerState:
         """Return what an account may spend, once this thread's transaction has locked it.
 
         :param most: how many of its requests are looked at for what waits.

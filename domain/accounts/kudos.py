@@ -23,7 +23,7 @@ def kudos_from(amount: int) -> float:
 
 
 def burnt_by(delivered: int, *, per_image: float, held: float) -> float:
-    """Return what a request has burnt in all once so many of its images are delivered.
+    """Return what a request has burnt in all once so many of its images are submitted.
 
     :param per_image: what one image burns, unrounded.
     :param held: what was held for the request; it never burns more.
@@ -51,7 +51,7 @@ class Balance:
     """
 
     earned: int = 0
-    """By its workers, for images that they delivered."""
+    """By its workers, for images that they submitted."""
     burnt: int = 0
     """For images that it asked for."""
     sent: int = 0

@@ -32,7 +32,7 @@ class PopJob:
     slow: bool = False
     """Whether it was measured at half a megapixelstep a second or less."""
     loaded_model: str | None = None
-    """The model whose weights are warm in it; None where that is not known."""
+    """The model that it has in memory; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +65,5 @@ class NoJob:
     """There is no work that this worker may have."""
 
     worker_id: UUID
-    passed_over: int = 0
+    skipped: int = 0
     """Waiting requests that it was not given because of words in their prompts."""

@@ -26,7 +26,7 @@ def image_ids_of(job_id: UUID, images: int) -> tuple[UUID, ...]:
     """
     if not 1 <= images <= MOST_IMAGES or job_id.int & _LAST_BYTE:
         raise ValueError(f"no batch of {images} images under {job_id}")
-    return tuple(UUID(int=job_id.int + place + 1) for place in range(images))
+    return tuple(UUID(int=job_id.int + batch_index + 1) for batch_index in range(images))
 
 
 def job_of(image_id: UUID) -> UUID:
@@ -36,5 +36,5 @@ def job_of(image_id: UUID) -> UUID:
 
 def batch_index_of(image_id: UUID) -> int:
     """Return an image's batch index; an id that no batch can hold gives one beyond every batch."""
-    place = (image_id.int & _LAST_BYTE) - 1
-    return place if 0 <= place < MOST_IMAGES else MOST_IMAGES
+    batch_index = (image_id.int & _LAST_BYTE) - 1
+    return batch_index if 0 <= batch_index < MOST_IMAGES else MOST_IMAGES

@@ -15,8 +15,8 @@ from domain.images.provenance import Provenance
 from domain.jobs.image_ids import batch_index_of, image_ids_of
 from domain.return_codes import Refused
 
-PROGRESS_TOLD_EVERY = timedelta(seconds=10)
-"""The history hears of a batch's progress this often at most, however fast its steps are."""
+PROGRESS_RECORDED_EVERY = timedelta(seconds=10)
+"""A batch's progress is recorded this often at most, however fast its steps are."""
 
 
 class JobState(StrEnum):
@@ -38,7 +38,7 @@ class ImageState(StrEnum):
 
 
 class Job(Aggregate):
-    """One batch under a lease: only its worker's owner may deliver, and only while it is leased."""
+    """One batch under a lease: only its worker's owner may submit, and only while leased."""
 
     TOPIC = "Job"
 
@@ -57,7 +57,7 @@ class Job(Aggregate):
         class_version = 2
         request_id: UUID
         account_id: UUID
-        """The account that asked for the images."""
+        """The account of the request."""
         worker_id: UUID
         worker_name: str
         owner_id: UUID
@@ -78,7 +78,7 @@ class Job(Aggregate):
             state["account_id"] = str(ANONYMOUS_ID)
 
     class ImageGenerated(Event):
-        """The worker delivered one image; the image itself lies in the blob store."""
+        """The worker submitted one image; the image itself lies in the blob store."""
 
         TOPIC = "Job.ImageGenerated"
         class_version = 3
@@ -105,11 +105,11 @@ class Job(Aggregate):
 
         @staticmethod
         def upcast_v2_v3(state: dict[str, Any]) -> None:
-            """Nobody told how an image was made."""
+            """It was not recorded how an image was made."""
             state["making"] = None
 
         def apply(self, aggregate: Job) -> None:
-            """Count the image as delivered."""
+            """Count the image as submitted."""
             aggregate.delivered.add(self.batch_index)
             aggregate.generated[self.batch_index] = self
 
@@ -135,7 +135,7 @@ class Job(Aggregate):
             aggregate.lease_ends_at = self.lease_ends_at
 
     class Progressed(Event):
-        """The batch came further; told now and then, not for each step."""
+        """The batch came further; recorded now and then, not for each step."""
 
         TOPIC = "Job.Progressed"
         step: int
@@ -144,7 +144,7 @@ class Job(Aggregate):
         """How many there are in all."""
 
         def apply(self, aggregate: Job) -> None:
-            """Remember how far it is, and when that was told."""
+            """Remember how far it is, and when that was recorded."""
             aggregate.step = self.step
             aggregate.progressed_at = self.timestamp
 
@@ -154,10 +154,10 @@ class Job(Aggregate):
         TOPIC = "Job.Ended"
         delivered: int
         lost: int
-        """Images of the batch that were not delivered."""
+        """Images of the batch that were not submitted."""
 
     class Completed(Ended):
-        """Every image was spoken for, at least one of them delivered."""
+        """Every image was submitted or faulted, at least one of them submitted."""
 
         TOPIC = "Job.Completed"
 
@@ -219,8 +219,9 @@ class Job(Aggregate):
         self.step = 0
         self.progressed_at: datetime = self.created_on
         self.delivered: set[int] = set()
+        """The batch indexes of the images that were submitted."""
         self.generated: dict[int, Job.ImageGenerated] = {}
-        """What is recorded of each delivered image, by its batch index."""
+        """What is recorded of each submitted image, by its batch index."""
         self.faulted: set[int] = set()
 
     @classmethod
@@ -264,7 +265,7 @@ class Job(Aggregate):
         """Whether results are still taken."""
         return self.state is JobState.LEASED
 
-    def deliver(
+    def accept_image(
         self,
         image_id: UUID,
         *,
@@ -272,29 +273,29 @@ class Job(Aggregate):
         seed: int,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
-        making: Provenance | None = None,
+        provenance: Provenance | None = None,
         timestamp: datetime,
     ) -> float:
         """Take one finished image and return the kudos that it earns.
 
         :raises Refused: ``InvalidJobID``, ``DuplicateGen`` or ``AbortedGen``.
         """
-        place = self._open_place(image_id)
+        batch_index = self._open_index(image_id)
         kudos = self.kudos_per_image if state is ImageState.OK else 0.0
         self.trigger_event(
             self.ImageGenerated,
             image_id=image_id,
-            batch_index=place,
+            batch_index=batch_index,
             digest=digest,
             seed=seed,
             state=state,
             kudos=kudos,
             owner_id=self.owner_id,
             metadata=metadata,
-            making=making,
+            making=provenance,
             timestamp=timestamp,
         )
-        self._end_when_all_are_spoken_for(timestamp)
+        self._end_when_complete(timestamp)
         return kudos
 
     def fault(self, image_id: UUID, *, timestamp: datetime) -> None:
@@ -302,14 +303,14 @@ class Job(Aggregate):
 
         :raises Refused: ``InvalidJobID``, ``DuplicateGen`` or ``AbortedGen``.
         """
-        place = self._open_place(image_id)
+        batch_index = self._open_index(image_id)
         self.trigger_event(
-            self.ImageFaulted, image_id=image_id, batch_index=place, timestamp=timestamp
+            self.ImageFaulted, image_id=image_id, batch_index=batch_index, timestamp=timestamp
         )
-        self._end_when_all_are_spoken_for(timestamp)
+        self._end_when_complete(timestamp)
 
     def fail(self, reason: str, *, timestamp: datetime) -> None:
-        """Give up what is not delivered; over already is no error."""
+        """Give up what was not submitted; over already is no error."""
         if self.is_leased:
             self._end(self.Failed, timestamp, reason=reason)
 
@@ -333,7 +334,7 @@ class Job(Aggregate):
         if (
             self.is_leased
             and step > self.step
-            and timestamp - self.progressed_at >= PROGRESS_TOLD_EVERY
+            and timestamp - self.progressed_at >= PROGRESS_RECORDED_EVERY
         ):
             self.trigger_event(self.Progressed, step=step, steps=steps, timestamp=timestamp)
 
@@ -349,7 +350,7 @@ class Job(Aggregate):
 
     @property
     def lost(self) -> int:
-        """Images of the batch that are not delivered."""
+        """Images of the batch that were not submitted."""
         return len(self.image_ids) - len(self.delivered)
 
     def require_open(self, image_id: UUID) -> None:
@@ -357,19 +358,19 @@ class Job(Aggregate):
 
         :raises Refused: ``InvalidJobID``, ``DuplicateGen`` or ``AbortedGen``.
         """
-        self._open_place(image_id)
+        self._open_index(image_id)
 
-    def _open_place(self, image_id: UUID) -> int:
-        place = batch_index_of(image_id)
-        if place >= len(self.image_ids):
+    def _open_index(self, image_id: UUID) -> int:
+        batch_index = batch_index_of(image_id)
+        if batch_index >= len(self.image_ids):
             raise Refused("InvalidJobID")
-        if place in self.delivered or place in self.faulted:
+        if batch_index in self.delivered or batch_index in self.faulted:
             raise Refused("DuplicateGen")
         if not self.is_leased:
             raise Refused("AbortedGen")
-        return place
+        return batch_index
 
-    def _end_when_all_are_spoken_for(self, timestamp: datetime) -> None:
+    def _end_when_complete(self, timestamp: datetime) -> None:
         if len(self.delivered) + len(self.faulted) < len(self.image_ids):
             return
         if self.delivered:

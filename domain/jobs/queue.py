@@ -23,7 +23,7 @@ class Offer:
     """The account whose requests alone are meant; None: those of all."""
     models: tuple[str, ...] = ()
     """The models of which the worker needs one; empty means any."""
-    asked_by: UUID | None = None
+    requester_id: UUID | None = None
     """The account of the first request there."""
     priority: float = 0.0
     """That of the first request there."""
@@ -38,28 +38,28 @@ class WaitingQueue(Protocol):
         self,
         worker: Candidate,
         *,
-        first: Collection[UUID] = (),
-        only_first: bool = False,
-        but_not: Collection[UUID] = (),
+        preferred: Collection[UUID] = (),
+        only_preferred: bool = False,
+        excluding: Collection[UUID] = (),
     ) -> Sequence[Offer]:
         """Return where something waits that this worker may have, the best first.
 
         Costs the same however many requests wait.
 
-        :param first: accounts whose requests come before all others; of these alone it does not
+        :param preferred: accounts whose requests come before all others; of these alone it does not
             matter whether their kudos were there.
-        :param only_first: whether the requests of all others are left out.
-        :param but_not: requests to be passed over, a few hundred at most.
+        :param only_preferred: whether the requests of all others are left out.
+        :param excluding: requests that are left out, a few hundred at most.
         """
 
     def claim(
-        self, offer: Offer, *, patiently: bool = False, but_not: Collection[UUID] = ()
+        self, offer: Offer, *, wait: bool = False, excluding: Collection[UUID] = ()
     ) -> UUID | None:
         """Claim the first request there that nobody else holds, until the transaction ends.
 
-        :param patiently: whether to wait for the first request that somebody holds, rather than to
+        :param wait: whether to wait for the first request that somebody holds, rather than to
             pass over it; None then means that nothing of it was left.
-        :param but_not: requests to be passed over, a few hundred at most.
+        :param excluding: requests that are left out, a few hundred at most.
         """
 
     def waiting_among(self, request_ids: Collection[UUID]) -> int:

@@ -1,4 +1,4 @@
-"""Making an image again: what has to be known of it."""
+"""Replicas: what has to be known of an image to make it again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Replication:
     batch_size: int
     """How many images its batch held, 1 to 20."""
     place: int
-    """Its place in that batch, from 0; its starting noise is a function of the seed and this."""
+    """Its batch index, from 0; its starting noise is a function of the seed and this."""
     seed: int
     """The seed of its job, 0 to 2^32 - 1."""
     model: str
@@ -42,39 +42,39 @@ def replication_of(
     :param job: the job that made it.
     :param earlier: the image that it was a replica of, if it was one.
     """
-    making = image.making
-    if making is not None:
-        batch_size, place = making.batch_size, making.place
+    provenance = image.making
+    if provenance is not None:
+        batch_size, batch_index = provenance.batch_size, provenance.place
     elif earlier is not None:
-        batch_size, place = earlier.batch_size, earlier.place
+        batch_size, batch_index = earlier.batch_size, earlier.place
     else:
-        batch_size, place = len(job.image_ids), image.batch_index
+        batch_size, batch_index = len(job.image_ids), image.batch_index
     return Replication(
         image_id=image.image_id,
         batch_size=batch_size,
-        place=place,
+        place=batch_index,
         seed=job.seed,
         model=job.model,
         exact=exact,
-        making=making,
+        making=provenance,
     )
 
 
 def loras_as_made(
-    loras: Sequence[Lora], making: Provenance | None, words: Sequence[GenerationMetadata]
+    loras: Sequence[Lora], provenance: Provenance | None, words: Sequence[GenerationMetadata]
 ) -> tuple[Lora, ...]:
     """Return a request's LoRAs by the exact versions that were loaded.
 
-    One that could not be had was not loaded, and is left out. Where the record does not tell which
-    is which, they stay as they were asked for.
+    One that could not be fetched was not loaded, and is left out. Where the record does not tell
+    which is which, they stay as they were asked for.
 
     :param words: what the worker said of the image.
     """
-    if making is None:
+    if provenance is None:
         return tuple(loras)
     failed = {word.ref for word in words if word.type is MetadataType.LORA}
     loaded = [lora for lora in loras if lora.name not in failed]
-    if len(loaded) != len(making.loras):
+    if len(loaded) != len(provenance.loras):
         return tuple(loras)
     return tuple(
         (
@@ -82,5 +82,5 @@ def loras_as_made(
             if is_civitai_id(file.version_id)
             else lora
         )
-        for lora, file in zip(loaded, making.loras, strict=True)
+        for lora, file in zip(loaded, provenance.loras, strict=True)
     )

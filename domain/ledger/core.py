@@ -102,15 +102,15 @@ class Core:
                 continue
         raise Refused("Locked")
 
-    def earlier(self, attempt: IdempotencyKey) -> CommandResult | None:
+    def earlier(self, key: IdempotencyKey) -> CommandResult | None:
         """Return what came of a command when it was sent before; None when it is new.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """
-        return self._repeats.earlier(attempt, self._clock.now())
+        return self._repeats.earlier(key, self._clock.now())
 
     def once(
-        self, attempt: IdempotencyKey | None, command: Callable[[], CommandResult]
+        self, key: IdempotencyKey | None, command: Callable[[], CommandResult]
     ) -> CommandResult:
         """Do a command as :meth:`retried` does, unless it was done before; of several at once, one
         does it.
@@ -118,20 +118,20 @@ class Core:
         What came of it is noted in the transaction of its events. A command that is refused leaves
         no note, and is attempted anew when it is sent again.
 
-        :param attempt: what tells that it is the same; None for one that is never sent again.
+        :param key: what it has in common with itself; None for one that is never sent again.
         :raises Refused: as :meth:`earlier` does, or ``Locked``.
         """
-        if attempt is None:
+        if key is None:
             return self.retried(command)
 
         def once() -> CommandResult:
-            earlier = self.earlier(attempt)
+            earlier = self.earlier(key)
             if earlier is not None:
                 return earlier
             with self._transactions.transaction():
                 done = command()
                 now = self._clock.now()
-                if not self._repeats.remember(attempt, done, now=now, until=now + REMEMBERED):
+                if not self._repeats.remember(key, done, now=now, until=now + REMEMBERED):
                     raise IntegrityError("the same command was faster")
             return done
 

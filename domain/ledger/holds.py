@@ -70,11 +70,11 @@ class KudosHolds:
         if account is None or account.deleted:
             raise Refused("InvalidAPIKey")
         most = self._allowances.images_waiting(account)
-        purse = self._funds.purse(account.account_id, most=most)
-        waiting = command.specification.images + purse.waiting
+        payer = self._funds.payer_state(account.account_id, most=most)
+        waiting = command.specification.images + payer.waiting
         if waiting > most:
             raise Refused("TooManyPrompts", waiting=waiting, concurrency=most)
-        balance = purse.balance
+        balance = payer.balance
         if key is not None and key.limits.kudos is not None:
             self._require_left(key.shared_key_id, key.limits.kudos, price)
         held = hold_for(price.total, balance)

@@ -40,14 +40,14 @@ class CommandResult:
 class IdempotencyStore(Protocol):
     """The port to what was done lately."""
 
-    def earlier(self, attempt: IdempotencyKey, now: datetime) -> CommandResult | None:
+    def earlier(self, key: IdempotencyKey, now: datetime) -> CommandResult | None:
         """Return what came of the same command when it was sent before, if it was.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """
 
     def remember(
-        self, attempt: IdempotencyKey, done: CommandResult, *, now: datetime, until: datetime
+        self, key: IdempotencyKey, done: CommandResult, *, now: datetime, until: datetime
     ) -> bool:
         """Note what came of a command, within the transaction that does it.
 

@@ -66,10 +66,10 @@ class Jobs:
             trusted=command.owner_trusted,
             slow=command.slow,
         )
-        favourites = (command.owner_id, *command.prioritised)
+        preferred = (command.owner_id, *command.prioritised)
         loaded = self._loaded_models.seen(entry.worker_id, command.loaded_model, self._core.now())
         found = self._core.retried(
-            lambda: self._leasing.lease_best(entry, candidate, favourites, loaded)
+            lambda: self._leasing.lease_best(entry, candidate, preferred, loaded)
         )
         if isinstance(found, NoJob) and entry.flagged:
             raise Refused("WorkerFlaggedMaintenance", _LOST_TOO_MUCH)
@@ -98,7 +98,7 @@ class Jobs:
         seed: int,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
-        making: Provenance | None = None,
+        provenance: Provenance | None = None,
     ) -> float:
         """Take one finished image from the account that runs its worker; return the reward.
 
@@ -106,7 +106,7 @@ class Jobs:
             there and returns that. It is called once, and only when the image would be taken:
             what is refused leaves nothing.
         :param metadata: what the worker says about it.
-        :param making: under what circumstances it was made; None where the worker does not tell.
+        :param provenance: under what circumstances it was made; None where that is not known.
         :raises Refused: ``InvalidJobID``, ``WrongCredentials``, ``DuplicateGen``, ``AbortedGen``
             or ``Locked``.
         """
@@ -116,13 +116,13 @@ class Jobs:
         def submit_one() -> float:
             job = self._job_of(job_of(image_id), owner_id)
             job.require_open(image_id)
-            reward = job.deliver(
+            reward = job.accept_image(
                 image_id,
                 digest=stored(),
                 seed=seed,
                 state=state,
                 metadata=metadata,
-                making=making,
+                provenance=provenance,
                 timestamp=self._core.now(),
             )
             self._endings.save_job(job)

@@ -38,13 +38,13 @@ class Kudos:
         receiver_id: UUID,
         kudos: float,
         *,
-        attempt: IdempotencyKey | None = None,
+        key: IdempotencyKey | None = None,
     ) -> float:
         """Send kudos of one account to another and return how many, in whole hundredths.
 
         Only the sender's balance is locked; what arrives needs no lock.
 
-        :param attempt: what tells that it is sent again: it is then done once.
+        :param key: by which it is known when it is sent again: it is then done once.
         :raises Refused: ``KudosTransferFromAnon``, ``KudosTransferToAnon``,
             ``KudosTransferToSelf``, ``NegativeKudosTransfer`` (nothing or less), ``UserNotFound``,
             ``DeletedUser`` (either of them), ``TooFastKudosTransfers``, ``SourceAccountFlagged``,
@@ -81,7 +81,7 @@ class Kudos:
                 self._core.save(sender)
             return CommandResult(receiver_id, kudos_from(amount))
 
-        return self._core.once(attempt, transferred).kudos
+        return self._core.once(key, transferred).kudos
 
     def award(self, receiver_id: UUID, kudos: float, *, by: UUID | None, reason: str) -> float:
         """Give an account kudos that come from nowhere, or take some, and return how many.

@@ -11,7 +11,7 @@ from domain.jobs.commands import NoJob, PoppedJob
 from domain.jobs.image_ids import job_id_from
 from domain.jobs.job import Job
 from domain.jobs.lifetimes import Lifetimes
-from domain.jobs.model_affinity import LoadedModel, warm_first
+from domain.jobs.model_affinity import LoadedModel, loaded_model_first
 from domain.jobs.queue import Offer, WaitingQueue
 from domain.ledger.core import ATTEMPTS, Core
 from domain.ledger.endings import Endings
@@ -36,11 +36,12 @@ class _Search:
 
     entry: WorkerEntry
     worker: Candidate
-    refused: set[UUID]
+    skipped: set[UUID]
     """Requests that it is not given because of words in their prompts."""
     loaded: LoadedModel | None
     """What it has in memory, as far as it says so."""
-    tries: int = _MOST_OPENED
+    openings_left: int = _MOST_OPENED
+    """How many more requests may be opened only to find such a word there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,45 +82,49 @@ class Leasing:
         self,
         entry: WorkerEntry,
         worker: Candidate,
-        favourites: Collection[UUID],
+        preferred: Collection[UUID],
         loaded: LoadedModel | None,
     ) -> PoppedJob | NoJob:
+        """Lease a worker the best slice of what waits, or say that nothing does.
+
+        :param preferred: accounts whose requests come before all others.
+        :param loaded: the model that the worker has in memory, as far as it says so.
+        :raises Refused: ``Locked``, when all that waits is in other workers' hands again and again.
+        """
         blacklist = worker.capabilities.blacklist
-        refused = self._skipped_requests.by(worker.worker_id, blacklist)
-        search = _Search(entry, worker, set(refused), loaded)
+        skipped = self._skipped_requests.by(worker.worker_id, blacklist)
+        search = _Search(entry, worker, set(skipped), loaded)
         for _ in range(ATTEMPTS):
             ranked = self._queue.lanes_for(
                 worker,
-                first=favourites,
-                only_first=entry.maintenance,
-                but_not=search.refused,
+                preferred=preferred,
+                only_preferred=entry.maintenance,
+                excluding=search.skipped,
             )
-            offers = warm_first(ranked, worker.capabilities, loaded, self._core.now())
-            if not offers or search.tries <= 0:
+            offers = loaded_model_first(ranked, worker.capabilities, loaded, self._core.now())
+            if not offers or search.openings_left <= 0:
                 return self._no_job(search)
-            passed_over = len(search.refused)
+            skipped_before = len(search.skipped)
             for offer in offers:
                 if (popped := self._lease_from(offer, search)) is not None:
                     return popped
-                if len(search.refused) > passed_over:
+                if len(search.skipped) > skipped_before:
                     # What comes next in this lane may come after what other lanes have.
                     break
             else:
                 # All that wait are in other workers' hands just now, and may have images left.
-                popped = self._lease_from(offers[0], search, patiently=True)
+                popped = self._lease_from(offers[0], search, wait=True)
                 if popped is not None:
                     return popped
         raise Refused("Locked")
 
     def _no_job(self, search: _Search) -> NoJob:
-        refused = search.refused
-        return NoJob(search.worker.worker_id, self._queue.waiting_among(refused) if refused else 0)
+        skipped = search.skipped
+        return NoJob(search.worker.worker_id, self._queue.waiting_among(skipped) if skipped else 0)
 
-    def _lease_from(
-        self, offer: Offer, search: _Search, *, patiently: bool = False
-    ) -> PoppedJob | None:
+    def _lease_from(self, offer: Offer, search: _Search, *, wait: bool = False) -> PoppedJob | None:
         with self._core.transaction():
-            request_id = self._queue.claim(offer, patiently=patiently, but_not=search.refused)
+            request_id = self._queue.claim(offer, wait=wait, excluding=search.skipped)
             return self._lease(request_id, search) if request_id else None
 
     def _lease(self, request_id: UUID, search: _Search) -> PoppedJob | None:
@@ -127,12 +132,12 @@ class Leasing:
         request = self._endings.request(request_id)
         opened = self._open(request)
         if opened is None:
-            # Whoever asked was forgotten: what was asked can never be made, and must not block.
+            # The requester was forgotten: the request can never be made, and must not block.
             self._endings.end_request(request, request.cancel)
             return None
         if self._refuses(worker, opened):
-            search.refused.add(request_id)
-            search.tries -= 1
+            search.skipped.add(request_id)
+            search.openings_left -= 1
             self._skipped_requests.add(worker.worker_id, worker.capabilities.blacklist, request_id)
             return None
         now = self._core.now()
@@ -191,7 +196,7 @@ class Leasing:
         )
 
     def _open(self, request: Request) -> _Opened | None:
-        """Return the request's texts; None when whoever asked was forgotten."""
+        """Return the request's texts; None when the requester was forgotten."""
         negative, extra = request.submitted.negative_prompt, request.submitted.extra_texts
         try:
             return _Opened(

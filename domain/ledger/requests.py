@@ -60,23 +60,23 @@ class Requests:
         self._lifetimes = lifetimes
 
     def submit(
-        self, command: SubmitRequest, attempt: IdempotencyKey | None = None
+        self, command: SubmitRequest, key: IdempotencyKey | None = None
     ) -> tuple[UUID, float]:
         """Put a request in the queue; return its id and the kudos that it burns.
 
-        :param attempt: what tells that it is sent again: the first request is then the answer.
+        :param key: by which it is known when it is sent again; the answer is then the first one.
         :raises Refused: as :meth:`domain.ledger.holds.KudosHolds.hold` does, ``BadRequest`` when
             something else was sent with the same key, or ``Locked``.
         """
-        done = self._core.once(attempt, lambda: self._submit(command))
+        done = self._core.once(key, lambda: self._submit(command))
         return done.subject, done.kudos
 
-    def earlier(self, attempt: IdempotencyKey) -> CommandResult | None:
+    def earlier(self, key: IdempotencyKey) -> CommandResult | None:
         """Return what came of a request when it was sent before; None when it is new.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """
-        return self._core.earlier(attempt)
+        return self._core.earlier(key)
 
     def check_rights(self, command: SubmitRequest) -> None:
         """Check that the account may ask for this; for whoever submits, before that.
@@ -128,11 +128,11 @@ class Requests:
     def replicate(self, command: ReplicateImage) -> SubmitRequest:
         """Return the request that makes an image again, which is still to be submitted.
 
-        Only the account that asked for an image may have it made again; under a shared key, only
-        what was asked for under the same one. An image of anybody else's is treated as one that
-        there is not.
+        Only the account of an image's request may have it made again; under a shared key, only
+        what was requested under the same one. An image of anybody else's is treated as one that
+        does not exist.
 
-        :raises Refused: ``ImageNotFound``; ``ImageNotGenerated``, when it was never delivered or
+        :raises Refused: ``ImageNotFound``; ``ImageNotGenerated``, when it was never submitted or
             was censored; ``ImageForgotten``, when its prompt cannot be read any more.
         """
         job, request = self._made_for(command)
@@ -207,7 +207,7 @@ class Requests:
         return CommandResult(request_id, price.total)
 
     def _made_for(self, command: ReplicateImage) -> tuple[Job, Request]:
-        """Return the job and the request of an image, if the account asked for it."""
+        """Return the job and the request of an image, if it is the account's."""
         job = self._core.load(Job, job_of(command.image_id), "ImageNotFound")
         request = self._endings.request(job.request_id)
         requester, asked = command.requester, request.submitted

@@ -20,7 +20,7 @@ WORKERS_OF_TRUSTED = 20
 
 
 class Workers:
-    """What becomes of workers; rights are checked before (domain/workers/changes.py)."""
+    """What becomes of workers; rights are checked before (domain/workers/rights.py)."""
 
     def __init__(self, core: Core, directory: Directory, random_source: RandomSource) -> None:
         """Build on the core and these ports."""

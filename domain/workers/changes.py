@@ -1,12 +1,8 @@
-"""What can be changed about a worker at once, and by whom; None leaves a thing as it is."""
+"""What can be changed about a worker at once; None leaves a thing as it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
-
-from domain.accounts.directory import AccountEntry
-from domain.accounts.rights import require_moderator, require_owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +19,3 @@ class WorkerChange:
     """Why; told to the worker, and only while it is in maintenance."""
     paused: bool | None = None
     """Whether a moderator has it out of service."""
-
-
-def require_may_change_worker(actor: AccountEntry, owner_id: UUID, change: WorkerChange) -> None:
-    """Let those pass who may change so much of a worker: moderators alone pause it.
-
-    :raises Refused: ``NotModerator`` or ``NotOwner``.
-    """
-    if change.paused is not None:
-        require_moderator(actor)
-    require_owner(actor, owner_id)

@@ -197,7 +197,7 @@ def refuses_words(worker: Capabilities, *texts: str) -> bool:
     return any(word in lowered for word in worker.blacklist)
 
 
-def as_favourite(worker: Candidate) -> Candidate:
+def as_preferred(worker: Candidate) -> Candidate:
     """Return the worker as the accounts that it serves first find it: it trusts their kudos."""
     if not worker.capabilities.require_upfront_kudos:
         return worker

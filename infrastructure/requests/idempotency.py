@@ -57,16 +57,16 @@ class IdempotencyTable:
             where=_TABLE.ends_at <= bindparam("now", type_=Instant),
         ).returning(_TABLE.key)
 
-    def earlier(self, attempt: IdempotencyKey, now: datetime) -> CommandResult | None:
-        """Return the result of the same command when it was sent before, if it was.
+    def earlier(self, key: IdempotencyKey, now: datetime) -> CommandResult | None:
+        """Return what came of the same command when it was sent before, if it was.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """
         with self._database.reading() as connection:
-            row = connection.execute(_FIND, {"key": attempt.key, "now": now}).first()
+            row = connection.execute(_FIND, {"key": key.key, "now": now}).first()
         if row is None:
             return None
-        if row.content != attempt.content:
+        if row.content != key.content:
             raise Refused(
                 "BadRequest",
                 f"{HEADER}: this key was sent with another body before. Take a new key for "
@@ -76,12 +76,12 @@ class IdempotencyTable:
         return CommandResult(subject=row.subject, kudos=row.kudos)
 
     def remember(
-        self, attempt: IdempotencyKey, done: CommandResult, *, now: datetime, until: datetime
+        self, key: IdempotencyKey, done: CommandResult, *, now: datetime, until: datetime
     ) -> bool:
         """Store a result in this thread's transaction; false when there is one already."""
         row = {
-            "key": attempt.key,
-            "content": attempt.content,
+            "key": key.key,
+            "content": key.content,
             "subject": done.subject,
             "kudos": done.kudos,
             "ends_at": until,

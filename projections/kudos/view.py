@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from domain.accounts.account import Account
 from domain.accounts.directory import AccountEntry
-from domain.accounts.funds import Purse
+from domain.accounts.funds import PayerState
 from domain.accounts.kudos import Balance, hundredths
 from domain.accounts.shared_key import SharedKey
 from projections.directory.tables import ACCOUNT, account_from
@@ -108,7 +108,7 @@ _some_waiting = (
     .subquery()
 )
 _waiting = select(cast(func.coalesce(func.sum(_some_waiting.c.remaining), 0), BigInteger))
-_PURSE = Statement(
+_PAYER_STATE = Statement(
     select(*_summed(_mine), func.count().label("rows"), _waiting.scalar_subquery().label("waiting"))
 )
 _entries = Bulk(KUDOS_ENTRY)
@@ -164,18 +164,18 @@ class Kudos:
             row = _LOCK.first(connection, {"holder": account_id})
         return None if row is None else account_from(row)
 
-    def purse(self, account_id: UUID, *, most: int) -> Purse:
+    def payer_state(self, account_id: UUID, *, most: int) -> PayerState:
         """Return what an account that was locked before may spend, and how much of it waits.
 
         In a statement of its own: only one that begins under the lock is sure to see what the
         holder of the lock before us has committed.
         """
         with self._database.transaction() as connection:
-            row = _PURSE.first(connection, {"holder": account_id, "most": most})
+            row = _PAYER_STATE.first(connection, {"holder": account_id, "most": most})
             assert row is not None
             if row.pop("rows") > _MOST_UNFOLDED:
                 _fold(connection, [account_id])
-            return Purse(waiting=row.pop("waiting"), balance=Balance(**row))
+            return PayerState(waiting=row.pop("waiting"), balance=Balance(**row))
 
     def balance(self, holder_id: UUID) -> Balance:
         """Return the balance of an account, or what was held and burnt under a shared key."""

@@ -33,11 +33,11 @@ from projections.queue.tables import OPEN_REQUEST, WAITS
 from projections.sql.statements import Statement
 
 _LANES_OFFERED = 32
-_FAVOURITE_LANES_OFFERED = 500
+_PREFERRED_LANES_OFFERED = 500
 
 _BY_RANK = (OPEN_REQUEST.c.priority.desc(), OPEN_REQUEST.c.place)
 
-_NOT_PASSED_OVER = OPEN_REQUEST.c.request_id.not_in(bindparam("but_not", expanding=True))
+_NOT_EXCLUDED = OPEN_REQUEST.c.request_id.not_in(bindparam("excluding", expanding=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class Head:
     """The first request of a lane, or the first of an account in a lane."""
 
     account_id: UUID | None
-    """Set where only the requests of this account, a favourite, were looked at."""
+    """Set where only the requests of this account, which comes first, were looked at."""
     lane: int
-    asked_by: UUID
+    requester_id: UUID
     """The account of the request."""
     priority: float
     place: int
@@ -62,69 +62,69 @@ class Head:
 def read_heads(
     connection: Connection,
     lanes: Sequence[int],
-    favourites: Collection[UUID],
-    but_not: Collection[UUID] = (),
+    preferred: Collection[UUID],
+    excluding: Collection[UUID] = (),
 ) -> list[Head]:
     """Return the first requests of these lanes, and those of these accounts in any lane.
 
     Of the lanes at most 32 come back, the best ones; of the accounts' at most 500.
 
-    :param but_not: requests that are passed over, a few hundred at most.
+    :param excluding: requests that are left out, a few hundred at most.
     """
-    if not lanes and not favourites:
+    if not lanes and not preferred:
         return []
-    values: dict[str, Any] = {_account(i): account for i, account in enumerate(favourites)}
+    values: dict[str, Any] = {_account(i): account for i, account in enumerate(preferred)}
     if lanes:
         values["lanes"] = lanes
-    if but_not:
-        values["but_not"] = but_not
-    statement = _statement(bool(lanes), len(favourites), bool(but_not))
+    if excluding:
+        values["excluding"] = excluding
+    statement = _statement(bool(lanes), len(preferred), bool(excluding))
     rows = connection.execute(statement, values)
     return [Head(*row) for row in rows]
 
 
 def claim_first(
-    connection: Connection, offer: Offer, *, patiently: bool, but_not: Collection[UUID]
+    connection: Connection, offer: Offer, *, wait: bool, excluding: Collection[UUID]
 ) -> UUID | None:
     """Lock and return the first request of an offer that nobody else holds, if there is one.
 
-    :param patiently: whether to wait for one that somebody holds.
+    :param wait: whether to wait for one that somebody holds.
     """
     values: dict[str, Any] = {"claimed_lane": offer.lane}
     if offer.account_id is not None:
         values["account"] = offer.account_id
-    if but_not:
-        values["but_not"] = but_not
+    if excluding:
+        values["excluding"] = excluding
     of_account = offer.account_id is not None
-    if but_not:
-        claim = _claim(of_account, patiently).where(_NOT_PASSED_OVER)
+    if excluding:
+        claim = _claim(of_account, wait).where(_NOT_EXCLUDED)
         claimed: UUID | None = connection.execute(claim, values).scalar()
         return claimed
-    row = _plain_claim(of_account, patiently).first(connection, values)
+    row = _plain_claim(of_account, wait).first(connection, values)
     return row["request_id"] if row else None
 
 
 @lru_cache
-def _plain_claim(of_account: bool, patiently: bool) -> Statement:
-    return Statement(_claim(of_account, patiently))
+def _plain_claim(of_account: bool, wait: bool) -> Statement:
+    return Statement(_claim(of_account, wait))
 
 
 @lru_cache
-def _claim(of_account: bool, patiently: bool) -> Select[Any]:
+def _claim(of_account: bool, wait: bool) -> Select[Any]:
     waiting = select(OPEN_REQUEST.c.request_id).where(
         OPEN_REQUEST.c.lane == bindparam("claimed_lane"), WAITS
     )
     if of_account:
         waiting = waiting.where(OPEN_REQUEST.c.account_id == bindparam("account"))
-    return waiting.order_by(*_BY_RANK).limit(1).with_for_update(skip_locked=not patiently)
+    return waiting.order_by(*_BY_RANK).limit(1).with_for_update(skip_locked=not wait)
 
 
 @lru_cache
-def _statement(with_lanes: bool, favourites: int, but_not: bool) -> Any:
-    lane_heads = _lane_heads(but_not)
-    if not favourites:
+def _statement(with_lanes: bool, preferred: int, excluding: bool) -> Any:
+    lane_heads = _lane_heads(excluding)
+    if not preferred:
         return lane_heads
-    own = _favourites(favourites, but_not)
+    own = _heads_of_preferred(preferred, excluding)
     if not with_lanes:
         return own
     # Both in one statement: a worker whose own account asks for nothing pays no trip for that.
@@ -132,8 +132,8 @@ def _statement(with_lanes: bool, favourites: int, but_not: bool) -> Any:
     return union_all(select(heads), select(own_heads))
 
 
-def _lane_heads(but_not: bool) -> Select[Any]:
-    head = _first_waiting(but_not).where(OPEN_REQUEST.c.lane == LANE.c.id).correlate(LANE)
+def _lane_heads(excluding: bool) -> Select[Any]:
+    head = _first_waiting(excluding).where(OPEN_REQUEST.c.lane == LANE.c.id).correlate(LANE)
     first = OPEN_REQUEST.alias("first")
     return (
         select(
@@ -152,20 +152,20 @@ def _facts_of(request: FromClause) -> Sequence[ColumnElement[Any]]:
     """Return what a head tells of its request, in the order of its fields."""
     columns = request.c
     return (
-        columns.account_id.label("asked_by"),
+        columns.account_id.label("requester_id"),
         columns.priority,
         columns.place,
         columns.waiting_since,
     )
 
 
-def _first_waiting(but_not: bool) -> Select[Any]:
+def _first_waiting(excluding: bool) -> Select[Any]:
     """Return the first request of whatever more is asked of it."""
     first = select(OPEN_REQUEST.c.request_id).where(WAITS).order_by(*_BY_RANK).limit(1)
-    return first.where(_NOT_PASSED_OVER) if but_not else first
+    return first.where(_NOT_EXCLUDED) if excluding else first
 
 
-def _favourites(how_many: int, but_not: bool) -> Select[Any]:
+def _heads_of_preferred(how_many: int, excluding: bool) -> Select[Any]:
     """Return the heads of so many accounts, hopping from one lane of theirs to the next."""
     bases = (
         select(account.label("account_id"), _next_lane(account).label("lane"))
@@ -179,14 +179,14 @@ def _favourites(how_many: int, but_not: bool) -> Select[Any]:
     )
     of_account = OPEN_REQUEST.c.account_id == hops.c.account_id
     in_lane = OPEN_REQUEST.c.lane == hops.c.lane
-    head = _first_waiting(but_not).where(of_account, in_lane).correlate(hops).scalar_subquery()
+    head = _first_waiting(excluding).where(of_account, in_lane).correlate(hops).scalar_subquery()
     found = OPEN_REQUEST.alias("found")
     return (
         select(hops.c.account_id, hops.c.lane, *_facts_of(found))
         .join_from(hops, found, found.c.request_id == head)
         .where(hops.c.lane.is_not(None))
         .order_by(found.c.priority.desc(), found.c.place)
-        .limit(_FAVOURITE_LANES_OFFERED)
+        .limit(_PREFERRED_LANES_OFFERED)
     )
 
 

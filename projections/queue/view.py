@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, select, text,
 from domain.jobs.job import Job
 from domain.jobs.queue import Offer
 from domain.requests.request import Request
-from domain.workers.matching import Candidate, as_favourite
+from domain.workers.matching import Candidate, as_preferred
 from projections.queue.lanes import LANE, LaneMatcher, open_lane
 from projections.queue.order import Head, claim_first, read_heads
 from projections.queue.tables import LEASE, OPEN_REQUEST, WAITS
@@ -73,9 +73,9 @@ class Queue:
         self,
         worker: Candidate,
         *,
-        first: Collection[UUID] = (),
-        only_first: bool = False,
-        but_not: Collection[UUID] = (),
+        preferred: Collection[UUID] = (),
+        only_preferred: bool = False,
+        excluding: Collection[UUID] = (),
     ) -> Sequence[Offer]:
         """Return where something waits that this worker may have, the best first.
 
@@ -86,17 +86,17 @@ class Queue:
         with self._database.reading() as connection:
             lanes = self._lanes.matching(connection, worker)
             portions = [
-                [] if only_first else lanes[start : start + _LANES_AT_ONCE]
-                for start in range(0, 1 if only_first else max(1, len(lanes)), _LANES_AT_ONCE)
+                [] if only_preferred else lanes[start : start + _LANES_AT_ONCE]
+                for start in range(0, 1 if only_preferred else max(1, len(lanes)), _LANES_AT_ONCE)
             ]
-            heads = read_heads(connection, portions[0], first, but_not)
+            heads = read_heads(connection, portions[0], preferred, excluding)
             for portion in portions[1:]:
-                heads.extend(read_heads(connection, portion, (), but_not))
-        favoured = as_favourite(worker)
+                heads.extend(read_heads(connection, portion, (), excluding))
+        for_preferred = as_preferred(worker)
         kept = [
             head
             for head in heads
-            if head.account_id is None or self._lanes.is_for(favoured, head.lane)
+            if head.account_id is None or self._lanes.is_for(for_preferred, head.lane)
         ]
         return [self._offer(head) for head in sorted(kept, key=attrgetter("rank"))]
 
@@ -105,17 +105,17 @@ class Queue:
             head.lane,
             head.account_id,
             models=self._lanes.models_of(head.lane),
-            asked_by=head.asked_by,
+            requester_id=head.requester_id,
             priority=head.priority,
             waiting_since=head.waiting_since,
         )
 
     def claim(
-        self, offer: Offer, *, patiently: bool = False, but_not: Collection[UUID] = ()
+        self, offer: Offer, *, wait: bool = False, excluding: Collection[UUID] = ()
     ) -> UUID | None:
         """Claim the first request there that nobody else holds, until the transaction ends."""
         with self._database.transaction() as connection:
-            return claim_first(connection, offer, patiently=patiently, but_not=but_not)
+            return claim_first(connection, offer, wait=wait, excluding=excluding)
 
     def waiting_among(self, request_ids: Collection[UUID]) -> int:
         """Return how many of these requests wait for a worker."""

@@ -68,7 +68,7 @@ def make(
             digest=f"{place:064x}",
             seed=job.seed,
             state=state,
-            making=replace(MAKING, batch_size=size, place=place, loras=loras),
+            provenance=replace(MAKING, batch_size=size, place=place, loras=loras),
         )
     return job
 

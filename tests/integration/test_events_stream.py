@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from domain.accounts.roles import Roles
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
-from domain.jobs.job import PROGRESS_TOLD_EVERY, ImageState
+from domain.jobs.job import PROGRESS_RECORDED_EVERY, ImageState
 from domain.workers.matching import Capabilities
 from infrastructure.bootstrap import Hoard, assemble
 from tests.integration.api_client import in_base64, picture, serving
@@ -41,7 +41,7 @@ def kinds(told: list[Told]) -> list[str]:
 
 
 def record_progress(world: ViewWorld, job: PoppedJob, step: int) -> None:
-    world.clock.advance(PROGRESS_TOLD_EVERY)
+    world.clock.advance(PROGRESS_RECORDED_EVERY)
     world.hoard.ledger.jobs.record_progress(
         job.job_id, owner_id=world.owner_id, step=step, steps=20
     )

@@ -128,7 +128,7 @@ def test_a_replica_can_be_made_again(api: Api) -> None:
         digest="a" * 64,
         seed=replica.seed,
         state=ImageState.OK,
-        making=replace(MAKING, batch_size=1, place=3),
+        provenance=replace(MAKING, batch_size=1, place=3),
     )
     replicate(api, replica.image_ids[0])
     job = pop(api)
@@ -176,7 +176,7 @@ def test_a_lora_that_could_not_be_had_is_left_out(api: Api) -> None:
         seed=job.seed,
         state=ImageState.OK,
         metadata=(word,),
-        making=replace(MAKING, batch_size=1, loras=(EXACT,)),
+        provenance=replace(MAKING, batch_size=1, loras=(EXACT,)),
     )
     replicate(api, job.image_ids[0])
     replica = pop(api)
@@ -297,7 +297,7 @@ def test_what_the_worker_says_of_the_replica_is_told(api: Api) -> None:
         seed=job.seed,
         state=ImageState.OK,
         metadata=(word,),
-        making=replace(MAKING, batch_size=1, place=1),
+        provenance=replace(MAKING, batch_size=1, place=1),
     )
     (image,) = api.status(request_id)["generations"]
     assert {"type": "information", "value": "see_ref", "ref": "the same pixels"} in (

@@ -14,7 +14,7 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
-from domain.jobs.model_affinity import PATIENCE, LoadedModel, warm_first
+from domain.jobs.model_affinity import PATIENCE, LoadedModel, loaded_model_first
 from domain.jobs.queue import Offer
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements, model_for
@@ -37,16 +37,16 @@ offers = st.builds(
     lane=st.integers(0, 2**63 - 1),
     account_id=st.none(),
     models=wanted_models,
-    asked_by=accounts.map(lambda number: UUID(int=number)),
+    requester_id=accounts.map(lambda number: UUID(int=number)),
     priority=st.sampled_from([0.0, 0.0, 1.0]),
     waiting_since=ago,
 )
-favourite_offers = offers.map(
+preferred_offers = offers.map(
     lambda offer: Offer(
         offer.lane,
-        offer.asked_by,
+        offer.requester_id,
         offer.models,
-        offer.asked_by,
+        offer.requester_id,
         offer.priority,
         offer.waiting_since,
     )
@@ -58,7 +58,7 @@ def _in_rank_order(some: list[Offer]) -> list[Offer]:
 
 
 queues = st.lists(
-    offers | favourite_offers, max_size=8, unique_by=lambda offer: (offer.lane, offer.account_id)
+    offers | preferred_offers, max_size=8, unique_by=lambda offer: (offer.lane, offer.account_id)
 ).map(_in_rank_order)
 loads = st.builds(LoadedModel, name=st.sampled_from(["A", "B", "another"]), since=ago)
 
@@ -72,19 +72,19 @@ def _may_be_passed(better: Offer, other: Offer, loaded: LoadedModel) -> bool:
     if _is_warm(better, loaded) or not _is_warm(other, loaded):
         return False
     both_alike = bool(better.account_id) == bool(other.account_id)
-    fair = better.priority <= other.priority or better.asked_by == other.asked_by
+    fair = better.priority <= other.priority or better.requester_id == other.requester_id
     latest = max(better.waiting_since, loaded.since)
     return both_alike and fair and latest + timedelta(seconds=30) > NOW
 
 
 @given(queue=queues)
 def test_with_no_model_loaded_nothing_changes(queue: list[Offer]) -> None:
-    assert list(warm_first(queue, ANYBODY, None, NOW)) == queue
+    assert list(loaded_model_first(queue, ANYBODY, None, NOW)) == queue
 
 
 @given(queue=queues, loaded=loads)
 def test_nobody_is_passed_but_by_the_rule(queue: list[Offer], loaded: LoadedModel) -> None:
-    ordered = list(warm_first(queue, ANYBODY, loaded, NOW))
+    ordered = list(loaded_model_first(queue, ANYBODY, loaded, NOW))
     assert sorted(map(id, ordered)) == sorted(map(id, queue))
     for place, offer in enumerate(ordered):
         passed = queue[: queue.index(offer)]
@@ -100,7 +100,7 @@ def test_what_may_come_first_does(queue: list[Offer], loaded: LoadedModel) -> No
         if all(_may_be_passed(better, offer, loaded) for better in queue[:place])
     ]
     expected = others[0] if others else first_by_right
-    assert warm_first(queue, ANYBODY, loaded, NOW)[0] == expected
+    assert loaded_model_first(queue, ANYBODY, loaded, NOW)[0] == expected
 
 
 @dataclass(frozen=True)

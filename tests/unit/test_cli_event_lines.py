@@ -121,7 +121,7 @@ def test_what_is_personal_stays_sealed_everywhere() -> None:
 
 def test_the_json_object_is_whole_and_plain() -> None:
     made = job()
-    made.deliver(
+    made.accept_image(
         image_ids_of(JOB, 2)[0], digest="ab" * 32, seed=7, state=ImageState.OK, timestamp=NOON
     )
     batched, generated = lines_of(made)

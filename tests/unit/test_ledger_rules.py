@@ -249,7 +249,7 @@ COMMANDS: dict[str, Callable[[World], Command]] = {
         world.ledger.kudos.transfer, world.nobody, world.other, 5
     ),
     "kudos.transfer with a key": lambda world: partial(
-        world.ledger.kudos.transfer, world.nobody, world.other, 5, attempt=KEY
+        world.ledger.kudos.transfer, world.nobody, world.other, 5, key=KEY
     ),
     "kudos.award": lambda world: partial(
         world.ledger.kudos.award, world.other, 5, by=world.nobody, reason="thanks"

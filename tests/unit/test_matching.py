@@ -13,7 +13,7 @@ from domain.workers.matching import (
     Capabilities,
     Requirements,
     SkipReason,
-    as_favourite,
+    as_preferred,
     model_for,
     refuses_words,
     why_not,
@@ -178,8 +178,8 @@ def test_favourites_need_no_kudos_beforehand() -> None:
     worker = capable(require_upfront_kudos=True)
     unfunded = replace(ANYTHING, unfunded=True)
     assert why_not(worker, unfunded) is SkipReason.KUDOS
-    assert why_not(as_favourite(worker), unfunded) is None
-    assert as_favourite(ABLE) is ABLE
+    assert why_not(as_preferred(worker), unfunded) is None
+    assert as_preferred(ABLE) is ABLE
 
 
 def test_a_slow_worker_serves_only_who_allows_it() -> None:

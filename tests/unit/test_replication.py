@@ -35,12 +35,12 @@ def made(making: Provenance | None, images: int = 3) -> tuple[Job.ImageGenerated
         pixelsteps=1,
         timestamp=NOON,
     )
-    job.deliver(
+    job.accept_image(
         job.image_ids[-1],
         digest="a" * 64,
         seed=77,
         state=ImageState.OK,
-        making=making,
+        provenance=making,
         timestamp=NOON,
     )
     return job.generated[images - 1], job

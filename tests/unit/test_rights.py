@@ -12,7 +12,8 @@ from domain.accounts.directory import AccountEntry
 from domain.accounts.rights import require_may_change_account, require_may_delete_account
 from domain.accounts.roles import Roles
 from domain.return_codes import Refused
-from domain.workers.changes import WorkerChange, require_may_change_worker
+from domain.workers.changes import WorkerChange
+from domain.workers.rights import require_may_change_worker
 
 SOMEBODY = AccountEntry(uuid4(), "somebody", Roles(), number=1)
 ANOTHER = AccountEntry(uuid4(), "another", Roles(trusted=True, service=True), number=2)

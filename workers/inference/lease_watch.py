@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from domain.jobs.commands import PoppedJob
-from domain.jobs.job import PROGRESS_TOLD_EVERY
+from domain.jobs.job import PROGRESS_RECORDED_EVERY
 from domain.return_codes import Refused
 from domain.workers.matching import Capabilities
 from workers.engines.protocol import Progress
@@ -78,7 +78,7 @@ class LeaseWatch:
     def _tell(self, progress: Progress) -> None:
         job_id, step, steps = self._job.job_id, progress.step, progress.steps
         self._place.told(job_id, step, steps)
-        if self._place.clock.now() - self._recorded_at < PROGRESS_TOLD_EVERY:
+        if self._place.clock.now() - self._recorded_at < PROGRESS_RECORDED_EVERY:
             return
         try:
             self._place.jobs.record_progress(

@@ -63,7 +63,7 @@ def _submit(image: FinishedImage, owner_id: UUID, place: Workplace) -> None:
         seed=image.seed,
         state=image.state,
         metadata=image.metadata,
-        making=image.making,
+        provenance=image.making,
     )
 
 

@@ -46,7 +46,7 @@ class Jobs(Protocol):
         seed: int,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
-        making: Provenance | None = None,
+        provenance: Provenance | None = None,
     ) -> float:
         """Take one finished image and return the reward."""
 

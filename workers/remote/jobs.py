@@ -144,7 +144,7 @@ class RemoteJobs:
         seed: int,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
-        making: Provenance | None = None,
+        provenance: Provenance | None = None,
     ) -> float:
         """Deliver an image from the pocket; return the reward in kudos.
 

@@ -57,7 +57,7 @@ def transfer(
     if receiver is None:
         raise Refused("UserNotFound")
     transferred = feature.kudos.transfer(
-        sender.account_id, receiver.account_id, given.amount, attempt=attempt
+        sender.account_id, receiver.account_id, given.amount, key=attempt
     )
     return Answer({"transferred": transferred})
 

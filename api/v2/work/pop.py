@@ -124,8 +124,8 @@ def no_job_body(command: PopJob, found: NoJob, feature: PopFeature) -> dict[str,
         slow=command.slow,
     )
     skipped: Mapping[str, int] = feature.backlog.skipped(candidate)
-    if found.passed_over:
-        skipped = {**skipped, SkipReason.BLACKLIST.value: found.passed_over}
+    if found.skipped:
+        skipped = {**skipped, SkipReason.BLACKLIST.value: found.skipped}
     return {
         # The public SDK for workers cannot read an answer without a payload.
         "payload": {},

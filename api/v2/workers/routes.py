@@ -20,8 +20,9 @@ from domain.accounts.directory import AccountEntry
 from domain.accounts.rights import require_owner
 from domain.names import worker_info_from, worker_name_from
 from domain.return_codes import Refused
-from domain.workers.changes import WorkerChange, require_may_change_worker
+from domain.workers.changes import WorkerChange
 from domain.workers.directory import WorkerEntry
+from domain.workers.rights import require_may_change_worker
 from projections.directory.view import AccountDirectory
 
 router = APIRouter(tags=["workers"], default_response_class=Answer)
