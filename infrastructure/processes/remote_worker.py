@@ -23,15 +23,13 @@ from infrastructure.processes.stopping import Stopping
 from infrastructure.settings.settings import Settings
 from infrastructure.system import SystemClock, SystemRandomSource
 from workers.engines.protocol import Engine
-from workers.inference.lease_watch import WorkerStopping
+from workers.inference.lease_watch import Watchdog, WorkerStopping
 from workers.inference.safety import load_inspector
-from workers.inference.watchdog import Watchdog
 from workers.inference.workplace import InClusterWorker, Workplace
-from workers.remote.backoff import ServerBackoff
-from workers.remote.image_cache import JobImages
+from workers.remote.images import JobImages
 from workers.remote.jobs import NOT_TOLD, RemoteJobs
 from workers.remote.server import Server
-from workers.remote.serving import serve
+from workers.remote.serving import ServerBackoff, serve
 
 _log = structlog.get_logger(__name__)
 

@@ -27,11 +27,10 @@ from infrastructure.settings.settings import Settings, load_settings
 from workers.broker.app import WORK_QUEUE, make_app, register_work
 from workers.broker.wakeups import BrokerSender, BrokerWakeup
 from workers.engines.protocol import EngineAway
-from workers.inference.attendance import keep_showing
+from workers.inference.lease_watch import Watchdog
 from workers.inference.safety import load_inspector
 from workers.inference.task import work_until_idle
-from workers.inference.watchdog import Watchdog
-from workers.inference.workplace import InClusterWorker, Workplace
+from workers.inference.workplace import InClusterWorker, Workplace, keep_showing
 
 _log = structlog.get_logger(__name__)
 

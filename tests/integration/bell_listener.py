@@ -21,7 +21,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from infrastructure.system import SystemClock
 from tests.waiting import wait_until
 from workers.broker.app import make_app, register_work
-from workers.inference.watchdog import Watchdog
+from workers.inference.lease_watch import Watchdog
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from tests.compatibility.server import serving
 from workers.engines.protocol import Abilities, Batch, Engine, Made, Progress
 from workers.inference.task import work_until_idle
 from workers.inference.workplace import InClusterWorker, Workplace
-from workers.remote.image_cache import JobImages
+from workers.remote.images import JobImages
 from workers.remote.jobs import NOT_TOLD, RemoteJobs
 from workers.remote.server import Server
 

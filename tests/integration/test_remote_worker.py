@@ -30,10 +30,9 @@ from tests.integration.remote_worker import (
 from tests.waiting import wait_until
 from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.protocol import EngineFailed
-from workers.inference.provenance import read_provenance
-from workers.remote.backoff import Backoff
-from workers.remote.errors import NotAdmitted, NotNow, ServerAway
-from workers.remote.serving import serve
+from workers.inference.image_files import read_provenance
+from workers.remote.server import NotAdmitted, NotNow, ServerAway
+from workers.remote.serving import Backoff, serve
 
 # The schedulers of diffusers turn tensors into arrays in ways that numpy will stop to support.
 pytestmark = [

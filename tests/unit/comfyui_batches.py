@@ -12,10 +12,10 @@ from uuid import UUID
 from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline
 from workers.engines.comfyui.graph.drawing import Ingredients
-from workers.engines.comfyui.installed import Installed
+from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.protocol import Batch, Source
-from workers.models.checkpoint_file import CheckpointFile, CheckpointKind
-from workers.models.lora_file import LoraFile
+from workers.models.checkpoints import CheckpointFile, CheckpointKind
+from workers.models.lora_versions import LoraFile
 
 MODEL = "anything"
 EXECUTION = "0123456789abcdef0123456789abcdef"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from workers.inference.attendance import keep_showing
+from workers.inference.workplace import keep_showing
 
 
 def test_it_shows_itself_again_and_again_though_showing_fails() -> None:

@@ -11,7 +11,7 @@ from domain.images.settings import ImageSettings
 from domain.images.source_images import ExtraSourceImage, SourceImages, SourceProcessing
 from domain.jobs.commands import PoppedJob
 from domain.jobs.replication import Replication
-from workers.inference.batches import SourceMissing, batch_of
+from workers.inference.task import SourceMissing, batch_of
 
 FILES = {"a": b"image", "b": b"mask", "c": b"extra"}
 SETTINGS = ImageSettings(512, 512, 4, "k_euler", 5.0, True, 1)

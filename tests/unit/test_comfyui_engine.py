@@ -22,11 +22,11 @@ from tests.unit.comfyui_batches import (
 from tests.unit.comfyui_double import ComfyUIDouble, colour, comfyui
 from tests.unit.test_comfyui_sources import picture
 from workers.engines.comfyui.engine import ComfyUIEngine
+from workers.engines.comfyui.execution import mark_of
 from workers.engines.comfyui.graph.sampling import NOISE_NODE
-from workers.engines.comfyui.leftovers import mark_of
 from workers.engines.protocol import EngineAway, EngineFailed, OutOfMemory, Progress, Source
-from workers.models.checkpoint_file import CheckpointFile
-from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
+from workers.models.checkpoints import CheckpointFile
+from workers.models.lora_versions import LoraFile, LoraUnavailable, OnDownloaded
 
 
 class OneModel:

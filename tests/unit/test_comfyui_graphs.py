@@ -20,7 +20,7 @@ from workers.engines.comfyui.graph.drawing import Drawing, draw
 from workers.engines.comfyui.graph.latents import SourceFiles
 from workers.engines.comfyui.graph.nodes import Graph, Output
 from workers.engines.comfyui.graph.sampling import NOISE_NODE, NOISY_SAMPLERS, SAMPLERS
-from workers.models.checkpoint_file import CheckpointKind
+from workers.models.checkpoints import CheckpointKind
 
 SOURCE = SourceFiles("source.png [temp]")
 MASKED = SourceFiles("source.png [temp]", "mask.png [temp]")

@@ -28,9 +28,8 @@ from tests.diffusers_batches import (
 from tests.tiny_pipelines import save_tiny_flux, save_tiny_sd, save_tiny_sdxl
 from workers.engines.diffusers.devices import Device, find_device, precision_on
 from workers.engines.diffusers.engine import DiffusersEngine
-from workers.engines.diffusers.folders import read_folder
-from workers.engines.diffusers.warm import WarmPipeline
-from workers.engines.diffusers.weights import weights_sha256
+from workers.engines.diffusers.folders import read_folder, weights_sha256
+from workers.engines.diffusers.pipeline import WarmPipeline
 from workers.engines.protocol import EngineFailed, OutOfMemory, Source
 
 CPU = Device("cpu", "cpu")
@@ -156,7 +155,7 @@ def test_every_family_draws_in_the_precisions_of_gpus(
     tiny: dict[str, Path], monkeypatch: pytest.MonkeyPatch, model: str, precision: Any
 ) -> None:
     monkeypatch.setattr(
-        "workers.engines.diffusers.warm.precision_on", lambda device, folder: precision
+        "workers.engines.diffusers.pipeline.precision_on", lambda device, folder: precision
     )
     hole = Image.new("RGBA", (64, 64), (200, 100, 50, 255))
     hole.paste((0, 0, 0, 0), (32, 0, 64, 64))

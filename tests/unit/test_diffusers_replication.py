@@ -22,8 +22,8 @@ from tests.diffusers_batches import (
     on_one_thread,
     pictures_of,
 )
+from workers.engines.diffusers.drawing import generators_of, noise_seed
 from workers.engines.diffusers.engine import DiffusersEngine
-from workers.engines.diffusers.noise import generators_of, noise_seed
 from workers.engines.diffusers.samplers import SAMPLERS
 from workers.engines.protocol import Batch, Source
 

@@ -27,10 +27,9 @@ from workers.engines.protocol import (
     Batch,
     EngineFailed,
 )
-from workers.inference.encoding import pixels_sha256
-from workers.inference.provenance import read_provenance
+from workers.inference.image_files import pixels_sha256, read_provenance
+from workers.inference.lease_watch import Watchdog
 from workers.inference.task import work_until_idle
-from workers.inference.watchdog import Watchdog
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from workers.engines.protocol import (
     Progress,
 )
 from workers.inference.equality import EQUAL, NOT_PROMISED, ROUNDED
-from workers.inference.provenance import read_provenance
+from workers.inference.image_files import read_provenance
 from workers.inference.task import work_until_idle
 
 

@@ -17,7 +17,7 @@ from infrastructure.processes.engine_limits import limited
 from infrastructure.processes.interruptions import Interruptions
 from infrastructure.processes.stopping import Stopping
 from infrastructure.system import SystemClock
-from workers.inference.watchdog import Watchdog
+from workers.inference.lease_watch import Watchdog
 
 ROOT = Path(__file__).parents[2]
 

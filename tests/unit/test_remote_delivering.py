@@ -8,9 +8,8 @@ import httpx
 import pytest
 
 from domain.service.fetching import FetchFailed, FetchProblem
-from workers.remote.errors import ServerAway
-from workers.remote.server import Server
-from workers.remote.submission import Delivery
+from workers.remote.images import Delivery
+from workers.remote.server import Server, ServerAway
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 STORE = {ONE: "https://store.example/1", TWO: "https://store.example/2"}

@@ -22,11 +22,10 @@ from domain.service.fetching import Fetched, FetchFailed, FetchLimits, FetchProb
 from domain.workers.matching import Capabilities
 from infrastructure.models.catalogue import ModelCatalogue
 from tests.world import HandClock, SeededRandomSource
-from workers.remote.answers import AnswerNotUnderstood
-from workers.remote.errors import NotNow, ServerAway
-from workers.remote.image_cache import JobImages
+from workers.remote.images import JobImages
 from workers.remote.jobs import NOT_TOLD, RemoteJobs
-from workers.remote.server import Server
+from workers.remote.pop import AnswerNotUnderstood
+from workers.remote.server import NotNow, Server, ServerAway
 
 IDS = [str(UUID(int=number)) for number in (1, 2, 3)]
 SECRET = "a fox in the snow"

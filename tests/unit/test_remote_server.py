@@ -7,8 +7,7 @@ import httpx
 import pytest
 
 from domain.return_codes import Refused
-from workers.remote.errors import NotAdmitted, NotNow, ServerAway, refused_pop
-from workers.remote.server import Server
+from workers.remote.server import NotAdmitted, NotNow, Server, ServerAway, refused_pop
 
 URL = "https://horde.example:8443/base"
 KEY = "k" * 22

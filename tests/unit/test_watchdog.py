@@ -11,7 +11,7 @@ from types import FrameType
 import pytest
 
 from infrastructure.system import SystemClock
-from workers.inference.watchdog import Watchdog, interrupt_this_process
+from workers.inference.lease_watch import Watchdog, interrupt_this_process
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 

@@ -29,9 +29,8 @@ from workers.engines.protocol import (
     Made,
     Progress,
 )
-from workers.inference.safe_amount import SafeAmount
 from workers.inference.task import work_until_idle
-from workers.inference.workplace import InClusterWorker, Workplace
+from workers.inference.workplace import InClusterWorker, SafeAmount, Workplace
 
 Event = TypeVar("Event")
 

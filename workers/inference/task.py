@@ -1,24 +1,24 @@
-"""What a worker does when the bell rings: ask, run one batch, deliver, ask again."""
+"""The task of a worker: ask for a job, run it as one batch, submit its images, ask again."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
+from domain.backoff import Backoff
+from domain.images.source_images import SourceImages
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.return_codes import Refused
 from domain.tracing import where
 from domain.workers.matching import Capabilities
 from domain.workers.worker import WorkerKind
 from workers.broker.app import LONGEST_TURN_SECONDS
-from workers.engines.protocol import Batch, EngineAway, EngineFailed, OutOfMemory
-from workers.inference.batches import SourceMissing, batch_of
-from workers.inference.engine_watch import wait_until_back
-from workers.inference.finishing import FinishedImage, finish
+from workers.engines.protocol import Batch, Engine, EngineAway, EngineFailed, OutOfMemory, Source
 from workers.inference.lease_watch import LeaseLost, LeaseWatch, WorkerStopping
-from workers.inference.submission import deliver
+from workers.inference.submission import FinishedImage, deliver, finish
 from workers.inference.workplace import InClusterWorker, Workplace
 
 _log = structlog.get_logger(__name__)
@@ -183,3 +183,79 @@ class _Run:
             self._log.info("giving up came too late", rc=refusal.code.name)
         except Exception as error:
             self._log.error("giving up failed", error=type(error).__name__, where=where(error))
+
+
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 30.0
+_LOOK_EVERY_SECONDS = 1.0
+
+
+def wait_until_back(
+    engine: Engine, *, stop: Callable[[], bool], pause: Callable[[float], None]
+) -> bool:
+    """Return whether the engine answers again; False when it was time to stop before.
+
+    The pause between two questions doubles, from one second to half a minute.
+
+    :param stop: whether to wait no longer; looked at every second.
+    :param pause: waits a number of seconds.
+    """
+    backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+    while True:
+        seconds = backoff.next_pause()
+        waited = 0.0
+        while not stop() and waited < seconds:
+            pause(_LOOK_EVERY_SECONDS)
+            waited += _LOOK_EVERY_SECONDS
+        if stop():
+            return False
+        try:
+            engine.abilities()
+        except EngineAway:
+            continue
+        _log.info("the engine is back", engine=engine.name)
+        return True
+
+
+class SourceMissing(Exception):
+    """A source image of the job is no longer there; the message is safe to record."""
+
+
+def batch_of(job: PoppedJob, read: Callable[[str], bytes]) -> Batch:
+    """Return the batch that a job is run as.
+
+    One image that is made again takes its old place, by itself or with the whole batch around it.
+
+    :param read: returns a source image by its digest, or raises a ``LookupError``.
+    :raises SourceMissing: when one of them is not there.
+    """
+    replication = job.replication
+    if replication is None:
+        places, size = tuple(range(len(job.image_ids))), len(job.image_ids)
+    else:
+        places, size = (replication.place,), replication.batch_size if replication.exact else 1
+    return Batch(
+        job_id=job.job_id,
+        image_ids=job.image_ids,
+        model=job.model,
+        prompt=job.prompt,
+        negative_prompt=job.negative_prompt,
+        settings=job.settings,
+        seed=job.seed,
+        places=places,
+        size=size,
+        source=None if job.source is None else _source_of(job.source, read),
+        texts=job.extra_texts,
+    )
+
+
+def _source_of(source: SourceImages, read: Callable[[str], bytes]) -> Source:
+    try:
+        return Source(
+            processing=source.processing,
+            image=None if source.image is None else read(source.image),
+            mask=None if source.mask is None else read(source.mask),
+            extra=tuple(read(extra.digest) for extra in source.extra),
+        )
+    except LookupError:
+        raise SourceMissing("a source image is no longer there") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -19,8 +20,39 @@ from domain.jobs.job import ImageState
 from domain.ports import Clock
 from domain.workers.matching import Capabilities
 from workers.engines.protocol import Abilities, Engine
-from workers.inference.safe_amount import SafeAmount
 from workers.inference.safety import Inspector
+
+
+class SafeAmount:
+    """What a worker may declare after its device ran out of memory; for one thread.
+
+    It only ever falls, by half each time, and a new process starts without it: what has filled the
+    memory may be gone by then, and trying again and again while it works would cost whole batches.
+    """
+
+    def __init__(self) -> None:
+        """Nothing went wrong yet."""
+        self._most: int | None = None
+
+    def of(self, amount: int) -> int:
+        """Return how many images to declare, of the ``amount`` that was set up, 1 or more."""
+        return amount if self._most is None else min(amount, self._most)
+
+    def lower(self, amount: int, images: int) -> int | None:
+        """Note that a batch did not fit; return what is declared from now on, None if no less.
+
+        A single image that does not fit, or a batch that is larger than what was declared, says
+        nothing about the amount.
+
+        :param amount: images per batch that the worker was set up for.
+        :param images: how many the batch had.
+        """
+        declared = self.of(amount)
+        if not 1 < images <= declared:
+            return None
+        self._most = declared // 2
+        return self._most
+
 
 _log = structlog.get_logger(__name__)
 
@@ -172,3 +204,28 @@ class Workplace:
             self.presence.seen(worker_id, capabilities)
         except Exception as error:
             _log.warning("presence not noted", error=type(error).__name__)
+
+
+EVERY_SECONDS = 60.0
+"""How often an idle worker shows itself; whoever was not seen for five minutes counts as gone."""
+
+
+def keep_showing(show: Callable[[], None], every_seconds: float = EVERY_SECONDS) -> threading.Event:
+    """Call ``show`` at once and then every so often, in a thread of its own.
+
+    What it raises is logged, and it is called again all the same.
+
+    :returns: the event that ends it.
+    """
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            try:
+                show()
+            except Exception as error:
+                _log.warning("presence not noted", error=type(error).__name__)
+            stop.wait(every_seconds)
+
+    threading.Thread(target=run, name="attendance", daemon=True).start()
+    return stop

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import structlog
 
 from domain.models.catalogue import Baseline, ModelEntry, ModelFile, Models, baseline_of
-from workers.models.checkpoint_file import CheckpointFile, CheckpointKind, CheckpointPart
 from workers.models.comfyui_folders import (
     CHECKPOINTS,
     DIFFUSION_MODELS,
@@ -20,11 +20,50 @@ from workers.models.comfyui_folders import (
     files_of,
     path_of,
 )
-from workers.models.families import family_of, holds_more_than_a_denoiser
 from workers.models.hashes import HashCache, OnBytes
-from workers.models.safetensors_header import NotSafetensors, Shapes, shapes_of
+from workers.models.safetensors import (
+    NotSafetensors,
+    Shapes,
+    family_of,
+    holds_more_than_a_denoiser,
+    shapes_of,
+)
 
-__all__ = ["CheckpointFile", "CheckpointKind", "CheckpointPart", "ComfyUIModelFiles"]
+
+class CheckpointKind(StrEnum):
+    """What a model's file holds; it decides how ComfyUI loads it."""
+
+    CHECKPOINT = "checkpoint"
+    """Everything: denoiser, text encoders and VAE."""
+    DIFFUSION_MODEL = "diffusion_model"
+    """The denoiser alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointPart:
+    """A further file of a model whose main file holds the denoiser alone."""
+
+    type: str
+    """What it holds, in the catalogue's words: ``text_encoder``, ``vae``, …"""
+    name: str
+    """Its path below its kind's folder, as ComfyUI lists it."""
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFile:
+    """The main file of a model, verified."""
+
+    name: str
+    """Its path below its kind's folder, as ComfyUI lists it, such as ``sdxl/base.safetensors``."""
+    kind: CheckpointKind
+    path: Path
+    sha256: str
+    """64 lower-case hexadecimal digits."""
+    baseline: Baseline
+    parts: tuple[CheckpointPart, ...] = ()
+    """The other files of it that the catalogue names, in the catalogue's order."""
+
 
 _log = structlog.get_logger(__name__)
 

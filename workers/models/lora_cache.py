@@ -18,8 +18,7 @@ from domain.models.loras import MOST_LORAS
 from workers.models.comfyui_folders import ListedFile, files_below
 from workers.models.hashes import HashCache
 from workers.models.locks import Held, LockTaken, locked, try_lock, wait_for_lock
-from workers.models.lora_file import LoraFile
-from workers.models.lora_records import LoraRecord, read_record, write_record
+from workers.models.lora_versions import LoraFile, LoraRecord, read_record, write_record
 
 _log = structlog.get_logger(__name__)
 

@@ -8,15 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from workers.models.downloads import DownloadFailed, DownloadLimits, Downloads
+from workers.models.downloads import DownloadFailed, DownloadLimits, Downloads, ResumingDownload
 from workers.models.hashes import HashCache, digest_of
 from workers.models.locks import LockTaken, locked
 from workers.models.lora_cache import LoraCache, NoRoom
-from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
-from workers.models.lora_metadata import PublishedLora
-from workers.models.lora_records import LoraRecord
-from workers.models.resuming import ResumingDownload
-from workers.models.safetensors_header import NotSafetensors, shapes_of
+from workers.models.lora_versions import (
+    LoraFile,
+    LoraRecord,
+    LoraUnavailable,
+    OnDownloaded,
+    PublishedLora,
+)
+from workers.models.safetensors import NotSafetensors, shapes_of
 
 _SUFFIX: Final = ".safetensors"
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -18,21 +18,18 @@ from domain.models.catalogue import Models
 from domain.ports import Clock, RandomSource
 from domain.return_codes import Refused
 from domain.service.fetching import Fetcher
-from workers.remote.answers import (
+from workers.remote.images import Delivery, JobImages, Uploader, sources_of
+from workers.remote.pop import (
     AnswerNotUnderstood,
     Message,
     Offer,
     PopAnswer,
+    pop_body,
     read_answer,
     read_offer,
+    why_misfit,
 )
-from workers.remote.declaring import pop_body
-from workers.remote.errors import NotNow, ServerAway, refused_pop
-from workers.remote.fitting import why_misfit
-from workers.remote.image_cache import JobImages
-from workers.remote.server import Server
-from workers.remote.sources import sources_of
-from workers.remote.submission import Delivery, Uploader
+from workers.remote.server import NotNow, Server, ServerAway, refused_pop
 
 _log = structlog.get_logger(__name__)
 

@@ -11,21 +11,22 @@ from threading import Lock
 import structlog
 
 from domain.images.metadata import GenerationMetadata
-from workers.engines.comfyui.abilities import abilities_of
+from workers.engines.comfyui.abilities import Machine, ModelFiles, abilities_of, machine_of
 from workers.engines.comfyui.client import ComfyUIClient
-from workers.engines.comfyui.device import Machine, machine_of
-from workers.engines.comfyui.execution import SILENCE_SECONDS, Execution
+from workers.engines.comfyui.execution import (
+    SILENCE_SECONDS,
+    Execution,
+    mark_of,
+    new_execution,
+    stop_leftovers,
+)
 from workers.engines.comfyui.extra_networks import fetch_loras, find_embeddings
-from workers.engines.comfyui.graph.drawing import Drawing, Ingredients, draw
+from workers.engines.comfyui.graph.drawing import FOLDER, Drawing, Ingredients, draw, file_prefix
+from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.comfyui.graph.latents import SourceFiles
 from workers.engines.comfyui.graph.models import can_load
-from workers.engines.comfyui.graph.output import FOLDER, file_prefix
 from workers.engines.comfyui.graph.sampling import NOISE_NODE, NOISY_SAMPLERS, SAMPLERS
-from workers.engines.comfyui.installed import Installed
-from workers.engines.comfyui.leftovers import mark_of, new_execution, stop_leftovers
-from workers.engines.comfyui.pictures import images_of
-from workers.engines.comfyui.ports import ModelFiles
-from workers.engines.comfyui.sources import prepare
+from workers.engines.comfyui.images import images_of, prepare
 from workers.engines.protocol import (
     Abilities,
     Batch,
@@ -34,8 +35,8 @@ from workers.engines.protocol import (
     Made,
     Progress,
 )
-from workers.models.checkpoint_file import CheckpointFile
-from workers.models.lora_file import LoraSource
+from workers.models.checkpoints import CheckpointFile
+from workers.models.lora_versions import LoraSource
 
 _log = structlog.get_logger(__name__)
 

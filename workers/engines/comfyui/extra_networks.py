@@ -12,7 +12,7 @@ import structlog
 
 from domain.images.metadata import LONGEST_REF, GenerationMetadata, MetadataType, MetadataValue
 from domain.models.loras import Lora, TextualInversion
-from workers.models.lora_file import LoraFile, LoraSource, LoraUnavailable, OnDownloaded
+from workers.models.lora_versions import LoraFile, LoraSource, LoraUnavailable, OnDownloaded
 
 _log = structlog.get_logger(__name__)
 

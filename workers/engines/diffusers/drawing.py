@@ -1,17 +1,16 @@
-"""Drawing a batch with a warm pipeline: all its images together, once through the model a step."""
+"""Drawing a batch with a loaded pipeline: all its images together, one model call a step."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workers.engines.diffusers.folders import Painting, arguments_of
-from workers.engines.diffusers.noise import generators_of
 from workers.engines.diffusers.painting import KeptPart, put_on
-from workers.engines.diffusers.passes import Pass
-from workers.engines.diffusers.progress import StepCounter
+from workers.engines.diffusers.passes import Pass, StepCounter
+from workers.engines.diffusers.pipeline import WarmPipeline
 from workers.engines.diffusers.sources import Canvas
-from workers.engines.diffusers.warm import WarmPipeline
 from workers.engines.protocol import Batch
 
 if TYPE_CHECKING:
@@ -109,3 +108,22 @@ def _enlarged(pictures: list[Image], nth: Pass) -> list[Image]:
 
     size = (nth.width, nth.height)
     return [picture.resize(size, Image.Resampling.LANCZOS) for picture in pictures]
+
+
+def noise_seed(seed: int, place: int) -> int:
+    """The seed of an image's own noise: 63 bits that depend on these two numbers alone.
+
+    :param place: the image's place in its batch, from 0.
+    """
+    digest = hashlib.sha256(f"{seed}:{place}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generators_of(seed: int, places: Sequence[int]) -> list[Any]:
+    """A fresh generator for each place.
+
+    They live on the CPU, so that every device starts from the same noise.
+    """
+    import torch
+
+    return [torch.Generator("cpu").manual_seed(noise_seed(seed, place)) for place in places]

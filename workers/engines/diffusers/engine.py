@@ -9,17 +9,19 @@ from pathlib import Path
 
 from domain.models.loras import with_triggers
 from domain.workers.bridges import Feature
-from workers.engines.diffusers.devices import find_device, make_repeatable
+from workers.engines.diffusers.devices import (
+    find_device,
+    free_memory,
+    is_out_of_memory,
+    make_repeatable,
+)
 from workers.engines.diffusers.drawing import draw
-from workers.engines.diffusers.folders import read_folder
+from workers.engines.diffusers.folders import read_folder, weights_sha256
 from workers.engines.diffusers.loras import Applied, LoraCache
-from workers.engines.diffusers.memory import free_memory, is_out_of_memory
-from workers.engines.diffusers.passes import plan_passes
-from workers.engines.diffusers.progress import StepCounter
+from workers.engines.diffusers.passes import StepCounter, plan_passes
+from workers.engines.diffusers.pipeline import WarmPipeline
 from workers.engines.diffusers.samplers import SAMPLERS
 from workers.engines.diffusers.sources import Canvas, read_canvas
-from workers.engines.diffusers.warm import WarmPipeline
-from workers.engines.diffusers.weights import weights_sha256
 from workers.engines.protocol import (
     Abilities,
     Batch,
@@ -30,7 +32,7 @@ from workers.engines.protocol import (
     Progress,
 )
 from workers.models.hashes import digest_of
-from workers.models.lora_file import LoraSource
+from workers.models.lora_versions import LoraSource
 
 
 class DiffusersEngine:

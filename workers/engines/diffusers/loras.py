@@ -11,8 +11,8 @@ from typing import Any
 from domain.images.metadata import LONGEST_REF, GenerationMetadata, MetadataType, MetadataValue
 from domain.images.provenance import LoraIdentity
 from domain.models.loras import Lora, trigger_of
-from workers.engines.diffusers.memory import is_out_of_memory
-from workers.models.lora_file import LoraFile, LoraSource, LoraUnavailable, OnDownloaded
+from workers.engines.diffusers.devices import is_out_of_memory
+from workers.models.lora_versions import LoraFile, LoraSource, LoraUnavailable, OnDownloaded
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workers.engines.diffusers.pipeline import WarmPipeline
 from workers.engines.diffusers.sources import Canvas
-from workers.engines.diffusers.warm import WarmPipeline
 
 if TYPE_CHECKING:
     from PIL.Image import Image

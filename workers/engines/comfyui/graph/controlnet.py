@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from domain.images.controlnet import CONTROL_TYPES
 from domain.models.catalogue import Baseline
+from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.comfyui.graph.nodes import Graph, Output, outputs
 from workers.engines.comfyui.graph.sampling import Guidance
-from workers.engines.comfyui.installed import Installed
 
 _LOADER = "ControlNetLoader"
 

@@ -9,6 +9,7 @@ from domain.models.catalogue import Baseline
 from domain.models.loras import Lora, TextualInversion, trigger_of, with_triggers
 from workers.engines.comfyui.graph.controlnet import control_map, with_control
 from workers.engines.comfyui.graph.hires_fix import draw_again, first_size
+from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.comfyui.graph.latents import (
     SourceFiles,
     SourceNodes,
@@ -16,10 +17,14 @@ from workers.engines.comfyui.graph.latents import (
     load_source,
     source_latent,
 )
-from workers.engines.comfyui.graph.loras import with_loras
-from workers.engines.comfyui.graph.models import Loaded, load_model
+from workers.engines.comfyui.graph.models import (
+    Loaded,
+    decode_tiling,
+    load_model,
+    with_loras,
+    with_tiling,
+)
 from workers.engines.comfyui.graph.nodes import Graph, Output
-from workers.engines.comfyui.graph.output import save
 from workers.engines.comfyui.graph.post_processing import post_process
 from workers.engines.comfyui.graph.prompts import Prompts, encode, with_clip_skip, with_embeddings
 from workers.engines.comfyui.graph.sampling import (
@@ -32,11 +37,9 @@ from workers.engines.comfyui.graph.sampling import (
     steps_of,
     with_noise_per_image,
 )
-from workers.engines.comfyui.graph.tiling import decode_tiling, with_tiling
-from workers.engines.comfyui.installed import Installed
 from workers.engines.protocol import Batch
-from workers.models.checkpoint_file import CheckpointFile
-from workers.models.lora_file import LoraFile
+from workers.models.checkpoints import CheckpointFile
+from workers.models.lora_versions import LoraFile
 
 USUAL_DENOISE = 0.75
 """How much of a source image is drawn anew unless the settings say otherwise."""
@@ -201,3 +204,21 @@ def _keep_the_rest(graph: Graph, images: Output, source: Output, mask: Output) -
         resize_source=False,
         mask=graph.add("InvertMask", mask=mask),
     )
+
+
+FOLDER = "hoard"
+"""The folder among ComfyUI's outputs that they go to."""
+
+
+def file_prefix(execution: str) -> str:
+    """Return how the names of an execution's files begin, without a folder."""
+    return f"{FOLDER}-{execution}"
+
+
+def save(graph: Graph, images: Output, *, execution: str) -> Output:
+    """Add the node that saves the images; its id is what the history lists them under.
+
+    :param execution: an id that no other execution has.
+    """
+    prefix = f"{FOLDER}/{file_prefix(execution)}"
+    return graph.add("SaveImage", images=images, filename_prefix=prefix)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from workers.engines.diffusers.devices import Device, precision_on
+from workers.engines.diffusers.devices import Device, is_out_of_memory, precision_on
 from workers.engines.diffusers.folders import PipelineFolder
-from workers.engines.diffusers.memory import is_out_of_memory
 from workers.engines.diffusers.samplers import build_scheduler
 from workers.engines.protocol import EngineFailed
 

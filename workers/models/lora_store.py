@@ -14,9 +14,15 @@ from workers.models.downloads import Downloads
 from workers.models.hashes import HashCache
 from workers.models.lora_cache import LoraCache, own_file
 from workers.models.lora_fetcher import LoraFetcher, LoraLimits
-from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
-from workers.models.lora_metadata import LoraFiles, MetadataAway, PublishedLora
-from workers.models.lora_records import LoraRecord
+from workers.models.lora_versions import (
+    LoraFile,
+    LoraFiles,
+    LoraRecord,
+    LoraUnavailable,
+    MetadataAway,
+    OnDownloaded,
+    PublishedLora,
+)
 
 __all__ = ["LoraFile", "LoraLimits", "LoraStore", "LoraUnavailable"]
 
