@@ -49,7 +49,7 @@ def batch_of(count: int = 2, **changes: Any) -> Batch:
         "prompt": "a red circle on a blue background",
         "negative_prompt": "",
         "seed": 7,
-        "places": tuple(range(count)),
+        "indices": tuple(range(count)),
         "size": count,
     }
     for name, value in changes.items():

@@ -20,7 +20,7 @@ from workers.inference.workplace import Shutdown
 def limited(
     watchdog: Watchdog,
 ) -> Callable[[Callable[[], datetime]], AbstractContextManager[None]]:
-    """Return what interrupts a block when its time is up, and bites a minute later.
+    """Return what interrupts a block when its time is up, and kills a minute later.
 
     The interruption is Celery's ``SoftTimeLimitExceeded``, raised wherever the main thread is. The
     block has to be one of the main thread.

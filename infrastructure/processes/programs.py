@@ -63,7 +63,7 @@ def api_program(settings: Settings, run_folder: Path, number: int, listening: in
 
 
 def projector_program(settings: Settings, run_folder: Path) -> Program:
-    """Return the projector: followers, bell and sweep."""
+    """Return the projector: followers, wake-ups and chores."""
     return Program(
         PROJECTOR,
         _python("infrastructure.processes.projector"),

@@ -38,7 +38,7 @@ def find_redis() -> Path:
 def redis_command(socket_path: Path, folder: Path) -> tuple[str, ...]:
     """Return the command of a server that listens on that socket, and on no TCP port.
 
-    What it holds are bells and other things that can be had again, so it keeps nothing.
+    What it holds are wake-ups and other things that can be had again, so it keeps nothing.
 
     :param folder: its working folder; nothing is written there.
     :raises RedisMissing: when there is no server to start.

@@ -27,7 +27,7 @@ from workers.inference.lease_watch import Watchdog, WorkerStopping
 from workers.inference.safety import load_inspector
 from workers.inference.workplace import InClusterWorker, Workplace
 from workers.remote.images import JobImages
-from workers.remote.jobs import NOT_TOLD, RemoteJobs
+from workers.remote.jobs import UNKNOWN_ID, RemoteJobs
 from workers.remote.server import Server
 from workers.remote.serving import ServerBackoff, serve
 
@@ -40,7 +40,7 @@ BRIDGE_AGENT = f"{REMOTE_AGENT}:1:operator"
 def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], None]) -> None:
     """Load the engine and serve until SIGTERM or Ctrl-C; to be called from the main thread.
 
-    The batch under way is finished and delivered first; a second signal gives it back at once.
+    The batch under way is finished and submitted first; a second signal faults it at once.
 
     :param on_ready: called when the engine is loaded.
     :raises CatalogueInvalid: when the operator's own models cannot be read.
@@ -65,9 +65,9 @@ def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], No
                 clock=SystemClock(),
                 random_source=SystemRandomSource(),
             )
-            place = _workplace(settings, server, engine, jobs, job_images, stopping)
+            workplace = _workplace(settings, server, engine, jobs, job_images, stopping)
             on_ready()
-            serve(_worker(settings), place, server, ServerBackoff(interruptions.wait))
+            serve(_worker(settings), workplace, server, ServerBackoff(interruptions.wait))
             _log.info("worker ended", kudos=round(jobs.earned, 2))
     finally:
         engine.close()
@@ -76,7 +76,7 @@ def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], No
 
 def _worker(settings: Settings) -> InClusterWorker:
     return InClusterWorker(
-        owner_id=NOT_TOLD,
+        owner_id=UNKNOWN_ID,
         name=settings.worker_name,
         amount=settings.worker_amount,
         max_pixels=settings.worker_max_pixels,
@@ -106,10 +106,10 @@ def _workplace(
         blobs=job_images,
         presence=_Unseen(),
         clock=clock,
-        ring=lambda: None,
+        wake_worker=lambda: None,
         is_leased=jobs.is_leased,
         shutdown=stopping,
-        hung_after=limited(Watchdog(clock, bite=lambda: start_anew(stopping))),
+        time_limit=limited(Watchdog(clock, kill=lambda: start_anew(stopping))),
         pause=pause,
         inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
         provenance=settings.worker_provenance,

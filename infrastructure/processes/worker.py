@@ -30,7 +30,7 @@ from workers.engines.protocol import EngineAway
 from workers.inference.lease_watch import Watchdog
 from workers.inference.safety import load_inspector
 from workers.inference.task import work_until_idle
-from workers.inference.workplace import InClusterWorker, Workplace, keep_showing
+from workers.inference.workplace import InClusterWorker, Workplace, report_presence
 
 _log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ def make_worker_app(settings: Settings) -> Celery:
 def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
     """Assemble everything, in the pool process and on first use: nothing of it survives a fork."""
     hoard = assemble(settings)
-    bell = BrokerWakeup(BrokerSender(make_app(settings.broker)))
+    wakeup = BrokerWakeup(BrokerSender(make_app(settings.broker)))
     worker = InClusterWorker(
         owner_id=hoard.operator.account_id,
         name=settings.worker_name,
@@ -60,35 +60,35 @@ def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
         max_pixels=settings.worker_max_pixels,
         agent=_AGENT,
     )
-    place = Workplace(
+    workplace = Workplace(
         jobs=hoard.ledger.jobs,
         engine=make_engine(settings, Supplies(hoard.catalogue, hoard.outbound)),
         blobs=hoard.blobs,
         presence=hoard.presence,
         clock=hoard.clock,
-        ring=bell.ring,
+        wake_worker=wakeup.send,
         is_leased=lambda job_id: _is_leased(hoard, job_id),
-        told=hoard.wakeups.progress,
+        publish_progress=hoard.wakeups.progress,
         is_slow=lambda name: _is_slow(hoard, name),
         shutdown=_shutdown,
-        hung_after=Watchdog(hoard.clock).until,
+        time_limit=Watchdog(hoard.clock).until,
         inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
         provenance=settings.worker_provenance,
     )
-    keep_showing(lambda: _show(hoard, worker, place))
-    return worker, place
+    report_presence(lambda: _report(hoard, worker, workplace))
+    return worker, workplace
 
 
-def _show(hoard: Hoard, worker: InClusterWorker, place: Workplace) -> None:
+def _report(hoard: Hoard, worker: InClusterWorker, workplace: Workplace) -> None:
     entry = hoard.directory.worker_by_name(worker.name)
     if entry is None:
         return
     try:
-        abilities = place.engine.abilities()
+        abilities = workplace.engine.abilities()
     except EngineAway:
         # It can take no job, so it is not there: after five minutes everybody sees that.
         return
-    amount = place.safe_amount.of(worker.amount)
+    amount = workplace.safe_amount.of(worker.amount)
     hoard.presence.seen(entry.worker_id, worker.capabilities(abilities, amount))
 
 
@@ -124,7 +124,7 @@ def main() -> None:
 @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
 def _set_logs_up(**_facts: object) -> None:
     configure_logs(_settings.log_level, json=_settings.log_json, for_good=True)
-    # A line for each bell, even where nothing was found, says nothing.
+    # A line for each wake-up, even where nothing was found, says nothing.
     for chatty in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Loading an engine would draw progress bars into the log.
@@ -142,9 +142,9 @@ def _say_ready(**_facts: object) -> None:
     tell_supervisor()
     # Celery's own second Ctrl-C would kill the batch instead of giving it back.
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
-    # Whatever was rung before this worker listened may be lost.
-    with BrokerWakeup(BrokerSender(app)) as bell:
-        bell.ring()
+    # Wake-ups that came before this worker listened may be lost.
+    with BrokerWakeup(BrokerSender(app)) as wakeup:
+        wakeup.send()
 
 
 @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]

@@ -99,7 +99,7 @@ class Settings(WorkerSettings):
     """Days since an account was opened before work makes it trusted, up to ten years."""
 
     sweep_seconds: float = Field(default=5, gt=0, allow_inf_nan=False)
-    """Seconds between two sweeps for ended leases, expired requests and unheard bells."""
+    """Seconds between two sweeps for ended leases, expired requests and lost wake-ups."""
 
     follow_seconds: float = Field(default=0.05, gt=0, allow_inf_nan=False)
     """Seconds that a follower of the log waits before it looks again."""

@@ -91,8 +91,8 @@ def waiting(broker_url: str) -> int:
 
 
 def ring(broker_url: str) -> None:
-    with BrokerWakeup(BrokerSender(make_app(broker_url))) as bell:
-        bell.ring()
+    with BrokerWakeup(BrokerSender(make_app(broker_url))) as wakeup:
+        wakeup.send()
 
 
 def test_a_ring_wakes_the_worker(listener: Listener, redis_url: str) -> None:
@@ -206,9 +206,9 @@ def test_ringing_for_a_broker_that_is_gone_returns_at_once(own_redis: RedisServe
 
 
 def test_a_bell_that_was_not_heard_rings_again_with_the_next(own_redis: RedisServer) -> None:
-    with BrokerWakeup(BrokerSender(make_app(own_redis.url))) as bell:
+    with BrokerWakeup(BrokerSender(make_app(own_redis.url))) as wakeup:
         own_redis.stop()
-        bell.ring()
+        wakeup.send()
         own_redis.start()
-        bell.ring()
+        wakeup.send()
     assert waiting(own_redis.url) == 1

@@ -61,8 +61,8 @@ def ears(own_redis: RedisServer, tmp_path: Path) -> Iterator[Ears]:
 
 def ring(own_redis: RedisServer) -> None:
     sender = BrokerSender(make_app(own_redis.url), queue=WEBHOOK_QUEUE, task=WEBHOOK_TASK)
-    with BrokerWakeup(sender) as bell:
-        bell.ring()
+    with BrokerWakeup(sender) as wakeup:
+        wakeup.send()
 
 
 def waiting(own_redis: RedisServer, queue: str) -> int:
@@ -79,8 +79,8 @@ def test_a_ring_wakes_a_sender_and_no_worker(own_redis: RedisServer, ears: Ears)
 
 
 def test_a_bell_for_workers_wakes_no_sender(own_redis: RedisServer, ears: Ears) -> None:
-    with BrokerWakeup(BrokerSender(make_app(own_redis.url))) as bell:
-        bell.ring()
+    with BrokerWakeup(BrokerSender(make_app(own_redis.url))) as wakeup:
+        wakeup.send()
     assert waiting(own_redis, WORK_QUEUE) == 1
     ring(own_redis)
     wait_until(ears.woken, "the right bell to be heard")

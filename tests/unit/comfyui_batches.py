@@ -85,13 +85,13 @@ def ingredients(
 def batch(
     images: int = 4,
     *,
-    places: tuple[int, ...] | None = None,
+    indices: tuple[int, ...] | None = None,
     size: int | None = None,
     source: Source | None = None,
     **settings: Any,
 ) -> Batch:
     """A batch of 512x768 images, k_euler, 20 steps."""
-    wanted = tuple(range(images)) if places is None else places
+    wanted = tuple(range(images)) if indices is None else indices
     usual: dict[str, Any] = {
         "width": 512,
         "height": 768,
@@ -109,7 +109,7 @@ def batch(
         negative_prompt="fog",
         settings=ImageSettings(**usual | settings),
         seed=42,
-        places=wanted,
+        indices=wanted,
         size=size or len(wanted),
         source=source,
     )

@@ -164,7 +164,7 @@ def test_a_hoard_is_asked_whether_it_still_wants_an_image(rc: str, wanted: bool)
         return refusal(400, rc=rc, message="m")
 
     with server(answer) as remote:
-        assert remote.still_wants(UPLOAD) is wanted
+        assert remote.is_wanted(UPLOAD) is wanted
     assert (asked[0].method, asked[0].content) == ("PUT", b"")
 
 
@@ -177,7 +177,7 @@ def test_an_empty_file_reaches_no_other_store(address: str) -> None:
         raise AssertionError(f"{request.method} {request.url}")
 
     with server(answer) as remote:
-        assert remote.still_wants(address)
+        assert remote.is_wanted(address)
 
 
 @pytest.mark.parametrize("rc", ["UserNotFound", "InvalidAPIKey"])

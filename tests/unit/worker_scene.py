@@ -89,7 +89,7 @@ class PatternEngine:
         return Made(
             images=tuple(
                 EngineImage(image_id, place, picture_of(batch.seed, place, batch.size))
-                for image_id, place in zip(batch.image_ids, batch.places, strict=True)
+                for image_id, place in zip(batch.image_ids, batch.indices, strict=True)
                 if place not in self.leaves_out
             ),
             engine="pattern 1",
@@ -121,7 +121,7 @@ class Scene:
     clock: ManualClock
     engine: PatternEngine = field(default_factory=PatternEngine)
     stop: Stop = field(default_factory=Stop)
-    rings: int = 0
+    wakeups: int = 0
     pauses: list[float] = field(default_factory=list)
     safe_amount: SafeAmount = field(default_factory=SafeAmount)
 
@@ -136,22 +136,22 @@ class Scene:
         )
 
     @property
-    def place(self) -> Workplace:
+    def workplace(self) -> Workplace:
         return Workplace(
             jobs=self.hoard.ledger.jobs,
             engine=self.engine,
             blobs=self.hoard.blobs,
             presence=self.hoard.presence,
             clock=self.clock,
-            ring=self.ring,
+            wake_worker=self.wake_worker,
             is_leased=lambda job_id: self.job(job_id).is_leased,
             shutdown=self.stop,
             pause=self.pauses.append,
             safe_amount=self.safe_amount,
         )
 
-    def ring(self) -> None:
-        self.rings += 1
+    def wake_worker(self) -> None:
+        self.wakeups += 1
 
     def ask(
         self,
@@ -183,7 +183,7 @@ class Scene:
         return self.hoard.ledger.requests.submit(command)[0]
 
     def work(self) -> int:
-        return work_until_idle(self.worker, self.place)
+        return work_until_idle(self.worker, self.workplace)
 
     def request(self, request_id: UUID) -> Request:
         found: Request = self.hoard.ledger.repository.get(request_id)

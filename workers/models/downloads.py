@@ -83,7 +83,7 @@ class NoEnd(DownloadFailed):
 
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
+class _PartState:
     """What is known of a file of which a part is there."""
 
     validator: str | None = None
@@ -135,7 +135,7 @@ class ResumingDownload:
                 raise DownloadFailed("too slow", may_pass=True)
             there = self._size()
             try:
-                return self._go_on(url, replace(limits, seconds=left), before, on_bytes)
+                return self._resume(url, replace(limits, seconds=left), before, on_bytes)
             except DownloadFailed as failed:
                 # A line that is cut again and again still gets there.
                 if self._size() > there:
@@ -156,7 +156,7 @@ class ResumingDownload:
         os.replace(self._part, path)
         self._about.unlink(missing_ok=True)
 
-    def _go_on(
+    def _resume(
         self,
         url: str,
         limits: DownloadLimits,
@@ -175,7 +175,7 @@ class ResumingDownload:
             file.truncate(opened.start)
             file.seek(opened.start)
             # Only now: what is told must never be told of another file's beginning.
-            self._note(_Begun(opened.validator, opened.total))
+            self._note(_PartState(opened.validator, opened.total))
             if opened.total is not None:
                 before(max(0, opened.total - opened.start))
             self._write(file, opened, limits, on_bytes)
@@ -195,9 +195,9 @@ class ResumingDownload:
         file.flush()
         os.fsync(file.fileno())
         if opened.total is None:
-            self._note(_Begun(opened.validator, done))
+            self._note(_PartState(opened.validator, done))
 
-    def _start(self, begun: _Begun) -> int:
+    def _start(self, begun: _PartState) -> int:
         if not self._is_checked and begun.validator is None:
             return 0
         return self._size()
@@ -208,14 +208,14 @@ class ResumingDownload:
         except FileNotFoundError:
             return 0
 
-    def _begun(self) -> _Begun:
+    def _begun(self) -> _PartState:
         try:
             told = json.loads(self._about.read_bytes())
-            return _Begun(told["validator"], told["total"])
+            return _PartState(told["validator"], told["total"])
         except (OSError, ValueError, TypeError, KeyError):
-            return _Begun()
+            return _PartState()
 
-    def _note(self, begun: _Begun) -> None:
+    def _note(self, begun: _PartState) -> None:
         self._about.write_text(
             json.dumps({"validator": begun.validator, "total": begun.total}), encoding="utf-8"
         )

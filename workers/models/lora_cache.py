@@ -17,7 +17,7 @@ import structlog
 from domain.models.loras import MOST_LORAS
 from workers.models.comfyui_folders import ListedFile, files_below
 from workers.models.hashes import HashCache
-from workers.models.locks import Held, LockTaken, locked, try_lock, wait_for_lock
+from workers.models.locks import HeldLock, LockTaken, locked, try_lock, wait_for_lock
 from workers.models.lora_versions import LoraFile, LoraRecord, read_record, write_record
 
 _log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class LoraCache:
         self._own = folder / _OWN_FOLDER
         self._hashes = hashes
         self._budget = budget_bytes
-        self._in_use: OrderedDict[str, Held] = OrderedDict()
+        self._in_use: OrderedDict[str, HeldLock] = OrderedDict()
         self._guard = threading.Lock()
 
     def make_folder(self) -> None:
@@ -98,13 +98,13 @@ class LoraCache:
                 )
             self._in_use.move_to_end(version_id)
             while len(self._in_use) > MOST_LORAS:
-                self._in_use.popitem(last=False)[1].let_go()
+                self._in_use.popitem(last=False)[1].release()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Let go of what this process keeps from being removed."""
         with self._guard:
             while self._in_use:
-                self._in_use.popitem()[1].let_go()
+                self._in_use.popitem()[1].release()
 
     def take(self, version_id: str) -> LoraFile | None:
         """Return a version's file for use; None when it is missing or is not what was fetched.
@@ -175,7 +175,7 @@ class LoraCache:
             else:
                 self._record_of(kept.version_id).unlink(missing_ok=True)
         finally:
-            alone.let_go(remove=True)
+            alone.release(remove=True)
         _log.info("a LoRA was removed to make room", file=kept.path.name, bytes=kept.size)
         return True
 

@@ -62,8 +62,8 @@ class LoraStore:
         :param pause: waits for some seconds between attempts to download.
         """
         self._limits = limits or LoraLimits()
-        self._shelf = LoraCache(folder, hashes, budget_bytes=self._limits.budget_bytes)
-        self._fetcher = LoraFetcher(self._shelf, downloads, hashes, self._limits, pause)
+        self._cache = LoraCache(folder, hashes, budget_bytes=self._limits.budget_bytes)
+        self._fetcher = LoraFetcher(self._cache, downloads, hashes, self._limits, pause)
         self._folder = folder
         self._hashes = hashes
         self._metadata = metadata
@@ -82,9 +82,9 @@ class LoraStore:
         :raises LoraUnavailable: when there is no such file to be had; never gives another.
         """
         if self._now() - self._last_fetched > _SAME_JOB_SECONDS:
-            self._shelf.let_go()
+            self._cache.release()
         try:
-            self._shelf.make_folder()
+            self._cache.make_folder()
             return self._fetch(lora, on_bytes)
         except OSError as error:
             full = error.errno in {errno.ENOSPC, errno.EDQUOT}
@@ -96,7 +96,7 @@ class LoraStore:
 
     def close(self) -> None:
         """Let go of the files, which any process may remove from now on, and of the metadata."""
-        self._shelf.let_go()
+        self._cache.release()
         if self._metadata is not None:
             self._metadata.close()
 
@@ -106,7 +106,7 @@ class LoraStore:
         version_id = _plain_id(lora.name)
         if version_id is None:
             raise LoraUnavailable("there is no such version")
-        there = self._shelf.take(version_id)
+        there = self._cache.take(version_id)
         if there is not None:
             return there
         published = self._published(lora)
@@ -118,26 +118,26 @@ class LoraStore:
         own = self._own_file(lora.name)
         if own is not None:
             return own
-        last = self._last_meant(lora)
-        there = self._shelf.take(last.version_id) if last and self._is_fresh(last) else None
+        last = self._last_known(lora)
+        there = self._cache.take(last.version_id) if last and self._is_fresh(last) else None
         if there is not None:
             return there
         try:
-            published = self._ask(lora)
+            published = self._query(lora)
         except MetadataAway:
-            there = self._shelf.take(last.version_id) if last else None
+            there = self._cache.take(last.version_id) if last else None
             if there is None:
                 raise LoraUnavailable("nobody can tell which version is the latest") from None
             return there
         if published is None:
             raise LoraUnavailable("there is no such LoRA")
-        asked_at = self._now()
-        there = self._shelf.take(published.version_id)
+        checked_at = self._now()
+        there = self._cache.take(published.version_id)
         if there is None:
-            return self._fetcher.fetch(published, asked_at, on_bytes)
-        record = self._shelf.record(published.version_id)
+            return self._fetcher.fetch(published, checked_at, on_bytes)
+        record = self._cache.record(published.version_id)
         if record is not None:
-            self._shelf.note(replace(record, latest_at=asked_at))
+            self._cache.note(replace(record, latest_at=checked_at))
         return there
 
     def _own_file(self, name: str) -> LoraFile | None:
@@ -152,12 +152,12 @@ class LoraStore:
         age = self._now() - (meant.latest_at or 0.0)
         return 0 <= age < self._limits.fresh_seconds
 
-    def _last_meant(self, lora: Lora) -> LoraRecord | None:
+    def _last_known(self, lora: Lora) -> LoraRecord | None:
         """Return the version here that a model's name or id was last told to mean."""
         name, model_id = lora.name.strip().casefold(), _plain_id(lora.name)
         meant = [
             record
-            for record in self._shelf.records()
+            for record in self._cache.records()
             if record.latest_at is not None
             and (
                 record.model_id == model_id
@@ -169,14 +169,14 @@ class LoraStore:
 
     def _published(self, lora: Lora) -> PublishedLora:
         try:
-            published = self._ask(lora)
+            published = self._query(lora)
         except MetadataAway:
             raise LoraUnavailable("nobody can tell where the version lies") from None
         if published is None:
             raise LoraUnavailable("there is no such version")
         return published
 
-    def _ask(self, lora: Lora) -> PublishedLora | None:
+    def _query(self, lora: Lora) -> PublishedLora | None:
         """Return what the metadata tells; after a failure it is left alone for a while."""
         if self._metadata is None or self._now() < self._quiet_until:
             raise MetadataAway("nobody is asked")

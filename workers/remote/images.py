@@ -46,11 +46,11 @@ _log = structlog.get_logger(__name__)
 _LIMITS = FetchLimits(max_bytes=MOST_BYTES, seconds=30)
 
 _MISSING = ""
-"""Stands for an image that could not be had: the pocket never has it, so the job is given up."""
+"""Stands for an image that could not be had: it is never in memory, so the job is faulted."""
 
 
 def sources_of(offer: Offer, fetcher: Fetcher, job_images: JobImages) -> SourceImages | None:
-    """Return what a job starts from, its images in the pocket; None when that is noise alone.
+    """Return what a job starts from, its images in memory; None when that is noise alone.
 
     :param fetcher: fetches what is given by its address; it must be one that strangers' addresses
         can be left to.
@@ -92,7 +92,7 @@ UPLOADED = "R2"
 _SECONDS = 120.0
 _ATTEMPTS = 3
 _OK = range(200, 300)
-_HOPELESS = frozenset({FetchProblem.ADDRESS_INVALID, FetchProblem.ADDRESS_REFUSED})
+_FINAL = frozenset({FetchProblem.ADDRESS_INVALID, FetchProblem.ADDRESS_REFUSED})
 _PASSING = frozenset({408, 425, 429})
 
 
@@ -106,7 +106,7 @@ class Uploader(Protocol):
         """
 
 
-class Delivery:
+class Submission:
     """Brings the images of one job to where the server wants them.
 
     An address that does not take an image, for a reason that will not pass or three times, is left
@@ -114,7 +114,7 @@ class Delivery:
     """
 
     def __init__(self, server: Server, uploader: Uploader, addresses: dict[UUID, str]) -> None:
-        """Deliver to these addresses, by image; what has none travels within its submit.
+        """Submit to these addresses, by image; what has none travels within its submit.
 
         :param uploader: for addresses elsewhere than on the server itself.
         """
@@ -127,19 +127,19 @@ class Delivery:
     def generation_of(self, image_id: UUID, file: bytes) -> str:
         """Return what to submit for an image, which has been uploaded then if it is to be.
 
-        :raises ServerAway: when that is worth another try.
+        :raises ServerAway: when that is worth another attempt.
         :raises Refused: what the server itself refuses.
         """
         address = self._addresses.get(image_id)
         if address is None:
             return base64.b64encode(file).decode()
-        if image_id not in self._uploaded and not self._brought(address, file):
+        if image_id not in self._uploaded and not self._is_uploaded(address, file):
             del self._addresses[image_id]
             return self.generation_of(image_id, file)
         self._uploaded.add(image_id)
         return UPLOADED
 
-    def _brought(self, address: str, file: bytes) -> bool:
+    def _is_uploaded(self, address: str, file: bytes) -> bool:
         """Whether the address has the image now; False when it never will."""
         if self._server.owns(address):
             self._server.upload(address, file)
@@ -147,14 +147,14 @@ class Delivery:
         try:
             status = self._uploader.put(address, file, seconds=_SECONDS)
         except FetchFailed as failure:
-            return self._not_brought(str(failure), hopeless=failure.trouble in _HOPELESS)
+            return self._upload_failed(str(failure), final=failure.trouble in _FINAL)
         if status in _OK:
             return True
-        return self._not_brought(f"it answered {status}", hopeless=_is_final(status))
+        return self._upload_failed(f"it answered {status}", final=_is_final(status))
 
-    def _not_brought(self, why: str, *, hopeless: bool) -> bool:
+    def _upload_failed(self, why: str, *, final: bool) -> bool:
         self._failures += 1
-        if hopeless or self._failures >= _ATTEMPTS:
+        if final or self._failures >= _ATTEMPTS:
             _log.warning("image sent within its submit", why=f"its upload address failed: {why}")
             return False
         raise ServerAway(f"an upload address failed: {why}")

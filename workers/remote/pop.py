@@ -255,7 +255,7 @@ def read_answer(body: bytes) -> PopAnswer:
 def read_offer(body: bytes) -> Offer:
     """Read a job.
 
-    :raises AnswerNotUnderstood: when it is none, or one that no worker should try to make.
+    :raises AnswerNotUnderstood: when it is none, or one that no worker should make.
     """
     return _read(Offer, body)
 
@@ -274,8 +274,8 @@ def _read(model: type[_Answer], body: bytes) -> _Answer:
 _NOBODY = UUID(int=0)
 
 
-def why_misfit(offer: Offer, worker: Capabilities, models: Models) -> str | None:
-    """Return why this worker must not try a job, None when it may; the text is safe to log.
+def misfit_reason(offer: Offer, worker: Capabilities, models: Models) -> str | None:
+    """Return why this worker must not take a job, None when it may; the text is safe to log.
 
     Servers judge what a worker can do by the name of its software, and may be wrong about ours.
 

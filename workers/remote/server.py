@@ -49,12 +49,12 @@ _PASSING = frozenset(
 )
 """Refusals of a pop that the server's side may lift without anything changing here."""
 
-_KNOWN_BY_WORDS = (
+_KNOWN_BY_MESSAGE = (
     ("does not exist", "InvalidJobID"),
     ("already submitted", "DuplicateGen"),
     ("Please check your worker speed", "AbortedGen"),
 )
-"""Servers older than the return codes are told apart by their words, as reGen does."""
+"""Servers older than the return codes are told apart by their messages, as reGen does."""
 
 _KNOWN_BY_STATUS = {401: "InvalidAPIKey", 404: "InvalidJobID"}
 
@@ -68,8 +68,8 @@ def refusal_from(status: int, rc: str, message: str) -> Refused:
     code = RETURN_CODES.get(rc)
     if code is not None and code.may_be_raised:
         return Refused(rc, message)
-    by_words = (name for words, name in _KNOWN_BY_WORDS if words in message)
-    return Refused(next(by_words, _KNOWN_BY_STATUS.get(status, "BadRequest")), message)
+    by_message = (name for words, name in _KNOWN_BY_MESSAGE if words in message)
+    return Refused(next(by_message, _KNOWN_BY_STATUS.get(status, "BadRequest")), message)
 
 
 def refused_pop(refusal: Refused) -> NotNow | NotAdmitted:
@@ -159,7 +159,7 @@ class Server:
         """Return unless the server says that it does not know the key, or is none at all.
 
         :raises NotAdmitted: when it says so. A server that is away, or says anything else, is no
-            reason to give up.
+            reason to stop.
         """
         nothing = NotAdmitted("", "Nothing there speaks the AI Horde v2 API.")
         try:
@@ -186,12 +186,14 @@ class Server:
         """
         return self._checked(self._sent(self._api, "POST", "/generate/pop", json=dict(worker)))
 
-    def submit(self, delivery: Mapping[str, Any]) -> float:
-        """Deliver one image, or the word that there is none; return the reward in kudos.
+    def submit(self, submission: Mapping[str, Any]) -> float:
+        """Submit one image, or its fault; return the reward in kudos.
 
         :raises ServerAway, Refused: as above.
         """
-        body = self._checked(self._sent(self._api, "POST", "/generate/submit", json=dict(delivery)))
+        body = self._checked(
+            self._sent(self._api, "POST", "/generate/submit", json=dict(submission))
+        )
         try:
             return _Submitted.model_validate_json(body).reward
         except ValidationError:
@@ -211,7 +213,7 @@ class Server:
         """
         self._checked(self._sent(self._plain, "PUT", address, content=file))
 
-    def still_wants(self, address: str) -> bool:
+    def is_wanted(self, address: str) -> bool:
         """Whether a Hoard still takes an image at its upload address; nothing is uploaded.
 
         It looks at the job before it looks at the file, and an empty file is never an image. Any

@@ -64,19 +64,19 @@ _log = structlog.get_logger(__name__)
 
 
 def serve(
-    worker: InClusterWorker, place: Workplace, server: Server, backoff: ServerBackoff
+    worker: InClusterWorker, workplace: Workplace, server: Server, backoff: ServerBackoff
 ) -> None:
     """Work until the shutdown is asked for; the batch under way is finished first.
 
     :raises NotAdmitted: when the server will not have this worker as it is.
     """
-    while not place.shutdown.is_asked():
+    while not workplace.shutdown.is_asked():
         try:
-            jobs = work_until_idle(worker, place)
+            jobs = work_until_idle(worker, workplace)
         except WorkerStopping:
             return
-        except (ServerAway, NotNow, AnswerNotUnderstood) as trouble:
-            _log.warning("no job", worker=worker.name, server=server.url, why=str(trouble))
+        except (ServerAway, NotNow, AnswerNotUnderstood) as error:
+            _log.warning("no job", worker=worker.name, server=server.url, why=str(error))
             backoff.after_failure(server.rest_seconds)
         else:
             if jobs:

@@ -154,7 +154,7 @@ class ComfyUIClient:
         body = {"prompt": graph, "client_id": client_id, "prompt_id": prompt_id}
         answer = self._request("POST", "/prompt", json=body)
         if answer.status_code == httpx.codes.BAD_REQUEST:
-            raise GraphRejected(why_rejected(_object(answer), graph))
+            raise GraphRejected(rejection_reason(_object(answer), graph))
         self._require_success(answer)
         given = _object(answer).get("prompt_id")
         if not isinstance(given, str):
@@ -271,7 +271,7 @@ def _ids(items: Any) -> tuple[str, ...]:
     return tuple(item[1] for item in items if isinstance(item, list) and len(item) > 1)
 
 
-def why_rejected(answer: Mapping[str, Any], graph: Mapping[str, object]) -> str:
+def rejection_reason(answer: Mapping[str, Any], graph: Mapping[str, object]) -> str:
     """Say which node is wrong and how, in the API's own fixed words.
 
     The ``details`` quote what went into the node, which may be the prompt, so they stay out; the

@@ -18,7 +18,7 @@ from workers.engines.comfyui.execution import (
     Execution,
     mark_of,
     new_execution,
-    stop_leftovers,
+    stop_orphans,
 )
 from workers.engines.comfyui.extra_networks import fetch_loras, find_embeddings
 from workers.engines.comfyui.graph.drawing import FOLDER, Drawing, Ingredients, draw, file_prefix
@@ -143,7 +143,7 @@ class ComfyUIEngine:
         file = self._file_of(batch, server.installed)
         _check(batch, server)
         execution = new_execution(self._mark)
-        words: list[GenerationMetadata] = []
+        metadata: list[GenerationMetadata] = []
         with self._starting:
             self._under_way = True
         try:
@@ -155,14 +155,16 @@ class ComfyUIEngine:
                 loras=fetch_loras(
                     batch.settings.loras,
                     self._loras,
-                    words,
+                    metadata,
                     lambda _done, _total: on_progress(Progress(0, batch.settings.steps)),
                 ),
-                embeddings=find_embeddings(batch.settings.tis, server.installed.embeddings, words),
+                embeddings=find_embeddings(
+                    batch.settings.tis, server.installed.embeddings, metadata
+                ),
             )
             drawing = _draw(batch, ingredients)
             run = Execution(self._client, drawing, execution, silence_seconds=self._silence_seconds)
-            files = run.run(len(batch.places_run), on_progress)
+            files = run.run(len(batch.indices_run), on_progress)
         finally:
             self._under_way = False
             self._clean(execution)
@@ -172,13 +174,13 @@ class ComfyUIEngine:
             device=server.machine.device,
             model_sha256=file.sha256,
             loras=tuple(found.identity for _, found in ingredients.loras),
-            words=tuple(words),
+            metadata=tuple(metadata),
         )
 
     def _look(self) -> _Server:
         try:
             if self._server is None:
-                self._stop_leftovers()
+                self._stop_orphans()
             installed = Installed(self._client.object_info(), frozenset(self._client.embeddings()))
             machine = machine_of(self._client.system_stats(), self._client.host)
         except EngineFailed:
@@ -190,10 +192,10 @@ class ComfyUIEngine:
         self._server = _Server(installed, abilities, machine, time.monotonic())
         return self._server
 
-    def _stop_leftovers(self) -> None:
+    def _stop_orphans(self) -> None:
         with self._starting:
             if self._mark and not self._under_way:
-                stop_leftovers(self._client, self._mark)
+                stop_orphans(self._client, self._mark)
 
     def _lost(self) -> None:
         """Forget what was known of a server that may come back as another."""
@@ -252,7 +254,7 @@ def _check(batch: Batch, server: _Server) -> None:
 
 def _is_apart(batch: Batch) -> bool:
     """Whether it is made without images that come before it in its batch."""
-    return batch.places_run != tuple(range(batch.size))
+    return batch.indices_run != tuple(range(batch.size))
 
 
 def _draw(batch: Batch, ingredients: Ingredients) -> Drawing:

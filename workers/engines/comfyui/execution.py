@@ -248,7 +248,7 @@ def new_execution(mark: str) -> str:
     return f"{mark}{uuid4().hex}"
 
 
-def stop_leftovers(client: ComfyUIClient, mark: str) -> None:
+def stop_orphans(client: ComfyUIClient, mark: str) -> None:
     """Take a worker's executions out of the queue, and interrupt the one that runs.
 
     To be called while this process has none under way: then they are those of an earlier process,

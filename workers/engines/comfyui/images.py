@@ -99,13 +99,13 @@ def _png(picture: Image.Image) -> bytes:
 def images_of(batch: Batch, files: tuple[bytes, ...]) -> tuple[EngineImage, ...]:
     """Return the wanted images, in the order of the batch.
 
-    :param files: one for each place that went through the model.
+    :param files: one for each batch index that went through the model.
     :raises EngineFailed: when one cannot be read.
     """
-    pictures = dict(zip(batch.places_run, files, strict=True))
+    pictures = dict(zip(batch.indices_run, files, strict=True))
     return tuple(
-        EngineImage(image_id=image_id, place=place, picture=_read(pictures[place]))
-        for image_id, place in zip(batch.image_ids, batch.places, strict=True)
+        EngineImage(image_id=image_id, batch_index=index, picture=_read(pictures[index]))
+        for image_id, index in zip(batch.image_ids, batch.indices, strict=True)
     )
 
 

@@ -15,7 +15,7 @@ _MOST_UNTILED_PIXELS: Final = 1536 * 1536
 """Above this the full-size layers of the decoder need more memory than the denoiser's weights."""
 
 
-class WarmPipeline:
+class LoadedPipeline:
     """Loaded once, used for many batches; text, images and masks share the same weights."""
 
     def __init__(self, folder: PipelineFolder, device: Device) -> None:
@@ -82,7 +82,7 @@ class WarmPipeline:
         return None if layers is None else max(0, min(clip_skip, layers) - usual) or None
 
     @contextmanager
-    def named_as_pipelines_expect(self) -> Iterator[None]:
+    def legacy_layer_names(self) -> Iterator[None]:
         """Let pipelines skip layers of text encoders that have no inner ``text_model`` any more.
 
         Pipelines look for ``text_encoder.text_model.final_layer_norm``; newer text encoders hold

@@ -68,7 +68,7 @@ class Drawing:
 
     graph: Graph
     output: str
-    """The id of the node that saves the images, in the order of the batch's places."""
+    """The id of the node that saves the images, in the order of the batch's indices."""
     passes: tuple[Pass, ...]
     """The runs of samplers, in their order."""
 
@@ -96,14 +96,14 @@ def draw(batch: Batch, ingredients: Ingredients) -> Drawing:
             ready=settings.image_is_control,
         )
         if settings.return_control_map:
-            maps = graph.add("RepeatImageBatch", image=hint, amount=len(batch.places_run))
+            maps = graph.add("RepeatImageBatch", image=hint, amount=len(batch.indices_run))
             return _saved(graph, maps, (), ingredients)
     loaded = _load(graph, batch, ingredients)
     guidance = _guidance(graph, batch, loaded, hint, ingredients)
     passes = _sample(graph, batch, loaded, guidance, source if hint is None else None, ingredients)
     images = _decode(graph, settings, loaded, passes[-1].latent, ingredients.installed)
     if source is not None and source.mask is not None:
-        images = _keep_the_rest(graph, images, source.pixels, source.mask)
+        images = _composite(graph, images, source.pixels, source.mask)
     images = post_process(graph, images, settings, ingredients.installed)
     return _saved(graph, images, passes, ingredients)
 
@@ -122,7 +122,7 @@ def _load(graph: Graph, batch: Batch, ingredients: Ingredients) -> Loaded:
     if batch.settings.tiling:
         model = with_tiling(graph, model, ingredients.installed)
     if batch.settings.sampler in NOISY_SAMPLERS and ingredients.installed.has(NOISE_NODE):
-        model = with_noise_per_image(graph, model, seed=batch.seed, places=batch.places_run)
+        model = with_noise_per_image(graph, model, seed=batch.seed, indices=batch.indices_run)
     clip = with_clip_skip(graph, loaded.clip, batch.settings, ingredients.file.baseline)
     return Loaded(model, clip, loaded.vae)
 
@@ -159,21 +159,21 @@ def _sample(
     source: SourceNodes | None,
     ingredients: Ingredients,
 ) -> tuple[Pass, ...]:
-    settings, places = batch.settings, batch.places_run
+    settings, indices = batch.settings, batch.indices_run
     family = ingredients.file.baseline
     schedule = schedule_of(
         settings, family=family, seed=batch.seed, execution=ingredients.execution
     )
     if source is not None:
         denoise = _denoise(settings, source)
-        latent = source_latent(graph, source, loaded.vae, denoise=denoise, places=places)
+        latent = source_latent(graph, source, loaded.vae, denoise=denoise, indices=indices)
         return (
             sample(graph, schedule, guidance, latent, steps=steps_of(settings), denoise=denoise),
         )
     full = settings.width, settings.height
     small = first_size(*full, family) if settings.hires_fix else None
     width, height = small or full
-    latent = empty_latent(graph, width=width, height=height, family=family, places=places)
+    latent = empty_latent(graph, width=width, height=height, family=family, indices=indices)
     first = sample(graph, schedule, guidance, latent, steps=steps_of(settings))
     if small is None:
         return (first,)
@@ -193,7 +193,7 @@ def _decode(
     return graph.add("VAEDecode", samples=latent, vae=loaded.vae)
 
 
-def _keep_the_rest(graph: Graph, images: Output, source: Output, mask: Output) -> Output:
+def _composite(graph: Graph, images: Output, source: Output, mask: Output) -> Output:
     """Lay what the mask leaves out over the images: a decoder never gives it back unchanged."""
     return graph.add(
         "ImageCompositeMasked",

@@ -113,13 +113,13 @@ def steps_of(settings: ImageSettings) -> int:
 
 
 def with_noise_per_image(
-    graph: Graph, model: Output, *, seed: int, places: Sequence[int]
+    graph: Graph, model: Output, *, seed: int, indices: Sequence[int]
 ) -> Output:
     """Have the model's samplers draw the noise of their steps for each image by itself.
 
-    :param places: the places of the images that go through the model, in their batch.
+    :param indices: the batch indices of the images that go through the model.
     """
-    return graph.add(NOISE_NODE, model=model, seed=seed, places=",".join(map(str, places)))
+    return graph.add(NOISE_NODE, model=model, seed=seed, places=",".join(map(str, indices)))
 
 
 def sample(
