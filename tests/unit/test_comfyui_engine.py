@@ -26,7 +26,8 @@ from workers.engines.comfyui.execution import mark_of
 from workers.engines.comfyui.graph.sampling import NOISE_NODE
 from workers.engines.protocol import EngineAway, EngineFailed, OutOfMemory, Progress, Source
 from workers.models.checkpoints import CheckpointFile
-from workers.models.lora_versions import LoraFile, LoraUnavailable, OnDownloaded
+from workers.models.downloads import OnDownloaded
+from workers.models.lora_versions import LoraFile, LoraUnavailable
 
 
 class OneModel:

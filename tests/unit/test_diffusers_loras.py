@@ -23,7 +23,8 @@ from tests.diffusers_batches import (
 from tests.tiny_pipelines import save_tiny_sd, tiny_lora
 from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.protocol import Batch, EngineFailed, Progress
-from workers.models.lora_versions import LoraFile, LoraUnavailable, OnDownloaded
+from workers.models.downloads import OnDownloaded
+from workers.models.lora_versions import LoraFile, LoraUnavailable
 
 MODEL = "tiny"
 

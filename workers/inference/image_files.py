@@ -21,6 +21,8 @@ _ASCII = b"ASCII\0\0\0"
 
 _MARK = "Hoard"
 
+_WEBP_QUALITY = 90
+
 
 @dataclass(frozen=True, slots=True)
 class FileProvenance:
@@ -80,8 +82,6 @@ def read_provenance(file: bytes) -> FileProvenance | None:
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-_WEBP_QUALITY = 90
 
 
 def encode_webp(picture: Image, provenance: FileProvenance | None = None) -> bytes:

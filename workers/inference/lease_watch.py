@@ -28,6 +28,9 @@ _log = structlog.get_logger(__name__)
 _CHECK_EVERY = timedelta(seconds=2)
 _RENEWED_WITH_LESS_LEFT_THAN = 0.5
 
+GRACE = timedelta(seconds=60)
+"""What an engine has to come to an end after its lease, before its process is killed."""
+
 
 class LeaseLost(Exception):
     """The job is no longer this worker's: its lease ended, or its request is over."""
@@ -132,10 +135,6 @@ class LeaseWatch:
             self._is_renewable = ends_at > self.lease_ends_at
             self.lease_ends_at = ends_at
             log.info("lease renewed", ends_at=ends_at.isoformat())
-
-
-GRACE = timedelta(seconds=60)
-"""What an engine has to come to an end after its lease, before its process is killed."""
 
 
 def interrupt_this_process() -> None:

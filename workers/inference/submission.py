@@ -22,6 +22,10 @@ from workers.inference.image_files import FileProvenance, encode_webp, pixels_sh
 from workers.inference.safety import Inspector, censorship_of, placeholder
 from workers.inference.workplace import Workplace
 
+_log = structlog.get_logger(__name__)
+
+_RETRY_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class FinishedImage:
@@ -107,7 +111,7 @@ def _retry(action: Callable[[], None], workplace: Workplace, lost: Callable[[], 
             if lost():
                 raise
             _log.warning("submission is retried", error=type(error).__name__)
-        workplace.pause(_PAUSE_SECONDS)
+        workplace.pause(_RETRY_SECONDS)
 
 
 def _finish(
@@ -191,8 +195,3 @@ def _provenance_of(job: PoppedJob, batch: Batch, made: Made, image: EngineImage)
         model_sha256=made.model_sha256,
         engine=made.engine,
     )
-
-
-_log = structlog.get_logger(__name__)
-
-_PAUSE_SECONDS = 1.0

@@ -22,6 +22,11 @@ from domain.workers.matching import Capabilities
 from workers.engines.protocol import Abilities, Engine
 from workers.inference.safety import Inspector
 
+_log = structlog.get_logger(__name__)
+
+PRESENCE_SECONDS = 60.0
+"""How often an idle worker shows itself; whoever was not seen for five minutes counts as gone."""
+
 
 class SafeAmount:
     """What a worker may declare after its device ran out of memory; for one thread.
@@ -52,9 +57,6 @@ class SafeAmount:
             return None
         self._most = declared // 2
         return self._most
-
-
-_log = structlog.get_logger(__name__)
 
 
 class Jobs(Protocol):
@@ -206,12 +208,8 @@ class Workplace:
             _log.warning("presence not noted", error=type(error).__name__)
 
 
-EVERY_SECONDS = 60.0
-"""How often an idle worker shows itself; whoever was not seen for five minutes counts as gone."""
-
-
 def report_presence(
-    report: Callable[[], None], every_seconds: float = EVERY_SECONDS
+    report: Callable[[], None], every_seconds: float = PRESENCE_SECONDS
 ) -> threading.Event:
     """Call ``report`` at once and then every so often, in a thread of its own.
 

@@ -29,6 +29,12 @@ from workers.models.safetensors import (
     shapes_of,
 )
 
+_log = structlog.get_logger(__name__)
+
+_PART_FOLDERS = {"text_encoder": TEXT_ENCODERS, "vae": VAES}
+_PICKLED = ".ckpt"
+_MEGABYTE = 1_000_000
+
 
 class CheckpointKind(StrEnum):
     """What a model's file holds; it decides how ComfyUI loads it."""
@@ -65,8 +71,6 @@ class CheckpointFile:
     """The other files of it that the catalogue names, in the catalogue's order."""
 
 
-_log = structlog.get_logger(__name__)
-
 _MAIN_TYPES = {
     "checkpoint": CheckpointKind.CHECKPOINT,
     "unet": CheckpointKind.DIFFUSION_MODEL,
@@ -75,9 +79,6 @@ _KIND_FOLDERS = {
     CheckpointKind.CHECKPOINT: CHECKPOINTS,
     CheckpointKind.DIFFUSION_MODEL: DIFFUSION_MODELS,
 }
-_PART_FOLDERS = {"text_encoder": TEXT_ENCODERS, "vae": VAES}
-_PICKLED = ".ckpt"
-_MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from domain.backoff import Backoff
-from workers.models.lora_versions import OnDownloaded
+
+OnDownloaded = Callable[[int, int | None], None]
+"""Called with the bytes that are there and those of the whole file, if they are known; what it
+raises is passed on, and the next download goes on from there."""
+
+_ATTEMPTS: Final = 5
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 4.0
 
 
 class DownloadFailed(Exception):
@@ -67,11 +74,6 @@ class Downloads(Protocol):
         :param validator: what they were told apart by when they came.
         :raises DownloadFailed: saying why there is nothing to be had.
         """
-
-
-_ATTEMPTS: Final = 5
-_FIRST_PAUSE_SECONDS: Final = 0.5
-_LONGEST_PAUSE_SECONDS: Final = 4.0
 
 
 class NoEnd(DownloadFailed):

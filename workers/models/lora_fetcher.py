@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from workers.models.downloads import DownloadFailed, DownloadLimits, Downloads, ResumingDownload
+from workers.models.downloads import (
+    DownloadFailed,
+    DownloadLimits,
+    Downloads,
+    OnDownloaded,
+    ResumingDownload,
+)
 from workers.models.hashes import HashCache, digest_of
 from workers.models.locks import LockTaken, locked
 from workers.models.lora_cache import LoraCache, NoRoom
-from workers.models.lora_versions import (
-    LoraFile,
-    LoraRecord,
-    LoraUnavailable,
-    OnDownloaded,
-    PublishedLora,
-)
+from workers.models.lora_versions import LoraFile, LoraRecord, LoraUnavailable, PublishedLora
 from workers.models.safetensors import NotSafetensors, shapes_of
 
 _SUFFIX: Final = ".safetensors"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from domain.models.loras import Lora, is_civitai_id
-from workers.models.downloads import Downloads
+from workers.models.downloads import Downloads, OnDownloaded
 from workers.models.hashes import HashCache
 from workers.models.lora_cache import LoraCache, own_file
 from workers.models.lora_fetcher import LoraFetcher, LoraLimits
@@ -20,7 +20,6 @@ from workers.models.lora_versions import (
     LoraRecord,
     LoraUnavailable,
     MetadataAway,
-    OnDownloaded,
     PublishedLora,
 )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,10 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from domain.images.provenance import LoraIdentity
 from domain.models.loras import Lora
-
-OnDownloaded = Callable[[int, int | None], None]
-"""Called with the bytes that are there and those of the whole file, if they are known; what it
-raises is passed on, and the next download goes on from there."""
+from workers.models.downloads import OnDownloaded
 
 
 class LoraUnavailable(Exception):

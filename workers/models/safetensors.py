@@ -22,6 +22,20 @@ _METADATA = "__metadata__"
 Shapes = Mapping[str, tuple[int, ...]]
 """The tensors' shapes by their names."""
 
+_BY_TEXT_ENCODER = (
+    ("conditioner.embedders.", Baseline.SDXL),
+    ("cond_stage_model.model.", Baseline.SD_2),
+    ("cond_stage_model.", Baseline.SD_1),
+)
+"""How names of an embedded text encoder begin, the first that fits."""
+
+_BY_CONTEXT_WIDTH = {768: Baseline.SD_1, 1024: Baseline.SD_2, 2048: Baseline.SDXL}
+"""How wide the text is that a U-Net attends to."""
+
+_DENOISER = "model.diffusion_model."
+_FLUX_MARKS = ("double_blocks.0.", "vector_in.", "txt_in.weight")
+_CONTEXT_KEY = "attn2.to_k.weight"
+
 
 class NotSafetensors(Exception):
     """A file is not what its name says, or not all of it is there."""
@@ -52,21 +66,6 @@ def shapes_of(path: Path) -> Shapes:
     if size != _LENGTH_BYTES + length + end:
         raise NotSafetensors("it is longer or shorter than its header says")
     return {name: shape for name, (shape, _) in tensors.items()}
-
-
-_BY_TEXT_ENCODER = (
-    ("conditioner.embedders.", Baseline.SDXL),
-    ("cond_stage_model.model.", Baseline.SD_2),
-    ("cond_stage_model.", Baseline.SD_1),
-)
-"""How names of an embedded text encoder begin, the first that fits."""
-
-_BY_CONTEXT_WIDTH = {768: Baseline.SD_1, 1024: Baseline.SD_2, 2048: Baseline.SDXL}
-"""How wide the text is that a U-Net attends to."""
-
-_DENOISER = "model.diffusion_model."
-_FLUX_MARKS = ("double_blocks.0.", "vector_in.", "txt_in.weight")
-_CONTEXT_KEY = "attn2.to_k.weight"
 
 
 def family_of(shapes: Shapes) -> Baseline | None:

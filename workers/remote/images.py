@@ -15,6 +15,22 @@ from domain.service.fetching import Fetcher, FetchFailed, FetchLimits, FetchProb
 from workers.remote.pop import Offer
 from workers.remote.server import Server, ServerAway
 
+_log = structlog.get_logger(__name__)
+
+_FETCH_LIMITS = FetchLimits(max_bytes=MOST_BYTES, seconds=30)
+
+_MISSING = ""
+"""Stands for an image that could not be had: it is never in memory, so the job is faulted."""
+
+UPLOADED = "R2"
+"""What stands in a submit for an image that was uploaded; the v2 API's word."""
+
+_UPLOAD_SECONDS = 120.0
+_UPLOAD_ATTEMPTS = 3
+_UPLOADED_STATUSES = range(200, 300)
+_FINAL_PROBLEMS = frozenset({FetchProblem.ADDRESS_INVALID, FetchProblem.ADDRESS_REFUSED})
+_PASSING_STATUSES = frozenset({408, 425, 429})
+
 
 class JobImages:
     """Holds what one job starts from and what it made, until the next job."""
@@ -39,14 +55,6 @@ class JobImages:
     def empty(self) -> None:
         """Let go of everything."""
         self._files.clear()
-
-
-_log = structlog.get_logger(__name__)
-
-_LIMITS = FetchLimits(max_bytes=MOST_BYTES, seconds=30)
-
-_MISSING = ""
-"""Stands for an image that could not be had: it is never in memory, so the job is faulted."""
 
 
 def sources_of(offer: Offer, fetcher: Fetcher, job_images: JobImages) -> SourceImages | None:
@@ -75,7 +83,7 @@ def sources_of(offer: Offer, fetcher: Fetcher, job_images: JobImages) -> SourceI
 def _bytes_of(given: str, fetcher: Fetcher) -> bytes | None:
     if given.startswith(("http://", "https://")):
         try:
-            return fetcher.get(given, _LIMITS).data
+            return fetcher.get(given, _FETCH_LIMITS).data
         except FetchFailed as failure:
             _log.warning("source image not fetched", why=str(failure))
             return None
@@ -84,16 +92,6 @@ def _bytes_of(given: str, fetcher: Fetcher) -> bytes | None:
     except binascii.Error:
         _log.warning("source image not read", why="it is no base64")
         return None
-
-
-UPLOADED = "R2"
-"""What stands in a submit for an image that was uploaded; the v2 API's word."""
-
-_SECONDS = 120.0
-_ATTEMPTS = 3
-_OK = range(200, 300)
-_FINAL = frozenset({FetchProblem.ADDRESS_INVALID, FetchProblem.ADDRESS_REFUSED})
-_PASSING = frozenset({408, 425, 429})
 
 
 class Uploader(Protocol):
@@ -145,20 +143,20 @@ class Submission:
             self._server.upload(address, file)
             return True
         try:
-            status = self._uploader.put(address, file, seconds=_SECONDS)
+            status = self._uploader.put(address, file, seconds=_UPLOAD_SECONDS)
         except FetchFailed as failure:
-            return self._upload_failed(str(failure), final=failure.trouble in _FINAL)
-        if status in _OK:
+            return self._upload_failed(str(failure), final=failure.trouble in _FINAL_PROBLEMS)
+        if status in _UPLOADED_STATUSES:
             return True
         return self._upload_failed(f"it answered {status}", final=_is_final(status))
 
     def _upload_failed(self, why: str, *, final: bool) -> bool:
         self._failures += 1
-        if final or self._failures >= _ATTEMPTS:
+        if final or self._failures >= _UPLOAD_ATTEMPTS:
             _log.warning("image sent within its submit", why=f"its upload address failed: {why}")
             return False
         raise ServerAway(f"an upload address failed: {why}")
 
 
 def _is_final(status: int) -> bool:
-    return status not in _PASSING and status < 500
+    return status not in _PASSING_STATUSES and status < 500

@@ -24,6 +24,17 @@ _MOST_MODELS = 300
 _SHORTEST_MODEL_NAME = 3
 _LONGEST_MODEL_NAME = 255
 
+_MOST_IMAGES = 20
+_MOST_PROMPT_CHARACTERS = 100_000
+_NEGATIVE_SEPARATOR = "###"
+_SIDE_STEP = 64
+
+_Part = Annotated[float, Field(ge=0, le=1)]
+_Strength = Annotated[float, Field(ge=-5, le=5)]
+_Name = Annotated[str, Field(min_length=1, max_length=255)]
+
+_NOBODY = UUID(int=0)
+
 
 def pop_body(name: str, worker: Capabilities) -> dict[str, Any]:
     """Return the body of ``POST /generate/pop``; the bounds are the v2 API's.
@@ -59,12 +70,6 @@ def pop_body(name: str, worker: Capabilities) -> dict[str, Any]:
     }
 
 
-_MOST_IMAGES = 20
-_MOST_PROMPT_CHARACTERS = 100_000
-_NEGATIVE_SEPARATOR = "###"
-_SIDE_STEP = 64
-
-
 class AnswerNotUnderstood(Exception):
     """A server's answer is not what the v2 API says; the message names fields and no values."""
 
@@ -94,9 +99,6 @@ def _known_sampler(name: str) -> str:
 
 
 _Side = Annotated[int, Field(ge=64, le=3072), AfterValidator(_whole_step)]
-_Part = Annotated[float, Field(ge=0, le=1)]
-_Strength = Annotated[float, Field(ge=-5, le=5)]
-_Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class _Lora(_FromServer):
@@ -269,9 +271,6 @@ def _read(model: type[_Answer], body: bytes) -> _Answer:
             for part in error.errors(include_url=False, include_input=False)
         }
         raise AnswerNotUnderstood(f"not as the v2 API says: {', '.join(sorted(wrong))}") from None
-
-
-_NOBODY = UUID(int=0)
 
 
 def misfit_reason(offer: Offer, worker: Capabilities, models: Models) -> str | None:

@@ -11,6 +11,43 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from domain.return_codes import RETURN_CODES, Refused
 
+_PASSING_CODES = frozenset(
+    {
+        "Locked",
+        "MaintenanceMode",
+        "TimeoutIP",
+        "TooManySameIPs",
+        "WorkerFlaggedMaintenance",
+        "WorkerInviteOnly",
+        "WorkerMaintenance",
+    }
+)
+"""Refusals of a pop that the server's side may lift without anything changing here."""
+
+_KNOWN_BY_MESSAGE = (
+    ("does not exist", "InvalidJobID"),
+    ("already submitted", "DuplicateGen"),
+    ("Please check your worker speed", "AbortedGen"),
+)
+"""Servers older than the return codes are told apart by their messages, as reGen does."""
+
+_KNOWN_BY_STATUS = {401: "InvalidAPIKey", 404: "InvalidJobID"}
+
+API = "/api/v2"
+
+_TIMEOUT = httpx.Timeout(60, connect=10)
+_SHORT_TIMEOUT = httpx.Timeout(3)
+_UPLOADS = f"{API}/uploads/"
+
+_PASSING_STATUSES = frozenset({408, 425, 429})
+_LONGEST_REST_SECONDS = 600.0
+_LONGEST_MESSAGE = 300
+
+_NOT_FOUND = 404
+_KEY_UNKNOWN = frozenset({"InvalidAPIKey", "UserNotFound"})
+
+_ENDED = frozenset({"AbortedGen", "InvalidJobID", "WrongCredentials", "RequestExpired"})
+
 
 class ServerAway(Exception):
     """No usable answer came; asking again may help. The message is safe to log."""
@@ -36,29 +73,6 @@ class NotAdmitted(Exception):
         self.rc = rc
 
 
-_PASSING = frozenset(
-    {
-        "Locked",
-        "MaintenanceMode",
-        "TimeoutIP",
-        "TooManySameIPs",
-        "WorkerFlaggedMaintenance",
-        "WorkerInviteOnly",
-        "WorkerMaintenance",
-    }
-)
-"""Refusals of a pop that the server's side may lift without anything changing here."""
-
-_KNOWN_BY_MESSAGE = (
-    ("does not exist", "InvalidJobID"),
-    ("already submitted", "DuplicateGen"),
-    ("Please check your worker speed", "AbortedGen"),
-)
-"""Servers older than the return codes are told apart by their messages, as reGen does."""
-
-_KNOWN_BY_STATUS = {401: "InvalidAPIKey", 404: "InvalidJobID"}
-
-
 def refusal_from(status: int, rc: str, message: str) -> Refused:
     """Return a server's refusal by its name in the catalogue, ``BadRequest`` where it has none.
 
@@ -74,25 +88,9 @@ def refusal_from(status: int, rc: str, message: str) -> Refused:
 
 def refused_pop(refusal: Refused) -> NotNow | NotAdmitted:
     """Return what a refusal of a pop means for the worker."""
-    if refusal.code.name in _PASSING:
+    if refusal.code.name in _PASSING_CODES:
         return NotNow(f"{refusal.message} ({refusal.code.name})")
     return NotAdmitted(refusal.code.name, refusal.message)
-
-
-API = "/api/v2"
-
-_TIMEOUT = httpx.Timeout(60, connect=10)
-_SHORT_TIMEOUT = httpx.Timeout(3)
-_UPLOADS = f"{API}/uploads/"
-
-_PASSING_STATUSES = frozenset({408, 425, 429})
-_LONGEST_REST_SECONDS = 600.0
-_LONGEST_MESSAGE = 300
-
-_NOT_FOUND = 404
-_KEY_UNKNOWN = frozenset({"InvalidAPIKey", "UserNotFound"})
-
-_ENDED = frozenset({"AbortedGen", "InvalidJobID", "WrongCredentials", "RequestExpired"})
 
 
 class _Submitted(BaseModel):

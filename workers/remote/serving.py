@@ -19,6 +19,8 @@ _LONGEST_SECONDS = 60.0
 _IDLE_SECONDS = 2.0
 _JITTER = 0.5
 
+_log = structlog.get_logger(__name__)
+
 
 class ServerBackoff:
     """Doubles the wait with each failure in a row, from one second to a minute.
@@ -58,9 +60,6 @@ class ServerBackoff:
     def after_success(self) -> None:
         """Forget the failures; wait for nothing."""
         self._failing.reset()
-
-
-_log = structlog.get_logger(__name__)
 
 
 def serve(

@@ -17,6 +17,17 @@ from workers.engines.comfyui.graph.sampling import NOISE_NODE
 from workers.engines.protocol import Abilities
 from workers.models.checkpoints import CheckpointFile
 
+_PAINTING_NODES = (
+    "ImageCompositeMasked",
+    "InvertMask",
+    "LoadImageMask",
+    "SetLatentNoiseMask",
+    "VAEEncodeForInpaint",
+)
+_CONTROL_FEATURES = (Feature.IMAGE_IS_CONTROL, Feature.RETURN_CONTROL_MAP)
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
 
 class ModelFiles(Protocol):
     """The models on ComfyUI's disk."""
@@ -26,16 +37,6 @@ class ModelFiles(Protocol):
 
     def file_of(self, model: str) -> CheckpointFile | None:
         """Return the file of a model; None when it is not there, or is not what it should be."""
-
-
-_PAINTING_NODES = (
-    "ImageCompositeMasked",
-    "InvertMask",
-    "LoadImageMask",
-    "SetLatentNoiseMask",
-    "VAEEncodeForInpaint",
-)
-_CONTROL_FEATURES = (Feature.IMAGE_IS_CONTROL, Feature.RETURN_CONTROL_MAP)
 
 
 def abilities_of(installed: Installed, models: ModelFiles, *, loads_loras: bool) -> Abilities:
@@ -75,9 +76,6 @@ def _models(
     files = {name: file for name in models.names() if (file := models.file_of(name)) is not None}
     there = {name: file for name, file in files.items() if can_load(file, installed)}
     return tuple(sorted(there)), frozenset(file.baseline for file in there.values())
-
-
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,15 @@ from websockets.sync.client import ClientConnection, connect
 
 from workers.engines.protocol import EngineAway, EngineFailed
 
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 60.0
+"""How long any one answer may take; ComfyUI's threads share Python's lock with the sampling."""
+
+_CLOSE_SECONDS = 2.0
+
+_LARGEST_MESSAGE = 64 * 1024 * 1024
+"""Bytes: a message of an error quotes what went into the node."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -64,16 +73,6 @@ def _message(text: str) -> Message | None:
         return None
     kind, data = message.get("type"), message.get("data")
     return Message(str(kind), data if isinstance(data, dict) else {})
-
-
-CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 60.0
-"""How long any one answer may take; ComfyUI's threads share Python's lock with the sampling."""
-
-_CLOSE_SECONDS = 2.0
-
-_LARGEST_MESSAGE = 64 * 1024 * 1024
-"""Bytes: a message of an error quotes what went into the node."""
 
 
 class GraphRejected(EngineFailed):

@@ -28,6 +28,8 @@ _STOPPING_SECONDS = 15.0
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
+_MARK_LENGTH = 16
+
 
 class Execution:
     """Runs one drawing.
@@ -230,9 +232,6 @@ def _saved(listed: Any) -> SavedImage:
         subfolder=str(values.get("subfolder", "")),
         type=str(values.get("type", "")),
     )
-
-
-_MARK_LENGTH = 16
 
 
 def mark_of(owner: str) -> str:

@@ -12,7 +12,8 @@ import structlog
 
 from domain.images.metadata import LONGEST_REF, GenerationMetadata, MetadataType, MetadataValue
 from domain.models.loras import Lora, TextualInversion
-from workers.models.lora_versions import LoraFile, LoraSource, LoraUnavailable, OnDownloaded
+from workers.models.downloads import OnDownloaded
+from workers.models.lora_versions import LoraFile, LoraSource, LoraUnavailable
 
 _log = structlog.get_logger(__name__)
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from workers.engines.diffusers.folders import PipelineFolder
 
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+"""How torch says it where it has no exception of its own for it: on MPS and on the CPU."""
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -80,17 +83,15 @@ def _knows_bfloat16(torch: Any, device: Device) -> bool:
     return bool(torch.cuda.is_bf16_supported()) if device.kind == "cuda" else device.kind == "mps"
 
 
-_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
-"""How torch says it where it has no exception of its own for it: on MPS and on the CPU."""
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory did not suffice."""
     import torch
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _WORDS)
+    return isinstance(error, RuntimeError) and any(
+        word in str(error).lower() for word in _OUT_OF_MEMORY
+    )
 
 
 def free_memory() -> None:

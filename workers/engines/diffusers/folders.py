@@ -18,6 +18,8 @@ _FOR_TEXT: Final = frozenset({"prompt", "generator", "callback_on_step_end"})
 _FOR_IMAGES: Final = _FOR_TEXT | {"image", "strength", "num_inference_steps"}
 _FOR_MASKS: Final = _FOR_IMAGES | {"mask_image"}
 
+_WEIGHT_SUFFIXES: Final = frozenset({".safetensors", ".sft"})
+
 
 class Painting(Enum):
     """How a part of an image is drawn anew."""
@@ -164,9 +166,6 @@ def _json(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-_ENDINGS: Final = frozenset({".safetensors", ".sft"})
-
-
 def weights_sha256(folder: Path, hash_of: Callable[[Path], str] = digest_of) -> str:
     """SHA-256 over the weights in ``folder``: 64 lower-case hexadecimal digits.
 
@@ -179,7 +178,7 @@ def weights_sha256(folder: Path, hash_of: Callable[[Path], str] = digest_of) -> 
     files = {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
-        if path.suffix in _ENDINGS and path.is_file()
+        if path.suffix in _WEIGHT_SUFFIXES and path.is_file()
     }
     if not files:
         raise EngineFailed("the model folder holds no weights")

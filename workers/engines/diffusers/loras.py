@@ -12,7 +12,8 @@ from domain.images.metadata import LONGEST_REF, GenerationMetadata, MetadataType
 from domain.images.provenance import LoraIdentity
 from domain.models.loras import Lora, trigger_of
 from workers.engines.diffusers.devices import is_out_of_memory
-from workers.models.lora_versions import LoraFile, LoraSource, LoraUnavailable, OnDownloaded
+from workers.models.downloads import OnDownloaded
+from workers.models.lora_versions import LoraFile, LoraSource, LoraUnavailable
 
 
 @dataclass(frozen=True, slots=True)

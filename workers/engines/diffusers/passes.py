@@ -23,6 +23,9 @@ USUAL_SECOND_STRENGTH: Final = 0.65
 
 _SIZE_STEP: Final = 64
 
+StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
+"""What pipelines call at the end of each of their own steps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
@@ -95,10 +98,6 @@ def _strength(made: int, scheduled: int, *, rounds_up: bool) -> float:
 
 def _rounded(pixels: float) -> int:
     return max(_SIZE_STEP, round(pixels / _SIZE_STEP) * _SIZE_STEP)
-
-
-StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
-"""What pipelines call at the end of each of their own steps."""
 
 
 class StepCounter:

@@ -16,6 +16,8 @@ from workers.engines.comfyui.graph.sampling import Guidance
 
 _LOADER = "ControlNetLoader"
 
+_SD_2_MARKS = ("sd21", "v2", "sd2")
+
 
 @dataclass(frozen=True, slots=True)
 class _ControlType:
@@ -47,8 +49,6 @@ _TYPES = {
         ("seg",),
     ),
 }
-
-_SD_2_MARKS = ("sd21", "v2", "sd2")
 
 
 def can_control(installed: Installed, family: Baseline) -> bool:

@@ -8,7 +8,6 @@ from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline
 from domain.models.loras import Lora, TextualInversion, trigger_of, with_triggers
 from workers.engines.comfyui.graph.controlnet import control_map, with_control
-from workers.engines.comfyui.graph.hires_fix import draw_again, first_size
 from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.comfyui.graph.latents import (
     SourceFiles,
@@ -32,6 +31,8 @@ from workers.engines.comfyui.graph.sampling import (
     NOISY_SAMPLERS,
     Guidance,
     Pass,
+    draw_again,
+    first_size,
     sample,
     schedule_of,
     steps_of,
@@ -46,6 +47,9 @@ USUAL_DENOISE = 0.75
 
 PAINTING_DENOISE = 1.0
 """The same for the masked part of one."""
+
+FOLDER = "hoard"
+"""The folder among ComfyUI's outputs that they go to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +208,6 @@ def _composite(graph: Graph, images: Output, source: Output, mask: Output) -> Ou
         resize_source=False,
         mask=graph.add("InvertMask", mask=mask),
     )
-
-
-FOLDER = "hoard"
-"""The folder among ComfyUI's outputs that they go to."""
 
 
 def file_prefix(execution: str) -> str:

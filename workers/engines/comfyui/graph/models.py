@@ -28,6 +28,9 @@ _FLUX_FILES = (
 )
 """Loader, input, and how the names of fitting files begin, for a flux model's denoiser alone."""
 
+_TILING_NODE = "SeamlessTile"
+_TILING_DECODER = "CircularVAEDecode"
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -106,24 +109,20 @@ def with_loras(graph: Graph, loaded: Loaded, loras: Iterable[tuple[Lora, LoraFil
     return loaded
 
 
-_MODEL_NODE = "SeamlessTile"
-_DECODER_NODE = "CircularVAEDecode"
-
-
 def can_tile(installed: Installed) -> bool:
     """Whether the nodes are there."""
-    return installed.has(_MODEL_NODE, _DECODER_NODE)
+    return installed.has(_TILING_NODE, _TILING_DECODER)
 
 
 def with_tiling(graph: Graph, model: Output, installed: Installed) -> Output:
     """Return the model with its edges joined."""
     inputs = installed.completed(
-        _MODEL_NODE, model=model, tiling="enable", copy_model="Make a copy"
+        _TILING_NODE, model=model, tiling="enable", copy_model="Make a copy"
     )
-    return graph.add(_MODEL_NODE, **inputs)
+    return graph.add(_TILING_NODE, **inputs)
 
 
 def decode_tiling(graph: Graph, latent: Output, vae: Output, installed: Installed) -> Output:
     """Add a decoder that joins the edges as well."""
-    inputs = installed.completed(_DECODER_NODE, samples=latent, vae=vae, tiling="enable")
-    return graph.add(_DECODER_NODE, **inputs)
+    inputs = installed.completed(_TILING_DECODER, samples=latent, vae=vae, tiling="enable")
+    return graph.add(_TILING_DECODER, **inputs)
