@@ -19,23 +19,23 @@ from infrastructure.keys.signing import AddressSigner
 from infrastructure.models.catalogue import ModelCatalogue
 from infrastructure.models.civitai import Civitai
 from infrastructure.models.lora_versions import AsGiven, CachedLoraVersions
-from infrastructure.outbound.outbound import Outbound
+from infrastructure.outbound.guard import Outbound
 from infrastructure.requests.idempotency import IdempotencyTable, KeyedDigests
 from infrastructure.requests.uploads import Uploads
 from infrastructure.service.forbidden_words import WordListFilter
 from infrastructure.service.news import NewsFile
 from infrastructure.service.timeouts import AddressTimeouts
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from infrastructure.storage.blobs import FolderBlobs
 from infrastructure.storage.database import Database, normalised_url
 from infrastructure.storage.event_log import EventLog, announcing, applied_inline
 from infrastructure.storage.event_mapper import EventMapper
 from infrastructure.storage.event_store import EventRecorder
-from infrastructure.storage.migrate import migrate_ledger, migrate_views
+from infrastructure.storage.schema import migrate_ledger, migrate_views
 from infrastructure.storage.stream_cache import StreamCache
 from infrastructure.system import SystemClock, SystemRandomSource
+from infrastructure.wakeups.broadcast import ProcessWakeups
 from infrastructure.wakeups.redis_channels import SCHEMES, RedisChannels
-from infrastructure.wakeups.wakeups import ProcessWakeups
 from infrastructure.webhooks.claims import DeliveryClaims
 from infrastructure.webhooks.keys import WebhookKeys
 from infrastructure.webhooks.posts import POSTS_AT_ONCE, WebhookPosts

@@ -41,11 +41,18 @@ def address(number: int) -> UUID:
 class DeliveryWorld:
     """What happens to deliveries, told to the ledger of a Hoard."""
 
-    def __init__(self, hoard: Hoard, clock: HandClock) -> None:
+    def __init__(
+        self, hoard: Hoard, clock: HandClock, *, copy_of: DeliveryWorld | None = None
+    ) -> None:
+        """Begin on an empty ledger, or go on where another one was when its ledger was copied."""
         self.hoard = hoard
         self.clock = clock
-        self.account_id = hoard.ledger.accounts.open("integrator", "e" * 64, Roles())
-        self._told = 0
+        self.account_id: UUID = (
+            copy_of.account_id
+            if copy_of
+            else hoard.ledger.accounts.open("integrator", "e" * 64, Roles())
+        )
+        self._told: int = copy_of._told if copy_of else 0
 
     def endpoint(self, *kinds: NotificationKind) -> UUID:
         """Register an endpoint."""

@@ -17,9 +17,9 @@ from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.jobs.job import ImageState
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
-from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from projections.status.fold import RequestStatus
+from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 
 LARGE = Capabilities(("A", "B"), 20, 2048 * 2048, True, 1, False, "test:1:large")
@@ -30,7 +30,7 @@ class ViewWorld:
 
     def __init__(self, folder: Path, ledger_url: str | None = None, **settings: Any) -> None:
         self.clock = HandClock()
-        self.hoard = assemble(
+        self.hoard = assembled(
             Settings(data=folder, ledger_url=ledger_url, **settings),
             clock=self.clock,
             random_source=SeededRandomSource(),
@@ -99,11 +99,9 @@ class ViewWorld:
         self.hoard.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ViewWorld]:
+@pytest.fixture
+def world(ledger_url: str | None, tmp_path: Path) -> Iterator[ViewWorld]:
     """A Hoard on SQLite files, and once more on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    ledger_url = request.getfixturevalue("postgres_url") if on_postgresql else None
     made = ViewWorld(tmp_path, ledger_url)
     yield made
     made.close()

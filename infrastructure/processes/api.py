@@ -16,8 +16,8 @@ from api.services import Services
 from infrastructure.bootstrap import Hoard, allowances_of, assemble
 from infrastructure.distribution import installed_version
 from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
-from infrastructure.processes.programs import LISTEN_VARIABLE
-from infrastructure.processes.supervised import start_process, tell_supervisor
+from infrastructure.processes.child_programs import LISTEN_VARIABLE
+from infrastructure.processes.lifecycle import report_ready, start_process
 from infrastructure.service.unsafe_networks import UnsafeNetworks
 from projections.statistics.recent import RecentStatistics
 
@@ -118,7 +118,7 @@ def main() -> None:
     )
     inherited = os.environ.get(LISTEN_VARIABLE)
     sockets = [socket.socket(fileno=int(inherited))] if inherited else None
-    tell_supervisor()
+    report_ready()
     try:
         _Server(config, app).run(sockets=sockets)
     finally:

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from infrastructure.bootstrap import Hoard, allowances_of, assemble
-from infrastructure.processes.supervised import start_process, stop_on_signal, tell_supervisor
-from infrastructure.storage.blobs import PLACES
+from infrastructure.processes.lifecycle import report_ready, start_process, stop_on_signal
+from infrastructure.storage.blobs import SHARDS
 from projections.following.log_follower import LogFollower
 from projections.following.views import ViewFollower
 from projections.following.wakeups import listening
@@ -44,7 +44,7 @@ def main() -> None:
         ]
         for thread in beside:
             thread.start()
-        tell_supervisor()
+        report_ready()
         follow_with_views(stop, hoard, workers.send)
         for thread in beside:
             thread.join()
@@ -88,7 +88,7 @@ def chores_of(hoard: Hoard, wake: Callable[[], None]) -> Sequence[Chore]:
     """
     settings, ledger, now = hoard.settings, hoard.ledger, hoard.clock.now
     most_lost, allowances = settings.worker_losses_per_hour, allowances_of(settings)
-    images = ImageDeletion(hoard.blobs, parts=PLACES, days=settings.image_days)
+    images = ImageDeletion(hoard.blobs, parts=SHARDS, days=settings.image_days)
     every = settings.sweep_seconds
     return (
         Chore("sweep", lambda: sweep(hoard.queue, ledger, wake, now()), every),

@@ -18,7 +18,7 @@ import structlog
 from celery import Celery, signals
 
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.processes.supervised import start_process, tell_supervisor
+from infrastructure.processes.lifecycle import report_ready, start_process
 from infrastructure.webhooks.signing import WebhookSigner
 from projections.tracking.history import RequestHistory
 from workers.broker.app import WEBHOOK_QUEUE, make_app, register_sending
@@ -99,7 +99,7 @@ def main() -> None:
     hoard.webhook_posts.prepare()
     dispatcher.start()
     doing.start()
-    tell_supervisor()
+    report_ready()
     try:
         hear_wakeups(app)
     finally:

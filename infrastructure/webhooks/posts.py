@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from domain.service.fetching import FetchFailed
 from domain.webhooks.attempts import requested_wait
 from infrastructure.outbound.exchanges import Streamed
-from infrastructure.outbound.outbound import Outbound
+from infrastructure.outbound.guard import Outbound
 
 MOST_CUT_BYTES = 1024
 """How much of an answer is kept, in bytes of UTF-8."""

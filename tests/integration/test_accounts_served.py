@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,9 @@ from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.integration.api_client import Api, serving
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with serving(tmp_path, database=url, follow=True) as served:
-        yield served
+@pytest.fixture
+def api(followed_api: Api) -> Api:
+    return followed_api
 
 
 def details(api: Api, name: str, viewer: str | None = None) -> Any:

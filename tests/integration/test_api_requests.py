@@ -28,7 +28,7 @@ from tests.integration.api_client import MODEL, Api, in_base64, picture, serving
 def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
     """A Hoard whose followers are dead, or follow at once: no answer may depend on that."""
     kind, _, followed = cast(str, request.param).partition(", ")
-    database = request.getfixturevalue("postgres_url") if kind == "postgresql" else None
+    database = request.getfixturevalue("prepared_postgres_url") if kind == "postgresql" else None
     with serving(tmp_path, database=database, follow=bool(followed), kudos_upfront=False) as api:
         yield api
 

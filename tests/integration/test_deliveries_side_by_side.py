@@ -37,8 +37,8 @@ _TAKE_PLACE = text("SELECT pg_current_xact_id()")
 
 
 @pytest.fixture
-def told(tmp_path: Path, postgres_url: str) -> Iterator[DeliveryWorld]:
-    yield from open_world(tmp_path, postgres_url)
+def told(tmp_path: Path, prepared_postgres_url: str) -> Iterator[DeliveryWorld]:
+    yield from open_world(tmp_path, prepared_postgres_url)
 
 
 @contextmanager

@@ -217,9 +217,9 @@ def test_a_job_that_began_before_the_stream_is_followed(world: ViewWorld, api: S
 
 
 def test_what_commits_in_another_order_is_told_in_log_order(
-    postgres_url: str, tmp_path: Path
+    prepared_postgres_url: str, tmp_path: Path
 ) -> None:
-    world = ViewWorld(tmp_path, postgres_url)
+    world = ViewWorld(tmp_path, prepared_postgres_url)
     other_owner = world.hoard.ledger.accounts.open("other", "1" * 64, Roles(trusted=True))
     request_id = world.submit(4)
     first = world.pop(capabilities=SMALL)

@@ -184,7 +184,7 @@ def test_a_view_that_was_put_back_takes_the_events_again(
 
 
 # SQLite has one writer: there everybody waits for whoever replaces a view.
-@pytest.mark.parametrize("world", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_views_move_together_past_one_that_is_elsewhere_or_held(world: ViewWorld) -> None:
     database = world.hoard.view_database
 

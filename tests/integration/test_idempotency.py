@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -15,17 +13,9 @@ from sqlalchemy import func, select
 from domain.requests.request import Request
 from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from infrastructure.requests.idempotency import REPEATED_COMMAND
-from tests.integration.api_client import Answered, Api, in_base64, picture, serving
+from tests.integration.api_client import Answered, Api, in_base64, picture
 
 BODY = {"prompt": "a very private prompt", "params": {"n": 2, "steps": 7}}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    on_postgres = request.param == "postgresql"
-    database = request.getfixturevalue("postgres_url") if on_postgres else None
-    with serving(tmp_path, database=database) as api:
-        yield api
 
 
 def post(api: Api, repeat: str, key: str = ANONYMOUS_KEY, **options: Any) -> Answered:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
-
-import pytest
 
 from domain.jobs.image_ids import job_of
 from domain.jobs.lifetimes import LEASES_IN_A_ROW
 from projections.following.rebuild import verify
-from tests.integration.api_client import Api, serving
+from tests.integration.api_client import Api
 from tests.kudos_world import refusal_of
 
 LEASE = timedelta(seconds=150)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    """A Hoard on SQLite, and once more on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    database = request.getfixturevalue("postgres_url") if on_postgresql else None
-    with serving(tmp_path, database=database) as api:
-        yield api
 
 
 def owner(api: Api) -> UUID:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from domain.jobs.queue import LONG_AGO
 from infrastructure.storage.database import Database
-from infrastructure.storage.migrate import migrate_ledger
+from infrastructure.storage.schema import migrate_ledger
 from projections.following.rebuild import verify
 from projections.queue.tables import OPEN_REQUEST
 from projections.view import View

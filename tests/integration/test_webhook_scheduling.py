@@ -31,12 +31,9 @@ STARTED, IMAGE, PROGRESS, ENDED = (
 ADDRESS = "https://bot.example/hoard?job=1"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WebhookWorld]:
-    on_postgresql = request.param == "postgresql"
-    made = WebhookWorld(
-        tmp_path, request.getfixturevalue("postgres_url") if on_postgresql else None
-    )
+@pytest.fixture
+def world(ledger_url: str | None, tmp_path: Path) -> Iterator[WebhookWorld]:
+    made = WebhookWorld(tmp_path, ledger_url)
     yield made
     made.close()
 

@@ -36,11 +36,9 @@ from workers.webhooks.sweeper import sweep_deliveries
 SECRET_PATH = "/hook/of-somebody?token=nobody-else"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WebhookWorld]:
+@pytest.fixture
+def world(ledger_url: str | None, tmp_path: Path) -> Iterator[WebhookWorld]:
     """A Hoard on SQLite files, and once more on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    ledger_url = request.getfixturevalue("postgres_url") if on_postgresql else None
     made = WebhookWorld(tmp_path, ledger_url)
     yield made
     made.close()

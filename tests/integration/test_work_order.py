@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from domain.workers.worker import Worker
-from tests.integration.api_client import MODEL, Api, serving
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    """A Hoard on SQLite, and once more on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    database = request.getfixturevalue("postgres_url") if on_postgresql else None
-    with serving(tmp_path, database=database) as api:
-        yield api
+from tests.integration.api_client import MODEL, Api
 
 
 def handle(api: Api, name: str) -> str:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.integration.api_client import MODEL, Api, serving
+from tests.integration.api_client import MODEL, Api
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with serving(tmp_path, database=url, follow=True) as served:
-        served.key("mod", moderator=True)
-        yield served
+@pytest.fixture
+def api(followed_api: Api) -> Api:
+    followed_api.key("mod", moderator=True)
+    return followed_api
 
 
 def worker(api: Api, viewer: str | None = None, name: str = "a worker") -> Any:

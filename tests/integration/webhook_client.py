@@ -23,11 +23,9 @@ NOWHERE = str(UUID(int=404))
 FAILED = Outcome(status=500)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with serving(tmp_path, database=url, follow=True) as served:
-        yield served
+@pytest.fixture
+def api(followed_api: Api) -> Api:
+    return followed_api
 
 
 @pytest.fixture(scope="module")

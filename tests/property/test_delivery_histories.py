@@ -22,8 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.circuit import Health, room_for
 from domain.webhooks.endpoint import DisableReason
-from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from projections.following.rebuild import rebuild
 from tests.delivery_world import (
     BROKEN,
@@ -35,6 +34,7 @@ from tests.delivery_world import (
     address,
     numbered,
 )
+from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 
 ADDRESSES = (address(1), address(2))
@@ -67,7 +67,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     @initialize()
     def assemble(self) -> None:
         urls = {"ledger_url": self.database} if self.database else {}
-        hoard = assemble(
+        hoard = assembled(
             load_settings(data=Path(self.folder.name), **urls),
             clock=self.clock,
             random_source=SeededRandomSource(),

@@ -38,10 +38,11 @@ from domain.requests.specification import (
 )
 from domain.return_codes import Refused
 from domain.workers.matching import Capabilities, Requirements
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import load_settings
 from projections.following.rebuild import verify
 from tests.kudos_world import issue_key
+from tests.prepared import assembled
 from tests.property.kudos_model import KudosModel, ModelPayer
 from tests.property.work_model import ModelJob, ModelRequest
 from tests.world import HandClock, SeededRandomSource
@@ -75,7 +76,7 @@ class Histories(RuleBasedStateMachine):
     def assemble(self) -> None:
         data = Path(self.folder.name)
         urls = {"ledger_url": self.database} if self.database else {}
-        self.hoard: Hoard = assemble(
+        self.hoard: Hoard = assembled(
             load_settings(data=data, **urls), clock=self.clock, random_source=SeededRandomSource()
         )
         self.owners = [
@@ -147,16 +148,17 @@ class Histories(RuleBasedStateMachine):
         if refusal is not None:
             return
         (request_id,) = taken
+        specification = command.specification
         hold = self.kudos.hold(payer, hundredths(price.total), price.per_image)
         self.requests[request_id] = ModelRequest(
             payer,
             hold,
             images,
-            side=command.specification.settings.width,
-            models=command.specification.requirements.models,
+            side=specification.settings.width,
+            models=specification.requirements.models,
             waiting=images,
             idle_since=self.clock.now(),
-            seed=command.specification.seed,
+            seed=specification.seed,
         )
 
     @rule(

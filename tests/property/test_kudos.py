@@ -22,12 +22,13 @@ from domain.ledger import Ledger
 from domain.requests.request import Request
 from domain.requests.specification import SubmitRequest
 from domain.return_codes import Refused
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import Settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import Settings
 from projections.following.rebuild import verify
 from projections.kudos.tables import KUDOS_BALANCE
 from projections.queue.tables import OPEN_REQUEST
 from tests.kudos_world import issue_key, open_account, refusal_of, request_of
+from tests.prepared import assembled
 
 _FIGURE = st.integers(0, 10**9)
 _BALANCES = st.builds(Balance, earned=_FIGURE, burnt=_FIGURE, received=_FIGURE, held=_FIGURE)
@@ -72,7 +73,7 @@ def test_more_images_never_burn_less_nor_more_than_is_held(
 
 @contextmanager
 def hoard_on(database: str, folder: Path) -> Iterator[Hoard]:
-    hoard = assemble(Settings(data=folder, ledger_url=database or None))
+    hoard = assembled(Settings(data=folder, ledger_url=database or None))
     try:
         yield hoard
     finally:
@@ -153,7 +154,7 @@ _AT_ONCE = settings(
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_no_interleaving_spends_twice(database: str, request: pytest.FixtureRequest) -> None:
-    url = request.getfixturevalue("postgres_url") if database == "postgresql" else ""
+    url = request.getfixturevalue("prepared_postgres_url") if database == "postgresql" else ""
     with tempfile.TemporaryDirectory() as folder, hoard_on(url, Path(folder)) as hoard:
         rounds = iter(range(1_000_000))
 
@@ -169,7 +170,7 @@ def test_no_interleaving_spends_twice(database: str, request: pytest.FixtureRequ
 def test_of_many_who_want_the_last_kudos_one_gets_them(
     database: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    url = request.getfixturevalue("postgres_url") if database == "postgresql" else ""
+    url = request.getfixturevalue("prepared_postgres_url") if database == "postgresql" else ""
     with hoard_on(url, tmp_path) as hoard:
         payer, other = (open_account(hoard, name) for name in ("payer", "other"))
         price = hoard.ledger.requests.price(request_of(payer)).total
@@ -188,9 +189,11 @@ def test_of_many_who_want_the_last_kudos_one_gets_them(
         assert hoard.kudos.balance(payer).available == 0
 
 
-def test_an_anonymous_request_waits_for_no_other(postgres_url: str, tmp_path: Path) -> None:
+def test_an_anonymous_request_waits_for_no_other(
+    prepared_postgres_url: str, tmp_path: Path
+) -> None:
     """One is stopped in the middle of its transaction, all it writes written: others go through."""
-    with hoard_on(postgres_url, tmp_path) as hoard:
+    with hoard_on(prepared_postgres_url, tmp_path) as hoard:
         payer = open_account(hoard, "payer", 1000)
         ledger = hoard.ledger
         for account_id in (ANONYMOUS_ID, payer):

@@ -17,8 +17,9 @@ from domain.requests.specification import Requester, RequestSpecification, Submi
 from domain.return_codes import Refused
 from domain.workers.matching import Capabilities, Requirements
 from domain.workers.worker import Worker
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import load_settings
+from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 
 SETTINGS = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)
@@ -73,7 +74,7 @@ def test_the_order_of_service(rounds: list[tuple[list[Wanted], list[Pop]]]) -> N
     for asked, popped in rounds:
         steps += [*asked, *popped]
     with tempfile.TemporaryDirectory() as folder:
-        hoard = assemble(
+        hoard = assembled(
             load_settings(data=folder, ledger_url="sqlite://"),
             clock=HandClock(),
             random_source=SeededRandomSource(),

@@ -18,8 +18,9 @@ from domain.jobs.model_affinity import PATIENCE, LoadedModel, warm_first
 from domain.jobs.queue import Offer
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements, model_for
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import load_settings
+from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -143,7 +144,7 @@ steps = st.lists(
 def test_whole_histories(steps: list[Wanted | int | timedelta]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clock = HandClock()
-        hoard = assemble(
+        hoard = assembled(
             load_settings(data=folder, ledger_url="sqlite://"),
             clock=clock,
             random_source=SeededRandomSource(),

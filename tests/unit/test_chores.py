@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from infrastructure.bootstrap import assemble
 from infrastructure.processes import projector, webhooks
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from workers.chores.images import ImageDeletion
 from workers.chores.runner import Chore, ChoreRunner
 

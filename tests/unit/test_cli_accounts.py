@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from domain.accounts.roles import Roles
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.cli.accounts.commands import Role
-from infrastructure.cli.app import run
 from infrastructure.keys.api_keys import digest_of
-from infrastructure.settings.settings import Settings
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
+from tests.unit.command_line import Command
 
 
 @pytest.fixture
-def hoard(tmp_path: Path) -> Iterator[Hoard]:
-    assembled = assemble(Settings(data=tmp_path / "data"))
-    yield assembled
-    assembled.close()
-
-
-@pytest.fixture
-def command(hoard: Hoard, capsys: pytest.CaptureFixture[str]) -> Command:
-    def on_the_ledger(*arguments: str) -> tuple[int, str, str]:
-        options = ["--data", str(hoard.settings.data)]
-        status = run(["accounts", arguments[0], *options, *arguments[1:]])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return on_the_ledger
+def command(hoard: Hoard, run_command: Command) -> Command:
+    options = ("--data", str(hoard.settings.data))
+    return lambda name, *arguments: run_command("accounts", name, *options, *arguments)
 
 
 def answer(command: Command, *arguments: str) -> Any:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,19 +13,11 @@ from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.job import ImageState
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.cli.demo.proof import Slice, compare, replayed, slice_of
-from infrastructure.cli.history.reading import history_of
-from infrastructure.cli.requests.v2_client import Status
-from infrastructure.settings.settings import Settings
+from infrastructure.cli.history.log_reader import history_of
+from infrastructure.cli.requests.api_client import Status
 from projections.status.fold import RequestStatus
-
-
-@pytest.fixture
-def hoard(tmp_path: Path) -> Iterator[Hoard]:
-    assembled = assemble(Settings(data=tmp_path / "data"))
-    yield assembled
-    assembled.close()
 
 
 def made(hoard: Hoard, *, images: int, amount: int) -> UUID:

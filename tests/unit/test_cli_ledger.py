@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,39 +20,17 @@ from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.job import ImageState
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.cli.app import run
 from infrastructure.keys.api_keys import digest_of
-from infrastructure.settings.settings import Settings
-
-Command = Callable[..., tuple[int, str, str]]
+from tests.unit.command_line import Command
 
 SECRET = "a picture that nobody else may read about"
 
 
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
-
-
 @pytest.fixture
-def hoard(tmp_path: Path) -> Iterator[Hoard]:
-    assembled = assemble(Settings(data=tmp_path / "data"))
-    yield assembled
-    assembled.close()
-
-
-@pytest.fixture
-def command(
-    hoard: Hoard, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    def on_the_ledger(*arguments: str) -> tuple[int, str, str]:
-        status = run([*arguments, "--data", str(hoard.settings.data)])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return on_the_ledger
+def command(hoard: Hoard, run_command: Command) -> Command:
+    return lambda *arguments: run_command(*arguments, "--data", str(hoard.settings.data))
 
 
 def ask(hoard: Hoard, images: int = 3) -> UUID:
@@ -195,8 +171,8 @@ def test_a_page_of_the_history_can_be_asked_for(hoard: Hoard, command: Command) 
 
 
 def test_an_empty_history_says_so(command: Command) -> None:
-    assert command("events") == (0, "", "Nothing happened yet.\n")
-    assert command("events", "--after", "7") == (0, "", "Nothing happened after 7.\n")
+    assert command("events") == (0, "", "No events yet.\n")
+    assert command("events", "--after", "7") == (0, "", "No events after 7.\n")
 
 
 def test_an_unknown_request_says_so(hoard: Hoard, command: Command) -> None:

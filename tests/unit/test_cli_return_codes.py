@@ -64,7 +64,7 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_show_says_what_is_only_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["return-codes", "show", "TeamNotFound"]) == 0
-    assert "nothing answers with it" in capsys.readouterr().err
+    assert "no error has it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

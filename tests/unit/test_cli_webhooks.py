@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,28 +31,22 @@ from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
 from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.cli.app import run
 from infrastructure.cli.terminal.output import Output
 from infrastructure.cli.webhooks import commands as webhooks
 from infrastructure.cli.webhooks.lists import write_deliveries
 from infrastructure.cli.webhooks.resending import resend_all
 from infrastructure.cli.webhooks.words import DeliveryLines
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
+from tests.prepared import assembled
+from tests.unit.command_line import Command
 from tests.waiting import wait_until
 from tests.world import HandClock
 
-Command = Callable[..., tuple[int, str, str]]
-
 SECRET_PATH = "/hook"
 """What stands in the address of each endpoint and must not be shown unasked."""
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -63,19 +56,16 @@ def told(tmp_path: Path) -> Iterator[DeliveryWorld]:
     clock.time = datetime.now(UTC) - timedelta(hours=3)
     # No Redis runs here, and a broker of another kind is not looked for until a bell is rung.
     settings = Settings(data=tmp_path / "data", broker_url="amqp://localhost")
-    hoard = assemble(settings, clock=clock)
+    hoard = assembled(settings, clock=clock)
     yield DeliveryWorld(hoard, clock)
     hoard.close()
 
 
 @pytest.fixture
-def command(told: DeliveryWorld, capsys: pytest.CaptureFixture[str]) -> Command:
-    def on_the_ledger(*arguments: str) -> tuple[int, str, str]:
+def command(told: DeliveryWorld, run_command: Command) -> Command:
+    def on_the_ledger(name: str, *arguments: str) -> tuple[int, str, str]:
         follow(told.hoard)
-        options = ["--data", str(told.hoard.settings.data)]
-        status = run(["webhooks", arguments[0], *options, *arguments[1:]])
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        return run_command("webhooks", name, "--data", str(told.hoard.settings.data), *arguments)
 
     return on_the_ledger
 
@@ -199,13 +189,13 @@ def test_a_list_that_lags_behind_says_so(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["list", "--since", "yesterday"], "yesterday is no moment."),
-        (["list", "--since", "99999999d"], "is no moment."),
-        (["list", "--request", "17"], "17 is no id of a request."),
+        (["list", "--since", "yesterday"], "yesterday is not a time."),
+        (["list", "--since", "99999999d"], "is not a time."),
+        (["list", "--request", "17"], "17 is not an id of a request."),
         (["list", "--state", "nonsense"], ""),
         (["list", "--limit", "0"], ""),
-        (["show", "17"], "17 is no id of a delivery."),
-        (["test", "17"], "17 is no id of an endpoint."),
+        (["show", "17"], "17 is not an id of a delivery."),
+        (["test", "17"], "17 is not an id of an endpoint."),
         (["resend"], "What is to be sent again?"),
         (["resend", str(UUID(int=7)), "--failed-since", "1h"], "What is to be sent again?"),
         (["resend", str(UUID(int=7)), "--account", "integrator"], "What is to be sent again?"),

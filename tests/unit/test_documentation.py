@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

@@ -14,8 +14,9 @@ from domain.ledger.requests import Requests
 from domain.requests.request import Request, RequestState
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import load_settings
+from tests.prepared import assembled
 from tests.world import HandClock
 from workers.chores.sweep import Swept, sweep
 
@@ -64,7 +65,7 @@ class Scene:
 def scene(tmp_path: Path) -> Scene:
     clock = HandClock()
     settings = load_settings(data=tmp_path, ledger_url="sqlite://", views_url="sqlite://")
-    return Scene(assemble(settings, clock=clock), clock)
+    return Scene(assembled(settings, clock=clock), clock)
 
 
 def test_nothing_to_do_rings_nobody(scene: Scene) -> None:

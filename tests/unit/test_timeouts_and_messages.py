@@ -13,7 +13,7 @@ from domain.workers.messages import WorkerMessage
 from infrastructure.keys.address_digests import AddressDigests
 from infrastructure.service.timeouts import AddressTimeouts
 from infrastructure.storage.database import Database
-from infrastructure.storage.migrate import migrate_ledger
+from infrastructure.storage.schema import migrate_ledger
 from infrastructure.workers.messages import MessageTable
 from tests.world import HandClock
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,39 +16,18 @@ from domain.jobs.job import Job
 from domain.requests.request import Request
 from projections.following.wakeups import WakeupListener
 from projections.view import RecordedEvent
+from tests.unit.recorded_log import RecordedLog
 from tests.unit.tracked_events import batched, cancelled, progressed, sliced, submitted
 from tests.waiting import DEADLINE_SECONDS
 
 NEVER = 3600.0
 
 
-class ListedLog:
-    """A log in memory, of which every event is final."""
-
-    def __init__(self) -> None:
-        self.records: list[RecordedEvent] = []
-        self.reads = 0
-        """How often somebody asked for what follows."""
-        self.before_tails: Callable[[], None] = lambda: None
-
-    def add(self, *events: Request.Event | Job.Event) -> None:
-        for event in events:
-            self.records.append(RecordedEvent(len(self.records) + 1, event))
-
-    def after(self, position: int, limit: int) -> Sequence[RecordedEvent]:
-        self.reads += 1
-        return self.records[position : position + limit]
+class FinalLog(RecordedLog):
+    """A log of which nobody may read what is not final yet."""
 
     def committed_after(self, position: int, limit: int) -> Sequence[RecordedEvent]:
         raise AssertionError("a hub hands out final events alone")
-
-    def tails(self, versions: Mapping[UUID, int]) -> Sequence[RecordedEvent]:
-        found = [each for each in self.records if each.event.originator_id in versions]
-        self.before_tails()
-        return found
-
-    def last_position(self) -> int:
-        return len(self.records)
 
 
 class BrokerWakeup:
@@ -74,7 +53,7 @@ class Stage:
     """A hub with its surroundings."""
 
     def __init__(self, **pace: Any) -> None:
-        self.log = ListedLog()
+        self.log = FinalLog()
         self.bell = BrokerWakeup()
         self.hub = Hub(
             self.log, self.bell, Pace(**{"look": NEVER, "look_again": (), "rest": 0.0, **pace})

@@ -19,8 +19,9 @@ from domain.requests.request import Request
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Requirements
 from domain.workers.worker import Worker
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import load_settings
+from tests.prepared import assembled
 from workers.engines.protocol import (
     Abilities,
     Batch,
@@ -212,4 +213,4 @@ def scene_in(folder: Path) -> Scene:
     """Assemble a Hoard in memory with one worker."""
     clock = ManualClock()
     settings = load_settings(data=folder, ledger_url="sqlite://", views_url="sqlite://")
-    return Scene(assemble(settings, clock=clock), clock)
+    return Scene(assembled(settings, clock=clock), clock)

@@ -17,7 +17,8 @@ from api.services import Services
 from api.v2.requests.specification import uuid_from
 from domain.images.addresses import image_address, verify_image_address
 from domain.return_codes import Refused
-from projections.status.fold import Generation, StatusReader
+from projections.status.fold import Generation
+from projections.status.reader import StatusReader
 
 router = APIRouter(tags=["generate"])
 

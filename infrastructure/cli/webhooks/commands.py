@@ -9,11 +9,11 @@ from uuid import UUID
 
 import typer
 
-from infrastructure.cli.accounts.naming import account_named, id_from
+from infrastructure.cli.accounts.lookup import account_named, id_from
 from infrastructure.cli.terminal import options
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
-from infrastructure.cli.terminal.moments import moment_from
-from infrastructure.cli.terminal.opening import opened
+from infrastructure.cli.terminal.installation import opened
+from infrastructure.cli.terminal.options import moment_from
 from infrastructure.cli.terminal.output import Output
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def tail(
     as_json: options.AsJson = False,
 ) -> None:
     """Show what happens to deliveries, as it happens; Ctrl-C ends it."""
-    from infrastructure.cli.history.reading import history_after
+    from infrastructure.cli.history.log_reader import history_after
     from infrastructure.cli.webhooks.words import DeliveryLines
 
     output = Output(as_json=as_json)

@@ -9,8 +9,7 @@ from typing import Any, Self
 from api.v2.webhooks.notices import notice_of
 from domain.webhooks.delivery import DeliveryState, WebhookDelivery
 from infrastructure.bootstrap import Hoard
-from infrastructure.cli.terminal.moments import instant
-from infrastructure.cli.terminal.output import Column, Output
+from infrastructure.cli.terminal.output import Column, Output, instant
 from infrastructure.cli.webhooks.words import address_of, host_of, in_words, opened_text, outcome
 from projections.webhooks.history.attempts import DeliveryAttempts, attempt_data
 

@@ -10,8 +10,7 @@ from api.v2.webhooks.notices import notice_of
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.directory import AccountEntry
 from infrastructure.bootstrap import Hoard
-from infrastructure.cli.terminal.moments import instant
-from infrastructure.cli.terminal.output import Column, Output, counted
+from infrastructure.cli.terminal.output import Column, Output, counted, instant
 from infrastructure.cli.webhooks.words import host_of, in_words, opened_text, outcome
 from projections.webhooks.due.reader import EndpointEntry
 from projections.webhooks.history.reader import DeliveryRow

@@ -7,9 +7,8 @@ from uuid import UUID
 
 from domain.webhooks.delivery import DeliveryState, WebhookDelivery
 from infrastructure.bootstrap import Hoard
-from infrastructure.cli.projections.replaying import ReplayBar
-from infrastructure.cli.terminal.moments import instant
-from infrastructure.cli.terminal.output import Output
+from infrastructure.cli.projections.replay import ReplayBar
+from infrastructure.cli.terminal.output import Output, instant
 from infrastructure.cli.webhooks.lists import LIST_IS_BEHIND, is_list_behind
 
 

@@ -15,8 +15,7 @@ from domain.webhooks.attempts import Problem
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import WebhookDelivery
 from infrastructure.bootstrap import Hoard
-from infrastructure.cli.terminal.moments import instant
-from infrastructure.cli.terminal.output import Output, counted, printable
+from infrastructure.cli.terminal.output import Output, counted, instant, printable
 from projections.tracking.history import RequestHistory
 from projections.view import RecordedEvent
 
