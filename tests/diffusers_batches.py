@@ -131,6 +131,6 @@ def on_one_thread() -> Iterator[None]:
 
 
 def _denoiser(engine: DiffusersEngine) -> Any:
-    assert engine._warm is not None
-    parts = engine._warm[1].text.components
+    assert engine._loaded is not None
+    parts = engine._loaded[1].text.components
     return parts["unet"] if "unet" in parts else parts["transformer"]
