@@ -25,7 +25,7 @@ from workers.models.safetensors import (
     NotSafetensors,
     Shapes,
     family_of,
-    holds_more_than_a_denoiser,
+    is_checkpoint,
     shapes_of,
 )
 
@@ -108,13 +108,13 @@ class ComfyUIModelFiles:
 
         :param folder: ComfyUI's base folder, the one that holds ``models``.
         :param models: the catalogue.
-        :param on_bytes: told of the progress when a file is read for its SHA-256.
+        :param on_bytes: called with the progress when a file is read for its SHA-256.
         """
         self._folder = folder
         self._models = models
         self._hashes = hashes
         self._on_bytes = on_bytes
-        self._given: dict[str, tuple[ModelEntry | None, CheckpointFile]] = {}
+        self._known_files: dict[str, tuple[ModelEntry | None, CheckpointFile]] = {}
         self._warned: set[tuple[str, str]] = set()
         self._families: dict[Path, tuple[tuple[int, int, int], Baseline | None]] = {}
 
@@ -135,14 +135,14 @@ class ComfyUIModelFiles:
         A file that was never read before is read now.
         """
         entry = self._models.entry(model)
-        given = self._given.get(model)
-        if given is not None and given[0] == entry and self._is_unchanged(given[1]):
-            return given[1]
+        known = self._known_files.get(model)
+        if known is not None and known[0] == entry and self._is_unchanged(known[1]):
+            return known[1]
         there = self._look()
         is_known = entry is not None and entry.files
         file = self._catalogued(model, there) if is_known else self._other(model, there)
         if file is not None:
-            self._given[model] = (entry, file)
+            self._known_files[model] = (entry, file)
         return file
 
     def _is_unchanged(self, file: CheckpointFile) -> bool:
@@ -281,7 +281,7 @@ def _main_of(entry: ModelEntry) -> ModelFile | None:
 
 
 def _family_in(shapes: Shapes, kind: CheckpointKind) -> Baseline | None:
-    if kind is CheckpointKind.CHECKPOINT and not holds_more_than_a_denoiser(shapes):
+    if kind is CheckpointKind.CHECKPOINT and not is_checkpoint(shapes):
         return None
     return family_of(shapes)
 

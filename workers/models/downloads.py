@@ -71,12 +71,12 @@ class Downloads(Protocol):
         """Ask for a file, or for the rest of it.
 
         :param start: how many of its bytes are there already.
-        :param validator: what they were told apart by when they came.
+        :param validator: their validator when they came.
         :raises DownloadFailed: saying why there is nothing to be had.
         """
 
 
-class NoEnd(DownloadFailed):
+class DownloadCut(DownloadFailed):
     """The connection ended before the file did."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class _PartState:
 
 
 class ResumingDownload:
-    """A file on its way, in a part file and a small one beside it that tells what it is part of."""
+    """A download in a part file, with a small file beside it that says what it is a part of."""
 
     def __init__(self, downloads: Downloads, part: Path, *, is_checked: bool) -> None:
         """Write into this part file, going on with what is there.
@@ -103,13 +103,13 @@ class ResumingDownload:
         """
         self._downloads = downloads
         self._part = part
-        self._about = part.with_name(f"{part.name}.json")
+        self._state_file = part.with_name(f"{part.name}.json")
         self._is_checked = is_checked
 
     @property
-    def is_begun(self) -> bool:
+    def is_started(self) -> bool:
         """Whether a part is there that will be gone on with."""
-        return self._start(self._begun()) > 0
+        return self._start(self._state()) > 0
 
     def run(
         self,
@@ -122,14 +122,14 @@ class ResumingDownload:
     ) -> None:
         """Download until the whole file is there, trying a few times while nothing more comes.
 
-        :param before: told how many bytes are still to come, once that is known; what it raises is
-            passed on.
+        :param before: called with the number of bytes to come, once that is known; what it raises
+            is passed on.
         :param pause: waits for some seconds between two attempts.
         :raises DownloadFailed: saying why it is not there; what came so far stays.
         :raises OSError: when it cannot be written.
         """
         deadline = time.monotonic() + limits.seconds
-        in_vain = 0
+        failures = 0
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         while True:
             left = deadline - time.monotonic()
@@ -141,22 +141,22 @@ class ResumingDownload:
             except DownloadFailed as failed:
                 # A line that is cut again and again still gets there.
                 if self._size() > there:
-                    in_vain = 0
+                    failures = 0
                     backoff.reset()
-                in_vain += 1
-                if not failed.may_pass or in_vain == _ATTEMPTS:
+                failures += 1
+                if not failed.may_pass or failures == _ATTEMPTS:
                     raise
             pause(backoff.next_pause())
 
     def drop(self) -> None:
         """Remove what came so far."""
         self._part.unlink(missing_ok=True)
-        self._about.unlink(missing_ok=True)
+        self._state_file.unlink(missing_ok=True)
 
     def finish(self, path: Path) -> None:
         """Give the whole file its name, replacing what has it."""
         os.replace(self._part, path)
-        self._about.unlink(missing_ok=True)
+        self._state_file.unlink(missing_ok=True)
 
     def _resume(
         self,
@@ -165,18 +165,18 @@ class ResumingDownload:
         before: Callable[[int], None],
         on_bytes: OnDownloaded,
     ) -> None:
-        begun = self._begun()
-        start = self._start(begun)
-        if start and start == begun.total:
+        state = self._state()
+        start = self._start(state)
+        if start and start == state.total:
             return
-        validator = begun.validator if start else None
+        validator = state.validator if start else None
         with (
             self._downloads.open(url, limits, start=start, validator=validator) as opened,
             self._part.open("r+b" if opened.start else "wb") as file,
         ):
             file.truncate(opened.start)
             file.seek(opened.start)
-            # Only now: what is told must never be told of another file's beginning.
+            # Only now: the state must never describe the beginning of another file.
             self._note(_PartState(opened.validator, opened.total))
             if opened.total is not None:
                 before(max(0, opened.total - opened.start))
@@ -193,14 +193,14 @@ class ResumingDownload:
             file.write(chunk)
             on_bytes(done, opened.total)
         if opened.total is not None and done != opened.total:
-            raise NoEnd
+            raise DownloadCut
         file.flush()
         os.fsync(file.fileno())
         if opened.total is None:
             self._note(_PartState(opened.validator, done))
 
-    def _start(self, begun: _PartState) -> int:
-        if not self._is_checked and begun.validator is None:
+    def _start(self, state: _PartState) -> int:
+        if not self._is_checked and state.validator is None:
             return 0
         return self._size()
 
@@ -210,14 +210,14 @@ class ResumingDownload:
         except FileNotFoundError:
             return 0
 
-    def _begun(self) -> _PartState:
+    def _state(self) -> _PartState:
         try:
-            told = json.loads(self._about.read_bytes())
-            return _PartState(told["validator"], told["total"])
+            stored = json.loads(self._state_file.read_bytes())
+            return _PartState(stored["validator"], stored["total"])
         except (OSError, ValueError, TypeError, KeyError):
             return _PartState()
 
-    def _note(self, begun: _PartState) -> None:
-        self._about.write_text(
-            json.dumps({"validator": begun.validator, "total": begun.total}), encoding="utf-8"
+    def _note(self, state: _PartState) -> None:
+        self._state_file.write_text(
+            json.dumps({"validator": state.validator, "total": state.total}), encoding="utf-8"
         )

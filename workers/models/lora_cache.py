@@ -48,7 +48,7 @@ class LoraCache:
     """Fetched LoRAs in one folder, which several processes may use at a time.
 
     The files lie in the folder itself, named ``hoard-<version id>.safetensors`` so that ComfyUI
-    lists them. What is told of them, parts of downloads and locks lie in ``.hoard`` below it. When
+    lists them. Their records, parts of downloads and locks lie in ``.hoard`` below it. When
     a file was last used is the time at which its record was last changed: reading the file itself
     may be anybody's.
     """
@@ -87,7 +87,7 @@ class LoraCache:
     def use(self, version_id: str) -> None:
         """Keep a version from being removed, by any process, while this one may load it.
 
-        That is until this process has asked for as many others as one job may name.
+        That is until this process has used as many others as one job may name.
 
         :raises OSError: when the folder cannot be written.
         """
@@ -130,15 +130,15 @@ class LoraCache:
         )
 
     def record(self, version_id: str) -> LoraRecord | None:
-        """Return what is told of a version; None when it was never fetched."""
+        """Return the record of a version; None when it was never fetched."""
         return read_record(self._record_of(version_id))
 
-    def note(self, record: LoraRecord) -> None:
-        """Write down what is told of a version."""
+    def write_record(self, record: LoraRecord) -> None:
+        """Write the record of a version."""
         write_record(self._record_of(record.version_id), record)
 
     def records(self) -> Iterator[LoraRecord]:
-        """Yield what is told of each version whose file is there."""
+        """Yield the record of each version whose file is there."""
         for version_id, _ in self._files():
             record = self.record(version_id)
             if record is not None:
@@ -182,9 +182,9 @@ class LoraCache:
     def _kept(self) -> Iterator[_Kept]:
         for version_id, path in self._files():
             status = _status(path)
-            told = _status(self._record_of(version_id)) or status
-            if status is not None and told is not None:
-                yield _Kept(path, version_id, status.st_size, False, told.st_mtime_ns)
+            record = _status(self._record_of(version_id)) or status
+            if status is not None and record is not None:
+                yield _Kept(path, version_id, status.st_size, False, record.st_mtime_ns)
         for path in self._own.iterdir():
             found, status = _PART.fullmatch(path.name), _status(path)
             if found and status is not None:

@@ -73,7 +73,7 @@ class LoraFetcher:
     ) -> LoraFile:
         """Return the version's file, having downloaded it unless another process has just done so.
 
-        :param latest_at: when it was told to be its model's latest version; None when it was not.
+        :param latest_at: when it was found to be its model's latest version; None when it was not.
         :raises LoraUnavailable: when it cannot be had.
         :raises OSError: when the folder cannot be used.
         """
@@ -108,13 +108,13 @@ class LoraFetcher:
             self._cache.part_of(published.version_id),
             is_checked=published.sha256 is not None,
         )
-        with _explained(download):
-            went_on = download.is_begun
+        with _reasons(download):
+            was_resumed = download.is_started
             try:
                 digest = self._run(download, published, on_bytes)
             except (_NotAsPublished, NotSafetensors):
                 # What lay there from before may have been a part of something else.
-                if not went_on:
+                if not was_resumed:
                     raise
                 download.drop()
                 digest = self._run(download, published, on_bytes)
@@ -152,7 +152,7 @@ class LoraFetcher:
         latest_at: float | None,
     ) -> None:
         # A record without its file is taken for none, a file without its record for rubbish.
-        self._cache.note(
+        self._cache.write_record(
             LoraRecord(
                 version_id=published.version_id,
                 model_id=published.model_id,
@@ -165,11 +165,11 @@ class LoraFetcher:
         )
         path = self._cache.path_of(published.version_id)
         download.finish(path)
-        self._hashes.remember(path, digest)
+        self._hashes.store(path, digest)
 
 
 @contextmanager
-def _explained(download: ResumingDownload) -> Iterator[None]:
+def _reasons(download: ResumingDownload) -> Iterator[None]:
     """Turn what may go wrong into reasons, and drop what must not be gone on with."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""LoRAs on disk: the exact version that is asked for, downloaded when it is missing."""
+"""LoRAs on disk: the exact version that is meant, downloaded when it is missing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LoraStore:
 
     With a version's id that version is meant, and nothing else will do; it is fetched once and
     needs no network afterwards. A model's name or id means its latest version, of which the
-    metadata tells; while nobody can tell, it means what it was last told to be, if that lies here.
+    metadata tells; while that is away, it means the version it last meant, if that lies here.
     A file that the operator laid there is meant by exactly its own name without its ending, unless
     that is written as an id. A fetched one counts only with the SHA-256 that the metadata gives.
     Safe with several processes on one folder.
@@ -73,11 +73,11 @@ class LoraStore:
     def fetch(self, lora: Lora, on_bytes: OnDownloaded = lambda done, total: None) -> LoraFile:
         """Return the file of the version that a LoRA means, downloading it if need be.
 
-        No process removes it while this one may be loading it: until this one has asked for five
+        No process removes it while this one may be loading it: until this one has fetched five
         others, or for one more some seconds after the last, which is another job's.
 
-        :param on_bytes: told of the progress of a download; what it raises is passed on, and the
-            next fetch goes on from there.
+        :param on_bytes: called with the progress of a download; what it raises is passed on, and
+            the next fetch goes on from there.
         :raises LoraUnavailable: when there is no such file to be had; never gives another.
         """
         if self._now() - self._last_fetched > _SAME_JOB_SECONDS:
@@ -136,7 +136,7 @@ class LoraStore:
             return self._fetcher.fetch(published, checked_at, on_bytes)
         record = self._cache.record(published.version_id)
         if record is not None:
-            self._cache.note(replace(record, latest_at=checked_at))
+            self._cache.write_record(replace(record, latest_at=checked_at))
         return there
 
     def _own_file(self, name: str) -> LoraFile | None:
@@ -152,7 +152,7 @@ class LoraStore:
         return 0 <= age < self._limits.fresh_seconds
 
     def _last_known(self, lora: Lora) -> LoraRecord | None:
-        """Return the version here that a model's name or id was last told to mean."""
+        """Return the version here that a model's name or id last meant."""
         name, model_id = lora.name.strip().casefold(), _plain_id(lora.name)
         meant = [
             record
@@ -178,7 +178,7 @@ class LoraStore:
     def _query(self, lora: Lora) -> PublishedLora | None:
         """Return what the metadata tells; after a failure it is left alone for a while."""
         if self._metadata is None or self._now() < self._quiet_until:
-            raise MetadataAway("nobody is asked")
+            raise MetadataAway("no metadata is asked for")
         try:
             published = self._metadata.published(lora)
         except MetadataAway:

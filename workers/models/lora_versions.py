@@ -108,7 +108,7 @@ class LoraRecord:
     base_model: str = ""
     trigger_words: tuple[str, ...] = ()
     latest_at: float | None = None
-    """When it was last told to be its model's latest version, as seconds since 1970; None: never.
+    """When it was last found to be its model's latest version, as seconds since 1970; None: never.
     """
 
 

@@ -1,4 +1,4 @@
-"""Safetensors files: their tensors, read from the header alone, and the family that these tell.
+"""Safetensors files: their tensors, read from the header alone, and the family that they show.
 
 The format: eight bytes with the header's length, little-endian; a JSON object of that length; the
 tensors' bytes (https://huggingface.co/docs/safetensors, "Format"). The marks of families are those
@@ -56,8 +56,8 @@ def shapes_of(path: Path) -> Shapes:
         header = opened.read(length)
     try:
         tensors = {
-            name: (tuple(int(side) for side in told["shape"]), int(told["data_offsets"][1]))
-            for name, told in json.loads(header).items()
+            name: (tuple(int(side) for side in entry["shape"]), int(entry["data_offsets"][1]))
+            for name, entry in json.loads(header).items()
             if name != _METADATA
         }
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
@@ -71,7 +71,7 @@ def shapes_of(path: Path) -> Shapes:
 def family_of(shapes: Shapes) -> Baseline | None:
     """Return the family of a model with these tensors; None when it is none of those known here.
 
-    SD 2's two resolutions cannot be told apart: both are :attr:`Baseline.SD_2`.
+    SD 2's two resolutions cannot be distinguished: both are :attr:`Baseline.SD_2`.
     """
     own = {name.removeprefix(_DENOISER) for name in shapes}
     if all(any(name.startswith(mark) for name in own) for mark in _FLUX_MARKS):
@@ -87,7 +87,7 @@ def family_of(shapes: Shapes) -> Baseline | None:
     return _BY_CONTEXT_WIDTH.get(widths.pop()) if len(widths) == 1 else None
 
 
-def holds_more_than_a_denoiser(shapes: Shapes) -> bool:
+def is_checkpoint(shapes: Shapes) -> bool:
     """Whether these are the tensors of a checkpoint, whose denoiser's names tell it from the rest.
 
     ComfyUI loads the denoiser alone from its folders of diffusion models only.

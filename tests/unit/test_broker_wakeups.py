@@ -43,7 +43,7 @@ def gate() -> Gate:
     return Gate()
 
 
-def test_rings_while_a_message_is_on_its_way_become_one_message(gate: Gate) -> None:
+def test_wakeups_while_a_message_is_on_its_way_become_one_message(gate: Gate) -> None:
     with BrokerWakeup(gate) as wakeup:
         wakeup.send()
         gate.wait_for_arrival()
@@ -56,7 +56,7 @@ def test_rings_while_a_message_is_on_its_way_become_one_message(gate: Gate) -> N
     assert gate.closed
 
 
-def test_a_ring_is_never_lost_to_the_message_before_it(gate: Gate) -> None:
+def test_a_wakeup_is_never_lost_to_the_message_before_it(gate: Gate) -> None:
     with BrokerWakeup(gate) as wakeup:
         wakeup.send()
         gate.wait_for_arrival()
@@ -67,7 +67,7 @@ def test_a_ring_is_never_lost_to_the_message_before_it(gate: Gate) -> None:
     assert gate.sent == 2
 
 
-def test_ringing_never_raises_and_the_bell_works_again_afterwards(gate: Gate) -> None:
+def test_sending_never_raises_and_works_again_afterwards(gate: Gate) -> None:
     gate.fails = True
     with capture_logs() as entries, BrokerWakeup(gate) as wakeup:
         for _ in range(3):
@@ -81,7 +81,7 @@ def test_ringing_never_raises_and_the_bell_works_again_afterwards(gate: Gate) ->
     ]
 
 
-def test_a_closed_bell_is_silent(gate: Gate) -> None:
+def test_a_closed_one_sends_nothing(gate: Gate) -> None:
     wakeup = BrokerWakeup(gate)
     wakeup.close()
     wakeup.send()

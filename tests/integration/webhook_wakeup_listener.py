@@ -1,6 +1,6 @@
 """A sender of webhooks of which only the ears are there: it notes in a file that it was woken.
 
-``python -m tests.integration.webhook_bell_listener BROKER_URL FILE``.
+``python -m tests.integration.webhook_wakeup_listener BROKER_URL FILE``.
 """
 
 from __future__ import annotations
