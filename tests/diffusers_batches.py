@@ -49,7 +49,7 @@ def batch_of(count: int = 2, **changes: Any) -> Batch:
         "prompt": "a red circle on a blue background",
         "negative_prompt": "",
         "seed": 7,
-        "places": tuple(range(count)),
+        "indices": tuple(range(count)),
         "size": count,
     }
     for name, value in changes.items():
@@ -131,6 +131,6 @@ def on_one_thread() -> Iterator[None]:
 
 
 def _denoiser(engine: DiffusersEngine) -> Any:
-    assert engine._warm is not None
-    parts = engine._warm[1].text.components
+    assert engine._loaded is not None
+    parts = engine._loaded[1].text.components
     return parts["unet"] if "unet" in parts else parts["transformer"]

@@ -12,7 +12,7 @@ import transformers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from benchmarks.gpu_batch.shapes import TEXT_LENGTH, Shape
-from workers.engines.diffusers.memory import free_memory, is_out_of_memory
+from workers.engines.diffusers.devices import free_memory, is_out_of_memory
 from workers.engines.protocol import OutOfMemory
 from workers.scenes.text import build_tokenizer
 

@@ -91,7 +91,7 @@ class Bench:
             negative_prompt="",
             settings=job.settings,
             seed=1,
-            places=tuple(range(job.images)),
+            indices=tuple(range(job.images)),
             size=job.images,
         )
         start = time.perf_counter()

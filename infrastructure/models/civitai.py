@@ -14,7 +14,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.models.loras import Lora, ResolvedLora, is_civitai_id
-from workers.models.lora_metadata import MetadataAway, PublishedLora
+from workers.models.lora_versions import MetadataAway, PublishedLora
 
 LARGEST_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer that are read at most; a search with its pictures' addresses is large."""

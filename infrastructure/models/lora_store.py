@@ -7,7 +7,7 @@ from infrastructure.outbound.downloads import GuardedDownloads
 from infrastructure.outbound.guard import Outbound
 from infrastructure.settings.environment import Settings
 from workers.models.hashes import HashCache
-from workers.models.loras import LoraLimits, LoraStore
+from workers.models.lora_store import LoraLimits, LoraStore
 
 _MEBIBYTE = 1024**2
 

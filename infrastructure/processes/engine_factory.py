@@ -12,7 +12,7 @@ from workers.engines.protocol import Engine
 from workers.models.hashes import HashCache
 
 if TYPE_CHECKING:
-    from workers.models.loras import LoraStore
+    from workers.models.lora_store import LoraStore
 
 
 @dataclass(frozen=True, slots=True)

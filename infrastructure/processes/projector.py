@@ -32,12 +32,12 @@ def main() -> None:
     app = make_app(settings.broker)
     webhooks = BrokerSender(app, queue=WEBHOOK_QUEUE, task=WEBHOOK_TASK)
     with BrokerWakeup(BrokerSender(app)) as workers, BrokerWakeup(webhooks) as senders:
-        chores = ChoreRunner(chores_of(hoard, workers.ring))
+        chores = ChoreRunner(chores_of(hoard, workers.send))
         beside = [
             threading.Thread(target=chores.run_until, args=(stop,), name="chores", daemon=True),
             threading.Thread(
                 target=schedule_webhooks,
-                args=(stop, hoard, senders.ring),
+                args=(stop, hoard, senders.send),
                 name="webhooks",
                 daemon=True,
             ),
@@ -45,7 +45,7 @@ def main() -> None:
         for thread in beside:
             thread.start()
         report_ready()
-        follow_with_views(stop, hoard, workers.ring)
+        follow_with_views(stop, hoard, workers.send)
         for thread in beside:
             thread.join()
     hoard.close()

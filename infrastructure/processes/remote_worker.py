@@ -22,15 +22,13 @@ from infrastructure.processes.time_limits import limited, restart_process
 from infrastructure.settings.environment import Settings
 from infrastructure.system import SystemClock, SystemRandomSource
 from workers.engines.protocol import Engine
-from workers.inference.lease_watch import WorkerStopping
+from workers.inference.lease_watch import Watchdog, WorkerStopping
 from workers.inference.safety import load_inspector
-from workers.inference.watchdog import Watchdog
 from workers.inference.workplace import InClusterWorker, Workplace
-from workers.remote.backoff import ServerBackoff
-from workers.remote.image_cache import JobImages
-from workers.remote.jobs import NOT_TOLD, RemoteJobs
+from workers.remote.images import JobImages
+from workers.remote.jobs import UNKNOWN_ID, RemoteJobs
 from workers.remote.server import Server
-from workers.remote.serving import serve
+from workers.remote.serving import ServerBackoff, serve
 
 _log = structlog.get_logger(__name__)
 
@@ -41,7 +39,7 @@ BRIDGE_AGENT = f"{REMOTE_AGENT}:1:operator"
 def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], None]) -> None:
     """Load the engine and serve until SIGTERM or Ctrl-C; to be called from the main thread.
 
-    The batch under way is finished and submitted first; a second signal returns it at once.
+    The batch under way is finished and submitted first; a second signal faults it at once.
 
     :param on_ready: called when the engine is loaded.
     :raises CatalogueInvalid: when the operator's own models cannot be read.
@@ -77,7 +75,7 @@ def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], No
 
 def _worker(settings: Settings) -> InClusterWorker:
     return InClusterWorker(
-        owner_id=NOT_TOLD,
+        owner_id=UNKNOWN_ID,
         name=settings.worker_name,
         amount=settings.worker_amount,
         max_pixels=settings.worker_max_pixels,
@@ -107,10 +105,10 @@ def _workplace(
         blobs=job_images,
         presence=_NoPresence(),
         clock=clock,
-        ring=lambda: None,
+        wake_worker=lambda: None,
         is_leased=jobs.is_leased,
         shutdown=shutdown,
-        hung_after=limited(Watchdog(clock, bite=lambda: restart_process(shutdown))),
+        time_limit=limited(Watchdog(clock, kill=lambda: restart_process(shutdown))),
         pause=pause,
         inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
         provenance=settings.worker_provenance,

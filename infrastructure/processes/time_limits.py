@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from workers.inference.watchdog import Watchdog
+from workers.inference.lease_watch import Watchdog
 from workers.inference.workplace import Shutdown
 
 

@@ -21,7 +21,7 @@ from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.processes.lifecycle import report_ready, start_process
 from infrastructure.webhooks.signing import WebhookSigner
 from projections.tracking.history import RequestHistory
-from workers.broker.app import WEBHOOK_QUEUE, make_app, register_deliver
+from workers.broker.app import WEBHOOK_QUEUE, make_app, register_sending
 from workers.chores.runner import Chore, ChoreRunner
 from workers.webhooks.dispatcher import CLAIM_MARGIN, SLOTS, Dispatcher
 from workers.webhooks.payload import Payloads
@@ -95,7 +95,7 @@ def main() -> None:
     chores = ChoreRunner(chores_of(hoard))
     doing = threading.Thread(target=chores.run_until, args=(stop,), name="chores", daemon=True)
     app = make_app(settings.broker)
-    register_deliver(app, dispatcher.wake)
+    register_sending(app, dispatcher.wake)
     hoard.sending.posts.prepare()
     dispatcher.start()
     doing.start()

@@ -27,11 +27,10 @@ from infrastructure.settings.environment import Settings, load_settings
 from workers.broker.app import WORK_QUEUE, make_app, register_work
 from workers.broker.wakeups import BrokerSender, BrokerWakeup
 from workers.engines.protocol import EngineAway
-from workers.inference.attendance import keep_showing
+from workers.inference.lease_watch import Watchdog
 from workers.inference.safety import load_inspector
 from workers.inference.task import work_until_idle
-from workers.inference.watchdog import Watchdog
-from workers.inference.workplace import InClusterWorker, Workplace
+from workers.inference.workplace import InClusterWorker, Workplace, report_presence
 
 _log = structlog.get_logger(__name__)
 
@@ -67,20 +66,20 @@ def _assembled(settings: Settings) -> tuple[InClusterWorker, Workplace]:
         blobs=hoard.storage.blobs,
         presence=hoard.views.presence,
         clock=hoard.clock,
-        ring=wakeup.ring,
+        wake_worker=wakeup.send,
         is_leased=lambda job_id: _is_leased(hoard, job_id),
-        told=hoard.wakeups.progress,
+        publish_progress=hoard.wakeups.progress,
         is_slow=lambda name: _is_slow(hoard, name),
         shutdown=_shutdown,
-        hung_after=Watchdog(hoard.clock).until,
+        time_limit=Watchdog(hoard.clock).until,
         inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
         provenance=settings.worker_provenance,
     )
-    keep_showing(lambda: _show(hoard, worker, workplace))
+    report_presence(lambda: _report(hoard, worker, workplace))
     return worker, workplace
 
 
-def _show(hoard: Hoard, worker: InClusterWorker, workplace: Workplace) -> None:
+def _report(hoard: Hoard, worker: InClusterWorker, workplace: Workplace) -> None:
     entry = hoard.inline.directory.worker_by_name(worker.name)
     if entry is None:
         return
@@ -145,7 +144,7 @@ def _say_ready(**_facts: object) -> None:
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
     # Earlier wake-ups may be lost.
     with BrokerWakeup(BrokerSender(app)) as wakeup:
-        wakeup.ring()
+        wakeup.send()
 
 
 @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]

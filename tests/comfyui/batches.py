@@ -22,17 +22,17 @@ def a_batch(
     seed: int = 7,
     prompt: str = PROMPT,
     model: str = NAME,
-    places: Sequence[int] | None = None,
+    indices: Sequence[int] | None = None,
     size: int | None = None,
     source: Source | None = None,
     **settings: Any,
 ) -> Batch:
     """Return a batch of 64x64 pictures in 4 steps of ``lcm``, unless said otherwise.
 
-    :param places: the wanted ones, all of them if left out.
+    :param indices: the wanted ones, all of them if left out.
     :param size: how many go through the model together, as many as are wanted if left out.
     """
-    wanted = tuple(range(images)) if places is None else tuple(places)
+    wanted = tuple(range(images)) if indices is None else tuple(indices)
     usual: dict[str, Any] = {
         "width": 64,
         "height": 64,
@@ -50,7 +50,7 @@ def a_batch(
         negative_prompt="",
         settings=ImageSettings(**usual | settings),
         seed=seed,
-        places=wanted,
+        indices=wanted,
         size=len(wanted) if size is None else size,
         source=source,
     )

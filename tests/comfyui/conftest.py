@@ -29,7 +29,7 @@ from tests.integration.lora_downloads import LoraDownload, publish
 from workers.engines.comfyui.engine import ComfyUIEngine
 from workers.models.checkpoints import ComfyUIModelFiles
 from workers.models.hashes import HashCache
-from workers.models.loras import LoraStore
+from workers.models.lora_store import LoraStore
 
 LORA_MODEL = 195
 OLDER, NEWER = 1001, 1002

@@ -57,7 +57,7 @@ def test_a_batch_of_eight_is_one_pass_for_each_step(
     assert comfyui.passes() == [8] * STEPS
     assert told == [Progress(step, STEPS) for step in range(1, STEPS + 1)]
     assert tuple(image.image_id for image in made.images) == batch.image_ids
-    assert [image.place for image in made.images] == list(range(8))
+    assert [image.batch_index for image in made.images] == list(range(8))
     assert are_all_different(pictures_of(made))
     assert made.engine.startswith("ComfyUI 0.3.75")
     assert made.device.startswith("cpu")
@@ -162,7 +162,7 @@ def test_a_lora_is_loaded_in_exactly_the_version_asked_for(
     for made, version_id in ((older, OLDER), (newer, NEWER), (again, OLDER)):
         file = lora.downloads[version_id].data
         assert made.loras == (LoraIdentity(f"{version_id}", sha256(file).hexdigest()),)
-        assert made.words == ()
+        assert made.metadata == ()
     for three in zip(plain, pictures_of(older), pictures_of(newer), strict=True):
         assert are_all_different(list(three))
     assert list(map(digest, pictures_of(older))) == list(map(digest, pictures_of(again)))

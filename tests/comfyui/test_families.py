@@ -16,7 +16,7 @@ from tests.comfyui.pictures import are_all_different, png, tiles
 from tests.comfyui.server import ComfyUIServer
 from workers.engines.comfyui.engine import ComfyUIEngine
 from workers.engines.protocol import EngineFailed, Source
-from workers.models.checkpoint_file import CheckpointFile, CheckpointKind
+from workers.models.checkpoints import CheckpointFile, CheckpointKind
 
 GREEN = [[(40, 160, 60)] * 8] * 8
 RIGHT_HALF = [[(0, 0, 0)] * 4 + [(255, 255, 255)] * 4] * 8

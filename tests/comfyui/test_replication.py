@@ -23,7 +23,7 @@ def test_image_five_of_eight_alone_is_the_same_picture(
     batch = make(engine, a_batch(8, sampler=sampler))
     comfyui.passes()
 
-    (alone,) = make(engine, a_batch(places=[5], sampler=sampler))
+    (alone,) = make(engine, a_batch(indices=[5], sampler=sampler))
 
     assert set(comfyui.passes()) == {1}
     assert largest_difference(alone, batch[5]) <= MOST_ROUNDING
@@ -39,7 +39,7 @@ def test_image_five_with_its_whole_batch_is_equal_bit_for_bit(
     comfyui.start()
     comfyui.passes()
 
-    (exact,) = make(engine, a_batch(places=[5], size=8))
+    (exact,) = make(engine, a_batch(indices=[5], size=8))
 
     assert comfyui.passes() == [8] * STEPS
     assert digest(exact) == recorded[5]

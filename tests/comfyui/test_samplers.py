@@ -32,7 +32,7 @@ def test_a_sampler_runs_the_batch_together_and_its_images_are_made_again_alone(
     assert steps <= len(passes) <= counted_steps(sampler, steps) + 1
     assert are_all_different(batch)
 
-    (alone,) = make(engine, a_batch(places=[2], sampler=sampler, karras=karras, steps=steps))
+    (alone,) = make(engine, a_batch(indices=[2], sampler=sampler, karras=karras, steps=steps))
 
     assert comfyui.passes() == [1] * len(passes)
     assert largest_difference(alone, batch[2]) <= MOST_ROUNDING

@@ -82,7 +82,7 @@ def test_a_textual_inversion_is_put_where_it_is_asked_for(
 def test_a_textual_inversion_that_is_not_there_is_left_out_and_said(engine: ComfyUIEngine) -> None:
     made = engine.generate(a_batch(1, tis=(TextualInversion("4243"),)), unheard)
 
-    assert [(word.type, word.value, word.ref) for word in made.words] == [
+    assert [(word.type, word.value, word.ref) for word in made.metadata] == [
         ("ti", "download_failed", "4243")
     ]
 

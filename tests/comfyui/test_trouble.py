@@ -134,7 +134,7 @@ def test_a_lora_that_cannot_be_had_is_left_out_and_said(
     made = engine.generate(a_batch(1, loras=(Lora("4242", is_version=True),)), unheard)
 
     assert made.loras == ()
-    ((kind, value, ref),) = [(word.type, word.value, word.ref) for word in made.words]
+    ((kind, value, ref),) = [(word.type, word.value, word.ref) for word in made.metadata]
     assert (kind, value, ref) == ("lora", "download_failed", "4242")
 
 

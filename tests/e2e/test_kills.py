@@ -211,13 +211,13 @@ def test_whatever_is_killed_every_request_that_was_taken_completes(hoard: Progra
         assert len(ids) == status["finished"]
 
 
-def test_the_queue_of_bells_stays_short_while_nobody_listens(tmp_path: Path) -> None:
+def test_the_queue_of_wakeups_stays_short_while_nobody_listens(tmp_path: Path) -> None:
     with Program(tmp_path / "data", workers=0, sweep_seconds=0.05) as hoard:
         for _ in range(20):
             hoard.ask(1)
         socket = load_settings(data=hoard.data).redis_socket
         client = redis.Redis(unix_socket_path=str(socket))
-        wait_until(lambda: client.llen(WORK_QUEUE), "a bell")
+        wait_until(lambda: client.llen(WORK_QUEUE), "a wake-up")
         for _ in range(20):
             hoard.ask(1)
         assert client.llen(WORK_QUEUE) <= 2

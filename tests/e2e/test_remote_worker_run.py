@@ -56,7 +56,7 @@ def test_it_finishes_its_batch_when_stopped_though_the_server_was_killed_meanwhi
         with frozen(worker.process.pid):
             hoard.kill()
         worker.send(signal.SIGTERM)
-        wait_until(lambda: "delivery is tried again" in worker.said(), "it to miss the server")
+        wait_until(lambda: "submission is retried" in worker.said(), "it to miss the server")
         assert worker.process.poll() is None
 
         hoard.start()

@@ -11,7 +11,7 @@ from infrastructure.models.civitai import Civitai
 from infrastructure.outbound.downloads import GuardedDownloads
 from infrastructure.outbound.guard import Outbound
 from workers.models.hashes import HashCache
-from workers.models.loras import LoraStore
+from workers.models.lora_store import LoraStore
 
 
 def main(folder: str, url: str, version_id: str) -> None:

@@ -28,8 +28,8 @@ from tests.compatibility.server import serving
 from workers.engines.protocol import Abilities, Batch, Engine, Made, Progress
 from workers.inference.task import work_until_idle
 from workers.inference.workplace import InClusterWorker, Workplace
-from workers.remote.image_cache import JobImages
-from workers.remote.jobs import NOT_TOLD, RemoteJobs
+from workers.remote.images import JobImages
+from workers.remote.jobs import UNKNOWN_ID, RemoteJobs
 from workers.remote.server import Server
 
 WORKER = "A remote worker"
@@ -202,11 +202,11 @@ class Remote:
     server: Server
     jobs: RemoteJobs
     worker: InClusterWorker
-    place: Workplace
+    workplace: Workplace
 
     def work(self) -> int:
         """Do what there is to be done; return the number of jobs."""
-        return work_until_idle(self.worker, self.place)
+        return work_until_idle(self.worker, self.workplace)
 
 
 @contextmanager
@@ -234,18 +234,18 @@ def remote(
             clock=clock,
             random_source=SystemRandomSource(),
         )
-        place = Workplace(
+        workplace = Workplace(
             jobs=jobs,
             engine=engine,
             blobs=job_images,
             presence=_Unseen(),
             clock=clock,
-            ring=lambda: None,
+            wake_worker=lambda: None,
             is_leased=jobs.is_leased,
             pause=pause,
         )
-        worker = InClusterWorker(NOT_TOLD, WORKER, 20, 2048 * 2048, agent)
+        worker = InClusterWorker(UNKNOWN_ID, WORKER, 20, 2048 * 2048, agent)
         try:
-            yield Remote(server, jobs, worker, place)
+            yield Remote(server, jobs, worker, workplace)
         finally:
             outbound.close()

@@ -19,11 +19,11 @@ ROOT = Path(__file__).parents[2]
 
 
 class Listener:
-    """A Celery worker in a process of its own, that notes each ring."""
+    """A Celery worker in a process of its own, that notes each wake-up."""
 
     def __init__(self, broker_url: str, folder: Path) -> None:
         self._broker_url = broker_url
-        self._file = folder / "rings"
+        self._file = folder / "wakeups"
         self.log = folder / "worker.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -31,7 +31,7 @@ class Listener:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "tests.integration.bell_listener"),
+                    *(sys.executable, "-m", "tests.integration.wakeup_listener"),
                     *(self._broker_url, str(self._file), str(dies_until), hangs),
                 ],
                 cwd=ROOT,
@@ -47,14 +47,14 @@ class Listener:
         """While this file exists, no task ends."""
         return self._file.with_name(f"{self._file.name}.hold")
 
-    def rings(self) -> int:
+    def wakeups(self) -> int:
         return len(self._file.read_text().splitlines()) if self._file.exists() else 0
 
     def notes(self) -> list[str]:
         return self._file.read_text().splitlines()
 
-    def wait_for(self, rings: int) -> None:
-        wait_until(lambda: self.rings() >= rings, f"{rings} rings")
+    def wait_for(self, wakeups: int) -> None:
+        wait_until(lambda: self.wakeups() >= wakeups, f"{wakeups} wakeups")
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         process, self.process = self.process, None
@@ -82,7 +82,7 @@ def own_listener(own_redis: RedisServer, tmp_path: Path) -> Iterator[Listener]:
 
 
 def waiting(broker_url: str) -> int:
-    """Return the bells that nobody has heard yet."""
+    """Return the wake-ups that nobody has taken yet."""
     client = redis.Redis(unix_socket_path=broker_url.removeprefix("redis+socket://"))
     try:
         return int(client.llen(WORK_QUEUE))
@@ -90,24 +90,24 @@ def waiting(broker_url: str) -> int:
         client.close()
 
 
-def ring(broker_url: str) -> None:
-    with BrokerWakeup(BrokerSender(make_app(broker_url))) as bell:
-        bell.ring()
+def send_wakeup(broker_url: str) -> None:
+    with BrokerWakeup(BrokerSender(make_app(broker_url))) as wakeup:
+        wakeup.send()
 
 
 def test_a_ring_wakes_the_worker(listener: Listener, redis_url: str) -> None:
     listener.start()
 
-    ring(redis_url)
+    send_wakeup(redis_url)
 
     listener.wait_for(1)
     assert listener.stop() == 0
-    assert listener.rings() == 1
+    assert listener.wakeups() == 1
 
 
 def test_one_unread_message_is_enough(listener: Listener, redis_url: str) -> None:
     for _ in range(5):
-        ring(redis_url)
+        send_wakeup(redis_url)
     assert waiting(redis_url) == 1
 
     listener.start()
@@ -119,7 +119,7 @@ def test_one_unread_message_is_enough(listener: Listener, redis_url: str) -> Non
 def test_a_task_whose_process_died_is_handed_on(listener: Listener, redis_url: str) -> None:
     listener.start(dies_until=1)
 
-    ring(redis_url)
+    send_wakeup(redis_url)
 
     listener.wait_for(2)
 
@@ -129,11 +129,11 @@ def test_what_hangs_beyond_its_lease_is_interrupted_and_its_process_lives_on(
 ) -> None:
     listener.start(hangs="soft")
 
-    ring(redis_url)
+    send_wakeup(redis_url)
 
     listener.wait_for(2)
-    assert listener.notes() == ["rung", "interrupted"]
-    ring(redis_url)
+    assert listener.notes() == ["woken", "interrupted"]
+    send_wakeup(redis_url)
     listener.wait_for(3)
     assert listener.stop() == 0
     assert b"SIGKILL" not in listener.log.read_bytes()
@@ -144,10 +144,10 @@ def test_what_cannot_be_interrupted_is_killed_and_its_task_handed_on(
 ) -> None:
     listener.start(hangs="hard")
 
-    ring(redis_url)
+    send_wakeup(redis_url)
 
     listener.wait_for(3)
-    assert listener.notes() == ["rung", "interrupted", "rung"]
+    assert listener.notes() == ["woken", "interrupted", "woken"]
     assert b"SIGKILL" in listener.log.read_bytes()
 
 
@@ -155,30 +155,30 @@ def test_a_worker_finds_its_way_back_to_a_broker_that_lost_everything(
     own_redis: RedisServer, own_listener: Listener
 ) -> None:
     own_listener.start()
-    ring(own_redis.url)
+    send_wakeup(own_redis.url)
     own_listener.wait_for(1)
 
     own_redis.stop()
     own_redis.start()
-    ring(own_redis.url)
+    send_wakeup(own_redis.url)
 
     own_listener.wait_for(2)
     assert own_listener.stop() == 0
 
 
-def test_a_worker_whose_broker_failed_during_a_task_hears_the_next_bell(
+def test_a_worker_whose_broker_failed_during_a_task_gets_the_next_wakeup(
     own_redis: RedisServer, own_listener: Listener
 ) -> None:
     own_listener.hold.touch()
     own_listener.start()
-    ring(own_redis.url)
+    send_wakeup(own_redis.url)
     own_listener.wait_for(1)
 
     own_redis.stop()
     own_listener.hold.unlink()
     wait_until(lambda: b"Couldn't ack" in own_listener.log.read_bytes(), "the task to end")
     own_redis.start()
-    ring(own_redis.url)
+    send_wakeup(own_redis.url)
 
     own_listener.wait_for(2)
     assert own_listener.stop() == 0
@@ -194,21 +194,21 @@ def test_a_worker_stops_though_its_broker_is_gone(
     own_listener.stop()
 
 
-def test_ringing_for_a_broker_that_is_gone_returns_at_once(own_redis: RedisServer) -> None:
+def test_a_wakeup_for_a_broker_that_is_gone_returns_at_once(own_redis: RedisServer) -> None:
     own_redis.stop()
     sender = BrokerSender(make_app(own_redis.url))
     with pytest.raises(Exception, match=r".*"):
         sender.send()
 
     started = time.monotonic()
-    ring(own_redis.url)
+    send_wakeup(own_redis.url)
     assert time.monotonic() - started < 30
 
 
-def test_a_bell_that_was_not_heard_rings_again_with_the_next(own_redis: RedisServer) -> None:
-    with BrokerWakeup(BrokerSender(make_app(own_redis.url))) as bell:
+def test_a_wakeup_that_was_lost_is_sent_with_the_next(own_redis: RedisServer) -> None:
+    with BrokerWakeup(BrokerSender(make_app(own_redis.url))) as wakeup:
         own_redis.stop()
-        bell.ring()
+        wakeup.send()
         own_redis.start()
-        bell.ring()
+        wakeup.send()
     assert waiting(own_redis.url) == 1

@@ -26,7 +26,7 @@ from tests.integration.lora_downloads import LoraDownload, a_lora, publish
 from tests.waiting import wait_until
 from tests.web_server import WebServer, web_server
 from workers.models.hashes import HashCache
-from workers.models.loras import LoraFile, LoraLimits, LoraStore, LoraUnavailable
+from workers.models.lora_store import LoraFile, LoraLimits, LoraStore, LoraUnavailable
 
 LOOPBACK = ip_network("127.0.0.0/8")
 MODEL = 58390

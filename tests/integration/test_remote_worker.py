@@ -30,10 +30,9 @@ from tests.integration.remote_worker import (
 from tests.waiting import wait_until
 from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.protocol import EngineFailed
-from workers.inference.provenance import read_provenance
-from workers.remote.backoff import ServerBackoff
-from workers.remote.errors import NotAdmitted, NotNow, ServerAway
-from workers.remote.serving import serve
+from workers.inference.image_files import read_provenance
+from workers.remote.server import NotAdmitted, NotNow, ServerAway
+from workers.remote.serving import ServerBackoff, serve
 
 # The schedulers of diffusers turn tensors into arrays in ways that numpy will stop to support.
 pytestmark = [
@@ -199,7 +198,7 @@ def test_a_server_that_is_away_is_asked_again_until_it_is_back(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        serve(worker.worker, worker.place, worker.server, ServerBackoff(wait, lambda: 0.0))
+        serve(worker.worker, worker.workplace, worker.server, ServerBackoff(wait, lambda: 0.0))
 
     assert waits[:4] == [1, 2, 4, 8]
     assert elsewhere.check(request_id)["done"]
@@ -297,7 +296,9 @@ def test_a_key_that_nobody_has_ends_it_and_is_not_repeated(
         with pytest.raises(NotAdmitted) as first:
             worker.server.require_key()
         with pytest.raises(NotAdmitted) as later:
-            serve(worker.worker, worker.place, worker.server, ServerBackoff(lambda _seconds: None))
+            serve(
+                worker.worker, worker.workplace, worker.server, ServerBackoff(lambda _seconds: None)
+            )
     for caught in (first, later):
         assert caught.value.rc == "InvalidAPIKey"
         assert key not in str(caught.value)

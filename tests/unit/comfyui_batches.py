@@ -12,10 +12,10 @@ from uuid import UUID
 from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline
 from workers.engines.comfyui.graph.drawing import Ingredients
-from workers.engines.comfyui.installed import Installed
+from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.protocol import Batch, Source
-from workers.models.checkpoint_file import CheckpointFile, CheckpointKind
-from workers.models.lora_file import LoraFile
+from workers.models.checkpoints import CheckpointFile, CheckpointKind
+from workers.models.lora_versions import LoraFile
 
 MODEL = "anything"
 EXECUTION = "0123456789abcdef0123456789abcdef"
@@ -85,13 +85,13 @@ def ingredients(
 def batch(
     images: int = 4,
     *,
-    places: tuple[int, ...] | None = None,
+    indices: tuple[int, ...] | None = None,
     size: int | None = None,
     source: Source | None = None,
     **settings: Any,
 ) -> Batch:
     """A batch of 512x768 images, k_euler, 20 steps."""
-    wanted = tuple(range(images)) if places is None else places
+    wanted = tuple(range(images)) if indices is None else indices
     usual: dict[str, Any] = {
         "width": 512,
         "height": 768,
@@ -109,7 +109,7 @@ def batch(
         negative_prompt="fog",
         settings=ImageSettings(**usual | settings),
         seed=42,
-        places=wanted,
+        indices=wanted,
         size=size or len(wanted),
         source=source,
     )

@@ -11,7 +11,7 @@ from domain.images.settings import ImageSettings
 from domain.images.source_images import ExtraSourceImage, SourceImages, SourceProcessing
 from domain.jobs.commands import PoppedJob
 from domain.jobs.replication import Replication
-from workers.inference.batches import SourceMissing, batch_of
+from workers.inference.task import SourceMissing, batch_of
 
 FILES = {"a": b"image", "b": b"mask", "c": b"extra"}
 SETTINGS = ImageSettings(512, 512, 4, "k_euler", 5.0, True, 1)
@@ -54,7 +54,7 @@ def replication(*, exact: bool) -> Replication:
 
 def test_a_job_is_run_as_one_batch() -> None:
     batch = batch_of(job(20), FILES.__getitem__)
-    assert batch.places == batch.places_run == tuple(range(20))
+    assert batch.indices == batch.indices_run == tuple(range(20))
     assert batch.size == 20
     assert (batch.settings, batch.seed, batch.texts) == (
         SETTINGS,
@@ -66,12 +66,12 @@ def test_a_job_is_run_as_one_batch() -> None:
 
 def test_an_image_that_is_made_again_is_run_alone_in_its_old_place() -> None:
     batch = batch_of(job(1, replication=replication(exact=False)), FILES.__getitem__)
-    assert (batch.places, batch.size, batch.places_run) == ((5,), 1, (5,))
+    assert (batch.indices, batch.size, batch.indices_run) == ((5,), 1, (5,))
 
 
 def test_to_be_exact_its_whole_batch_is_run_around_it() -> None:
     batch = batch_of(job(1, replication=replication(exact=True)), FILES.__getitem__)
-    assert (batch.places, batch.size, batch.places_run) == ((5,), 8, tuple(range(8)))
+    assert (batch.indices, batch.size, batch.indices_run) == ((5,), 8, tuple(range(8)))
 
 
 def test_source_images_are_read() -> None:

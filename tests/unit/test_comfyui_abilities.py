@@ -9,12 +9,11 @@ import pytest
 from domain.models.catalogue import Baseline
 from tests.unit.comfyui_batches import checkpoint, installed
 from tests.unit.test_comfyui_extras import FACES, TILING, controlnets
-from workers.engines.comfyui.abilities import abilities_of
-from workers.engines.comfyui.device import Machine, machine_of
+from workers.engines.comfyui.abilities import Machine, abilities_of, machine_of
+from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.comfyui.graph.sampling import NOISE_NODE
-from workers.engines.comfyui.installed import Installed
 from workers.engines.protocol import Abilities
-from workers.models.checkpoint_file import CheckpointFile, CheckpointKind
+from workers.models.checkpoints import CheckpointFile, CheckpointKind
 
 ALL_CONTROLNETS = ("canny", "depth", "hed", "mlsd", "normal", "openpose", "scribble", "seg")
 

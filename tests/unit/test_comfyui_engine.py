@@ -22,11 +22,12 @@ from tests.unit.comfyui_batches import (
 from tests.unit.comfyui_double import ComfyUIDouble, colour, comfyui
 from tests.unit.test_comfyui_sources import picture
 from workers.engines.comfyui.engine import ComfyUIEngine
+from workers.engines.comfyui.execution import mark_of
 from workers.engines.comfyui.graph.sampling import NOISE_NODE
-from workers.engines.comfyui.leftovers import mark_of
 from workers.engines.protocol import EngineAway, EngineFailed, OutOfMemory, Progress, Source
-from workers.models.checkpoint_file import CheckpointFile
-from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
+from workers.models.checkpoints import CheckpointFile
+from workers.models.downloads import OnDownloaded
+from workers.models.lora_versions import LoraFile, LoraUnavailable
 
 
 class OneModel:
@@ -77,7 +78,7 @@ def test_a_batch_comes_back_in_order_with_how_it_was_made(engine: ComfyUIEngine)
     wanted = batch(3, steps=4)
     made = engine.generate(wanted, progress.append)
     assert [image.image_id for image in made.images] == list(wanted.image_ids)
-    assert [image.place for image in made.images] == [0, 1, 2]
+    assert [image.batch_index for image in made.images] == [0, 1, 2]
     assert [image.picture.getpixel((0, 0)) for image in made.images] == [
         colour(0),
         colour(1),
@@ -99,16 +100,16 @@ def test_the_prompt_stays_neither_in_the_pictures_nor_in_comfyui(
 
 
 def test_what_runs_beside_the_wanted_images_is_dropped(engine: ComfyUIEngine) -> None:
-    made = engine.generate(batch(places=(2,), size=4), ignore)
+    made = engine.generate(batch(indices=(2,), size=4), ignore)
     (image,) = made.images
-    assert (image.place, image.picture.getpixel((0, 0))) == (2, colour(2))
+    assert (image.batch_index, image.picture.getpixel((0, 0))) == (2, colour(2))
 
 
 def test_one_image_alone_is_the_only_one_that_runs(
     engine: ComfyUIEngine, double: ComfyUIDouble
 ) -> None:
-    (image,) = engine.generate(batch(places=(2,)), ignore).images
-    assert (image.place, image.picture.getpixel((0, 0))) == (2, colour(0))
+    (image,) = engine.generate(batch(indices=(2,)), ignore).images
+    assert (image.batch_index, image.picture.getpixel((0, 0))) == (2, colour(0))
 
 
 def test_two_executions_share_no_names(engine: ComfyUIEngine, double: ComfyUIDouble) -> None:
@@ -122,7 +123,7 @@ def test_source_and_mask_are_uploaded_under_names_of_their_own(
     engine: ComfyUIEngine, double: ComfyUIDouble
 ) -> None:
     source = Source(SourceProcessing.INPAINTING, picture("RGB"), picture("L"))
-    engine.generate(batch(1, places=(0,), source=source), ignore)
+    engine.generate(batch(1, indices=(0,), source=source), ignore)
     (execution,) = double.graphs
     assert set(double.uploads) == {f"hoard-{execution}-source.png", f"hoard-{execution}-mask.png"}
     loaded = {node["class_type"]: node["inputs"] for node in double.graph.values()}
@@ -133,7 +134,7 @@ def test_the_files_of_loras_are_told_and_missing_ones_left_out(engine: ComfyUIEn
     loras = (Lora("1", is_version=True), Lora("gone"))
     made = engine.generate(batch(1, loras=loras), ignore)
     assert made.loras == (LoraIdentity("4711", SHA256),)
-    (word,) = made.words
+    (word,) = made.metadata
     assert (word.type, word.value, word.ref) == (
         MetadataType.LORA,
         MetadataValue.DOWNLOAD_FAILED,
@@ -145,7 +146,7 @@ def test_textual_inversions_that_are_not_there_are_left_out(
     engine: ComfyUIEngine, double: ComfyUIDouble
 ) -> None:
     tis = (TextualInversion("glow", InjectionTarget.PROMPT), TextualInversion("gone"))
-    (word,) = engine.generate(batch(1, tis=tis), ignore).words
+    (word,) = engine.generate(batch(1, tis=tis), ignore).metadata
     assert (word.type, word.ref) == (MetadataType.TI, "gone")
     assert "embedding:glow" in str(double.graph)
 
@@ -161,9 +162,9 @@ def test_without_its_node_noisy_samplers_make_no_image_alone(
     del double.nodes[NOISE_NODE]
     assert "replication" not in engine.abilities().features
     with pytest.raises(EngineFailed, match="only made again exactly"):
-        engine.generate(batch(places=(1,), sampler="lcm"), ignore)
-    engine.generate(batch(places=(1,), size=2, sampler="lcm"), ignore)
-    engine.generate(batch(places=(1,), sampler="k_euler"), ignore)
+        engine.generate(batch(indices=(1,), sampler="lcm"), ignore)
+    engine.generate(batch(indices=(1,), size=2, sampler="lcm"), ignore)
+    engine.generate(batch(indices=(1,), sampler="k_euler"), ignore)
 
 
 def test_a_comfyui_without_hoards_node_is_pointed_out_once(

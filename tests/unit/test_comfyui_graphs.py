@@ -20,7 +20,7 @@ from workers.engines.comfyui.graph.drawing import Drawing, draw
 from workers.engines.comfyui.graph.latents import SourceFiles
 from workers.engines.comfyui.graph.nodes import Graph, Output
 from workers.engines.comfyui.graph.sampling import NOISE_NODE, NOISY_SAMPLERS, SAMPLERS
-from workers.models.checkpoint_file import CheckpointKind
+from workers.models.checkpoints import CheckpointKind
 
 SOURCE = SourceFiles("source.png [temp]")
 MASKED = SourceFiles("source.png [temp]", "mask.png [temp]")
@@ -102,7 +102,7 @@ def test_what_is_sampled_and_saved_differs_in_each_execution() -> None:
 
 
 def test_one_image_alone_keeps_the_noise_of_its_place() -> None:
-    drawing = draw(batch(places=(5,)), ingredients())
+    drawing = draw(batch(indices=(5,)), ingredients())
     assert only(drawing, "EmptyLatentImage")["batch_size"] == 6
     taken = only(drawing, "LatentFromBatch")
     assert (taken["batch_index"], taken["length"]) == (5, 1)
@@ -110,13 +110,13 @@ def test_one_image_alone_keeps_the_noise_of_its_place() -> None:
 
 
 def test_places_with_gaps_are_joined() -> None:
-    drawing = draw(batch(places=(1, 4)), ingredients())
+    drawing = draw(batch(indices=(1, 4)), ingredients())
     assert [each["batch_index"] for each in nodes(drawing, "LatentFromBatch")] == [1, 4]
     assert feeding(drawing, only(drawing, "KSampler")["latent_image"]) == "LatentBatch"
 
 
 def test_made_again_exactly_the_whole_batch_runs() -> None:
-    drawing = draw(batch(places=(5,), size=8), ingredients())
+    drawing = draw(batch(indices=(5,), size=8), ingredients())
     assert only(drawing, "EmptyLatentImage")["batch_size"] == 8
     assert nodes(drawing, "LatentFromBatch") == []
 
@@ -154,7 +154,7 @@ def test_an_adaptive_sampler_runs_the_steps_that_it_is_priced_at() -> None:
 def test_only_samplers_that_draw_noise_get_it_for_each_image() -> None:
     with_node = {name: draw(batch(sampler=name), ingredients()) for name in SAMPLERS}
     assert {name for name, made in with_node.items() if nodes(made, NOISE_NODE)} == NOISY_SAMPLERS
-    noise = only(draw(batch(places=(5,), sampler="lcm"), ingredients()), NOISE_NODE)
+    noise = only(draw(batch(indices=(5,), sampler="lcm"), ingredients()), NOISE_NODE)
     assert (noise["seed"], noise["places"]) == (42, "5")
 
 
@@ -175,7 +175,7 @@ def test_a_source_image_is_encoded_once_and_repeated() -> None:
 
 
 def test_one_image_of_a_source_keeps_the_noise_of_its_place() -> None:
-    drawing = draw(batch(places=(2,)), ingredients(source=MASKED))
+    drawing = draw(batch(indices=(2,)), ingredients(source=MASKED))
     assert only(drawing, "RepeatLatentBatch")["amount"] == 3
     assert only(drawing, "LatentFromBatch")["batch_index"] == 2
 

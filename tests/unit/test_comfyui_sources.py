@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from domain.images.source_images import SourceProcessing
-from workers.engines.comfyui.sources import PreparedSource, prepare
+from workers.engines.comfyui.images import PreparedSource, prepare
 from workers.engines.protocol import EngineFailed, Source
 
 RED, GREY = (255, 0, 0), (128, 128, 128)

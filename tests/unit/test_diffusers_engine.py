@@ -61,7 +61,7 @@ def test_images_come_in_batch_order_and_in_the_size_asked_for(engine: DiffusersE
     batch = batch_of(3, width=192, height=64)
     made = make(engine, batch)
     assert [image.image_id for image in made.images] == list(batch.image_ids)
-    assert [image.place for image in made.images] == [0, 1, 2]
+    assert [image.batch_index for image in made.images] == [0, 1, 2]
     assert {image.picture.size for image in made.images} == {(192, 64)}
 
 
@@ -72,7 +72,7 @@ def test_a_batch_says_how_it_was_made(engine: DiffusersEngine) -> None:
     assert made.device.startswith("cpu ")
     assert len(made.model_sha256) == 64
     assert made.loras == ()
-    assert made.words == ()
+    assert made.metadata == ()
 
 
 def test_seeds_and_places_in_the_batch_give_different_images(engine: DiffusersEngine) -> None:

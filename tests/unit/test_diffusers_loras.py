@@ -23,7 +23,8 @@ from tests.diffusers_batches import (
 from tests.tiny_pipelines import save_tiny_sd, tiny_lora
 from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.protocol import Batch, EngineFailed, Progress
-from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
+from workers.models.downloads import OnDownloaded
+from workers.models.lora_versions import LoraFile, LoraUnavailable
 
 MODEL = "tiny"
 
@@ -126,7 +127,7 @@ def test_loras_are_stacked_in_order_and_named_by_their_files(engine: DiffusersEn
     assert len({picture for each in made for picture in pictures_of(each)}) == 3
     assert [identity.version_id for identity in made[2].loras] == ["1", "2"]
     assert len({identity.sha256 for identity in made[2].loras}) == 2
-    assert made[2].words == ()
+    assert made[2].metadata == ()
 
 
 def test_a_lora_that_was_loaded_before_works_as_if_it_were_new(engine: DiffusersEngine) -> None:
@@ -149,7 +150,7 @@ def test_a_lora_that_cannot_be_used_is_left_out_and_named(
 ) -> None:
     with_one = make(engine, tiny(Lora("1")))
     made = make(engine, tiny(Lora(name), Lora("1")))
-    assert made.words == (GenerationMetadata(MetadataType.LORA, value, name),)
+    assert made.metadata == (GenerationMetadata(MetadataType.LORA, value, name),)
     assert [identity.version_id for identity in made.loras] == ["1"]
     assert pictures_of(made) == pictures_of(with_one)
     plain = made_pictures(engine, tiny())
@@ -178,7 +179,7 @@ def test_layers_can_be_skipped_beside_a_lora(engine: DiffusersEngine) -> None:
 def test_an_engine_without_a_store_leaves_loras_out(folder: Path) -> None:
     with on_one_thread():
         engine = DiffusersEngine({MODEL: folder / "model"}, device="cpu")
-        (word,) = make(engine, tiny(Lora("1"))).words
+        (word,) = make(engine, tiny(Lora("1"))).metadata
     assert word.value is MetadataValue.DOWNLOAD_FAILED
 
 

@@ -28,9 +28,8 @@ from tests.diffusers_batches import (
 from tests.tiny_pipelines import save_tiny_flux, save_tiny_sd, save_tiny_sdxl
 from workers.engines.diffusers.devices import Device, find_device, precision_on
 from workers.engines.diffusers.engine import DiffusersEngine
-from workers.engines.diffusers.folders import read_folder
-from workers.engines.diffusers.warm import WarmPipeline
-from workers.engines.diffusers.weights import weights_sha256
+from workers.engines.diffusers.folders import read_folder, weights_sha256
+from workers.engines.diffusers.pipeline import LoadedPipeline
 from workers.engines.protocol import EngineFailed, OutOfMemory, Source
 
 CPU = Device("cpu", "cpu")
@@ -139,7 +138,7 @@ def test_every_family_draws_from_text_images_and_masks(
     # flux has its guidance distilled into it.
     assert rows == [3 if model == "flux" else 6] * 3
     assert len({picture.picture.tobytes() for picture in made}) == 3
-    (alone,) = make(engine, replace(batch, image_ids=(UUID(int=1),), places=(2,), size=1)).images
+    (alone,) = make(engine, replace(batch, image_ids=(UUID(int=1),), indices=(2,), size=1)).images
     assert distance(alone.picture, made[2].picture) < 0.05
     assert distance(alone.picture, made[1].picture) > 1.0
     if kind == "painting":
@@ -156,7 +155,7 @@ def test_every_family_draws_in_the_precisions_of_gpus(
     tiny: dict[str, Path], monkeypatch: pytest.MonkeyPatch, model: str, precision: Any
 ) -> None:
     monkeypatch.setattr(
-        "workers.engines.diffusers.warm.precision_on", lambda device, folder: precision
+        "workers.engines.diffusers.pipeline.precision_on", lambda device, folder: precision
     )
     hole = Image.new("RGBA", (64, 64), (200, 100, 50, 255))
     hole.paste((0, 0, 0, 0), (32, 0, 64, 64))
@@ -206,15 +205,15 @@ def test_other_failures_are_not_taken_for_too_little_memory(engine: DiffusersEng
 
 
 def test_large_images_are_decoded_in_tiles_on_gpus_only(tiny: dict[str, Path]) -> None:
-    warm = WarmPipeline(read_folder(tiny["sd"]), CPU)
-    vae = warm.text.vae
+    loaded = LoadedPipeline(read_folder(tiny["sd"]), CPU)
+    vae = loaded.text.vae
     for device, pixels, tiled in (
         (CPU, 2048 * 2048, False),
         (GPU, 2048 * 2048, True),
         (GPU, 1024 * 1024, False),
     ):
-        warm.device = device
-        warm.save_memory(pixels)
+        loaded.device = device
+        loaded.save_memory(pixels)
         assert vae.use_tiling is tiled
         assert vae.use_slicing
 
@@ -292,7 +291,7 @@ def test_a_safety_checker_in_the_folder_stays_out(tmp_path: Path) -> None:
     text = index.read_text().replace('"safety_checker": [\n    null,\n    null\n  ]', checker)
     assert checker in text
     index.write_text(text)
-    assert WarmPipeline(read_folder(tmp_path), CPU).text.safety_checker is None
+    assert LoadedPipeline(read_folder(tmp_path), CPU).text.safety_checker is None
 
 
 def _raise(error: Exception) -> None:

@@ -22,8 +22,8 @@ from tests.diffusers_batches import (
     on_one_thread,
     pictures_of,
 )
+from workers.engines.diffusers.drawing import generators_of, noise_seed
 from workers.engines.diffusers.engine import DiffusersEngine
-from workers.engines.diffusers.noise import generators_of, noise_seed
 from workers.engines.diffusers.samplers import SAMPLERS
 from workers.engines.protocol import Batch, Source
 
@@ -73,7 +73,7 @@ def one_of(batch: Batch, *, exact: bool) -> Batch:
         **changes,
         source=batch.source,
         image_ids=(WANTED,),
-        places=(5,),
+        indices=(5,),
         size=batch.size if exact else 1,
     )
 
@@ -100,12 +100,12 @@ def test_one_image_of_a_batch_is_made_again(
     whole = make(engine, batch)
 
     (alone,) = make(engine, one_of(batch, exact=False)).images
-    assert (alone.image_id, alone.place) == (WANTED, 5)
+    assert (alone.image_id, alone.batch_index) == (WANTED, 5)
     assert distance(alone.picture, whole.images[5].picture) < TOLERANCE
     assert distance(alone.picture, whole.images[4].picture) > CLEARLY_ANOTHER
 
     (exact,) = make(engine, one_of(batch, exact=True)).images
-    assert (exact.image_id, exact.place) == (WANTED, 5)
+    assert (exact.image_id, exact.batch_index) == (WANTED, 5)
     assert exact.picture.tobytes() == whole.images[5].picture.tobytes()
 
 
@@ -115,7 +115,7 @@ def test_with_every_sampler_an_image_depends_on_its_place_alone(
 ) -> None:
     batch = batch_of(4, sampler=sampler, width=64, height=64)
     whole = make(engine, batch)
-    (alone,) = make(engine, batch_of(1, places=(2,), sampler=sampler, width=64, height=64)).images
+    (alone,) = make(engine, batch_of(1, indices=(2,), sampler=sampler, width=64, height=64)).images
     assert distance(alone.picture, whole.images[2].picture) < TOLERANCE
     assert len(set(pictures_of(whole))) == 4
 
@@ -129,6 +129,6 @@ def test_only_what_is_needed_goes_through_the_model(engine: DiffusersEngine) -> 
 
 def test_some_places_of_a_batch_can_be_made(engine: DiffusersEngine) -> None:
     whole = pictures_of(make(engine, batch_of(4)))
-    some = make(engine, batch_of(2, places=(1, 3), size=4))
-    assert [image.place for image in some.images] == [1, 3]
+    some = make(engine, batch_of(2, indices=(1, 3), size=4))
+    assert [image.batch_index for image in some.images] == [1, 3]
     assert pictures_of(some) == [whole[1], whole[3]]

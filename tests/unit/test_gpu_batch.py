@@ -178,7 +178,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def end_memory_at(bench: Bench, latents: int) -> None:
     """Let the U-Net fail as it does where memory ends, with more latents than that in a batch."""
-    warm = bench._engine._warm
+    warm = bench._engine._loaded
     assert warm is not None
 
     def check(_: Any, given: Any) -> None:

@@ -7,8 +7,13 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from workers.inference.encoding import encode_webp, pixels_sha256
-from workers.inference.provenance import FileProvenance, read_provenance, to_exif
+from workers.inference.image_files import (
+    FileProvenance,
+    encode_webp,
+    pixels_sha256,
+    read_provenance,
+    to_exif,
+)
 
 SAID = FileProvenance(
     request="11111111-1111-1111-1111-111111111111",

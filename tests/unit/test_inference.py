@@ -27,10 +27,9 @@ from workers.engines.protocol import (
     Batch,
     EngineFailed,
 )
-from workers.inference.encoding import pixels_sha256
-from workers.inference.provenance import read_provenance
+from workers.inference.image_files import pixels_sha256, read_provenance
+from workers.inference.lease_watch import Watchdog
 from workers.inference.task import work_until_idle
-from workers.inference.watchdog import Watchdog
 
 
 @pytest.fixture
@@ -75,12 +74,12 @@ def test_asks_again_until_nothing_waits(scene: Scene) -> None:
 
 def test_rings_for_one_more_worker_on_the_first_hit_only(scene: Scene) -> None:
     scene.work()
-    assert scene.rings == 0
+    assert scene.wakeups == 0
 
     scene.ask(20)
     scene.ask(20)
     scene.work()
-    assert scene.rings == 1
+    assert scene.wakeups == 1
 
 
 def test_a_turn_ends_after_ten_minutes_and_rings_for_the_next(scene: Scene) -> None:
@@ -89,7 +88,7 @@ def test_a_turn_ends_after_ten_minutes_and_rings_for_the_next(scene: Scene) -> N
         scene.ask(20)
 
     assert scene.work() == 5
-    assert scene.rings == 2
+    assert scene.wakeups == 2
     assert scene.work() == 1
 
 
@@ -229,7 +228,7 @@ def test_a_worker_that_was_asked_to_stop_starts_nothing_and_rings_for_others(sce
 
     assert scene.work() == 0
 
-    assert scene.rings == 1
+    assert scene.wakeups == 1
     assert scene.request(request_id).remaining == 20
 
 
@@ -266,9 +265,9 @@ class FullDisk:
 
 def test_delivery_is_tried_again_while_the_lease_holds(scene: Scene) -> None:
     request_id = scene.ask(2)
-    place = replace(scene.place, blobs=FullDisk(scene.hoard, failures=3))
+    workplace = replace(scene.workplace, blobs=FullDisk(scene.hoard, failures=3))
 
-    assert work_until_idle(scene.worker, place) == 1
+    assert work_until_idle(scene.worker, workplace) == 1
 
     assert len(scene.pauses) == 3
     assert scene.request(request_id).state is RequestState.COMPLETED
@@ -277,7 +276,7 @@ def test_delivery_is_tried_again_while_the_lease_holds(scene: Scene) -> None:
 def test_delivery_that_never_works_gives_the_batch_up_when_the_lease_is_over(scene: Scene) -> None:
     request_id = scene.ask(2)
     full = replace(
-        scene.place,
+        scene.workplace,
         blobs=FullDisk(scene.hoard, failures=10**6),
         pause=lambda _seconds: scene.clock.advance(60),
     )
@@ -295,7 +294,7 @@ def test_a_database_that_does_not_answer_for_a_moment_does_not_stop_a_batch(scen
     scene.engine.during = lambda _batch, _step: scene.clock.advance(3)
     request_id = scene.ask(2)
 
-    work_until_idle(scene.worker, replace(scene.place, is_leased=unreachable))
+    work_until_idle(scene.worker, replace(scene.workplace, is_leased=unreachable))
 
     assert scene.request(request_id).state is RequestState.COMPLETED
 
@@ -318,7 +317,7 @@ def test_a_refused_pop_ends_the_turn(scene: Scene) -> None:
     stranger = replace(scene.worker, owner_id=UUID(int=5))
     scene.ask(1)
 
-    assert work_until_idle(stranger, scene.place) == 0
+    assert work_until_idle(stranger, scene.workplace) == 0
 
 
 def test_the_engine_runs_under_a_watchdog_that_knows_when_the_lease_ends(scene: Scene) -> None:
@@ -334,7 +333,7 @@ def test_the_engine_runs_under_a_watchdog_that_knows_when_the_lease_ends(scene: 
 
     scene.ask(1)
     scene.engine.during = lambda _batch, _step: scene.clock.advance(30)
-    work_until_idle(scene.worker, replace(scene.place, hung_after=watched))
+    work_until_idle(scene.worker, replace(scene.workplace, time_limit=watched))
 
     (job,) = scene.jobs()
     ((first, last),) = moments

@@ -105,19 +105,19 @@ def test_a_worker_whose_engine_is_away_takes_no_job_and_stops_when_asked(scene: 
     def pause(_seconds: float) -> None:
         scene.stop.asked = True
 
-    assert work_until_idle(scene.worker, replace(scene.place, pause=pause)) == 0
+    assert work_until_idle(scene.worker, replace(scene.workplace, pause=pause)) == 0
 
     assert scene.request(request_id).remaining == 20
     assert scene.engine.asked == 1
-    assert scene.rings == 2
+    assert scene.wakeups == 2
 
 
 def test_a_worker_whose_engine_stays_away_ends_its_turn(scene: Scene) -> None:
     scene.engine.is_away = lambda: True
     scene.ask(20)
 
-    place = replace(scene.place, pause=lambda seconds: scene.clock.advance(seconds))
-    assert work_until_idle(scene.worker, place) == 0
+    workplace = replace(scene.workplace, pause=lambda seconds: scene.clock.advance(seconds))
+    assert work_until_idle(scene.worker, workplace) == 0
 
     # 1, 2, 4, 8 and 16 seconds apart, then every half a minute.
     assert scene.engine.asked == 1 + 5 + (600 - 31) // 30

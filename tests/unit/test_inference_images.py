@@ -25,7 +25,7 @@ from workers.engines.protocol import (
     Progress,
 )
 from workers.inference.equality import EQUAL, NOT_PROMISED, ROUNDED
-from workers.inference.provenance import read_provenance
+from workers.inference.image_files import read_provenance
 from workers.inference.task import work_until_idle
 
 
@@ -41,7 +41,7 @@ def test_an_image_that_is_not_one_of_the_batch_is_never_delivered(scene: Scene) 
     def swapped(batch: Batch, on_progress: Callable[[Progress], None]) -> Made:
         made = inner(batch, on_progress)
         first, second = made.images
-        return replace(made, images=(replace(first, place=second.place), second))
+        return replace(made, images=(replace(first, batch_index=second.batch_index), second))
 
     scene.engine.generate = swapped  # type: ignore[method-assign]
 
@@ -74,7 +74,7 @@ def test_an_image_of_a_batch_is_made_again_in_its_old_place(
     assert scene.work() == 1
 
     original, batch = scene.engine.batches
-    assert (batch.seed, batch.places, batch.size) == (original.seed, (5,), size)
+    assert (batch.seed, batch.indices, batch.size) == (original.seed, (5,), size)
     again = scene.events(Job.ImageGenerated)[-1]
     assert [word.ref for word in again.metadata] == [words]
     assert first.making is not None
@@ -112,7 +112,7 @@ def test_a_source_image_that_is_gone_fails_the_job_with_a_reason(scene: Scene) -
 def test_files_say_nothing_of_themselves_where_that_is_switched_off(scene: Scene) -> None:
     scene.ask(1)
 
-    work_until_idle(scene.worker, replace(scene.place, provenance=False))
+    work_until_idle(scene.worker, replace(scene.workplace, provenance=False))
 
     (event,) = scene.events(Job.ImageGenerated)
     assert read_provenance(scene.hoard.storage.blobs.get(event.digest)) is None
@@ -145,7 +145,7 @@ def test_a_picture_that_is_held_back_is_replaced_and_leaves_no_trace(scene: Scen
     strict = Strict({1: ImageState.CENSORED, 2: ImageState.CSAM})
     scene.ask(3, censor_nsfw=True)
 
-    work_until_idle(scene.worker, replace(scene.place, inspector=strict))
+    work_until_idle(scene.worker, replace(scene.workplace, inspector=strict))
 
     fine, censored, illegal = scene.events(Job.ImageGenerated)
     assert strict.asked == [True] * 3
@@ -169,7 +169,7 @@ def test_nothing_is_delivered_that_nobody_could_inspect(scene: Scene) -> None:
 
     scene.ask(3)
 
-    work_until_idle(scene.worker, replace(scene.place, inspector=Broken()))
+    work_until_idle(scene.worker, replace(scene.workplace, inspector=Broken()))
 
     assert scene.events(Job.ImageGenerated) == []
     assert set(scene.failures()) == {"the worker failed with RuntimeError"}

@@ -37,8 +37,8 @@ def took(scene: Scene, *seconds: float) -> None:
 def test_each_step_is_told_to_whoever_looks_on(scene: Scene) -> None:
     told: list[tuple[UUID, int, int]] = []
     scene.ask(2)
-    place = replace(scene.place, told=lambda *step: told.append(step))
-    assert work_until_idle(scene.worker, place) == 1
+    workplace = replace(scene.workplace, publish_progress=lambda *step: told.append(step))
+    assert work_until_idle(scene.worker, workplace) == 1
     (job,) = scene.jobs()
     assert told == [(job.id, step, STEPS) for step in range(1, STEPS + 1)]
 
@@ -98,7 +98,7 @@ def test_a_slow_ledger_makes_no_record_fall_out(scene: Scene) -> None:
     slow = Slow(scene.hoard.ledger.jobs, scene, [3])
     took(scene, 10, 7, 3, 1)
     scene.ask(2)
-    work_until_idle(scene.worker, replace(scene.place, jobs=slow))
+    work_until_idle(scene.worker, replace(scene.workplace, jobs=slow))
     # The first was recorded three seconds late, so that the next is due at the third step.
     assert recorded(scene) == [(1, STEPS), (3, STEPS)]
 
@@ -111,7 +111,7 @@ def test_a_ledger_that_fails_costs_the_record_and_not_the_batch(
     took(scene, 10, 5, 5, 5)
     request_id = scene.ask(2)
     with capture_logs() as entries:
-        work_until_idle(scene.worker, replace(scene.place, jobs=failing))
+        work_until_idle(scene.worker, replace(scene.workplace, jobs=failing))
     assert scene.request(request_id).state is RequestState.COMPLETED
     # After a failure, too, the ledger has ten seconds of peace.
     assert failing.asked == [1, 3]

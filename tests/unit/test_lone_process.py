@@ -16,7 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from infrastructure.processes.shutdown import SignalShutdown, StopSignals
 from infrastructure.processes.time_limits import limited
 from infrastructure.system import SystemClock
-from workers.inference.watchdog import Watchdog
+from workers.inference.lease_watch import Watchdog
 
 ROOT = Path(__file__).parents[2]
 

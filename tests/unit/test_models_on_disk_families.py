@@ -19,8 +19,7 @@ from tests.unit.checkpoint_files import (
     Shapes,
     write_safetensors,
 )
-from workers.models.families import family_of
-from workers.models.safetensors_header import NotSafetensors, shapes_of
+from workers.models.safetensors import NotSafetensors, family_of, shapes_of
 
 ATTENTION = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight"
 

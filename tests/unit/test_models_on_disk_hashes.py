@@ -174,8 +174,8 @@ def test_a_lock_is_one_processs_or_shared(tmp_path: Path) -> None:
     one, two = try_lock(path, shared=True), try_lock(path, shared=True)
     with pytest.raises(LockTaken):
         try_lock(path)
-    one.let_go()
-    two.let_go()
+    one.release()
+    two.release()
     alone = try_lock(path)
     waited: list[None] = []
     with (
@@ -184,7 +184,7 @@ def test_a_lock_is_one_processs_or_shared(tmp_path: Path) -> None:
     ):
         pass
     assert waited
-    alone.let_go(remove=True)
+    alone.release(remove=True)
     assert not path.exists()
     with locked(path, seconds=0), pytest.raises(LockTaken):
         try_lock(path, shared=True)
@@ -205,4 +205,4 @@ def test_a_lock_whose_file_was_removed_meanwhile_is_not_given(
     held = try_lock(path)
     with pytest.raises(LockTaken):
         try_lock(path)
-    held.let_go()
+    held.release()

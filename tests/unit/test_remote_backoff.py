@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from workers.remote.backoff import ServerBackoff
+from workers.remote.serving import ServerBackoff
 
 
 def test_each_failure_in_a_row_doubles_the_wait_to_a_minute() -> None:

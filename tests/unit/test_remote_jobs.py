@@ -22,11 +22,10 @@ from domain.service.fetching import Fetched, FetchFailed, FetchLimits, FetchProb
 from domain.workers.matching import Capabilities
 from infrastructure.models.catalogue import ModelCatalogue
 from tests.world import HandClock, SeededRandomSource
-from workers.remote.answers import AnswerNotUnderstood
-from workers.remote.errors import NotNow, ServerAway
-from workers.remote.image_cache import JobImages
-from workers.remote.jobs import NOT_TOLD, RemoteJobs
-from workers.remote.server import Server
+from workers.remote.images import JobImages
+from workers.remote.jobs import UNKNOWN_ID, RemoteJobs
+from workers.remote.pop import AnswerNotUnderstood
+from workers.remote.server import NotNow, Server, ServerAway
 
 IDS = [str(UUID(int=number)) for number in (1, 2, 3)]
 SECRET = "a fox in the snow"
@@ -116,7 +115,7 @@ class World:
     def pop(self, answer: Any, worker: Capabilities = ABLE) -> PoppedJob | NoJob:
         self.elsewhere.pops.append(answer)
         command = PopJob(
-            owner_id=NOT_TOLD, owner_trusted=True, worker_name="far away", capabilities=worker
+            owner_id=UNKNOWN_ID, owner_trusted=True, worker_name="far away", capabilities=worker
         )
         return self.jobs.pop(command)
 
@@ -337,7 +336,7 @@ def test_a_source_image_that_cannot_be_had_is_missing(world: World, image: str) 
 def submit(world: World, job: PoppedJob, place: int, **fields: Any) -> float:
     given: dict[str, Any] = {"seed": job.seed, "state": ImageState.OK, **fields}
     return world.jobs.submit_image(
-        job.image_ids[place], owner_id=NOT_TOLD, digest=world.job_images.put(b"image"), **given
+        job.image_ids[place], owner_id=UNKNOWN_ID, digest=world.job_images.put(b"image"), **given
     )
 
 
@@ -376,8 +375,8 @@ def test_giving_up_faults_what_was_not_delivered_and_nothing_else(world: World) 
     submit(world, job, 1)
     world.elsewhere.submit_answers = [httpx.Response(200, json={"reward": 0}), httpx.Response(500)]
     with pytest.raises(ServerAway):
-        world.jobs.fail(job.job_id, owner_id=NOT_TOLD, reason=SECRET)
-    world.jobs.fail(job.job_id, owner_id=NOT_TOLD, reason=SECRET)
+        world.jobs.fail(job.job_id, owner_id=UNKNOWN_ID, reason=SECRET)
+    world.jobs.fail(job.job_id, owner_id=UNKNOWN_ID, reason=SECRET)
     assert [(said["id"], said["state"]) for said in world.elsewhere.submitted] == [
         (IDS[1], "ok"),
         (IDS[0], "faulted"),
@@ -399,4 +398,4 @@ def test_the_images_of_a_job_are_let_go_with_it(world: World) -> None:
 def test_no_lease_is_renewed(world: World) -> None:
     job = world.popped(offer())
     world.clock.advance(timedelta(seconds=100))
-    assert world.jobs.renew_lease(job.job_id, owner_id=NOT_TOLD) == job.lease_ends_at
+    assert world.jobs.renew_lease(job.job_id, owner_id=UNKNOWN_ID) == job.lease_ends_at

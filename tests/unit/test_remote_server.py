@@ -7,8 +7,7 @@ import httpx
 import pytest
 
 from domain.return_codes import Refused
-from workers.remote.errors import NotAdmitted, NotNow, ServerAway, refused_pop
-from workers.remote.server import Server
+from workers.remote.server import NotAdmitted, NotNow, Server, ServerAway, refused_pop
 
 URL = "https://horde.example:8443/base"
 KEY = "k" * 22
@@ -165,7 +164,7 @@ def test_a_hoard_is_asked_whether_it_still_wants_an_image(rc: str, wanted: bool)
         return refusal(400, rc=rc, message="m")
 
     with server(answer) as remote:
-        assert remote.still_wants(UPLOAD) is wanted
+        assert remote.is_wanted(UPLOAD) is wanted
     assert (asked[0].method, asked[0].content) == ("PUT", b"")
 
 
@@ -178,7 +177,7 @@ def test_an_empty_file_reaches_no_other_store(address: str) -> None:
         raise AssertionError(f"{request.method} {request.url}")
 
     with server(answer) as remote:
-        assert remote.still_wants(address)
+        assert remote.is_wanted(address)
 
 
 @pytest.mark.parametrize("rc", ["UserNotFound", "InvalidAPIKey"])

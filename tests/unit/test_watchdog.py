@@ -11,37 +11,37 @@ from types import FrameType
 import pytest
 
 from infrastructure.system import SystemClock
-from workers.inference.watchdog import Watchdog, interrupt_this_process
+from workers.inference.lease_watch import Watchdog, interrupt_this_process
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class Dog:
     def __init__(self) -> None:
-        self.barked, self.bit = threading.Event(), threading.Event()
-        self.watchdog = Watchdog(SystemClock(), self.barked.set, self.bit.set)
+        self.interrupted, self.killed = threading.Event(), threading.Event()
+        self.watchdog = Watchdog(SystemClock(), self.interrupted.set, self.killed.set)
 
 
 def test_a_block_that_is_left_in_time_is_left_alone() -> None:
     dog = Dog()
     with dog.watchdog.until(lambda: SystemClock().now() + timedelta(hours=1)):
         pass
-    assert not dog.barked.is_set()
-    assert not dog.bit.is_set()
+    assert not dog.interrupted.is_set()
+    assert not dog.killed.is_set()
 
 
 def test_what_hangs_is_interrupted_at_once_and_not_yet_killed() -> None:
     dog = Dog()
     with dog.watchdog.until(lambda: SystemClock().now()):
-        assert dog.barked.wait(30)
-    assert not dog.bit.is_set()
+        assert dog.interrupted.wait(30)
+    assert not dog.killed.is_set()
 
 
 def test_what_goes_on_hanging_is_killed() -> None:
     dog = Dog()
     with dog.watchdog.until(lambda: LONG_AGO):
-        assert dog.bit.wait(30)
-    assert dog.barked.is_set()
+        assert dog.killed.wait(30)
+    assert dog.interrupted.is_set()
 
 
 def test_a_moment_that_moves_on_is_waited_for() -> None:
@@ -57,7 +57,7 @@ def test_a_moment_that_moves_on_is_waited_for() -> None:
 
     with dog.watchdog.until(moment):
         assert asked.wait(30)
-    assert not dog.barked.is_set()
+    assert not dog.interrupted.is_set()
 
 
 def test_the_interruption_is_raised_where_the_block_is() -> None:

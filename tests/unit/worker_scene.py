@@ -30,9 +30,8 @@ from workers.engines.protocol import (
     Made,
     Progress,
 )
-from workers.inference.safe_amount import SafeAmount
 from workers.inference.task import work_until_idle
-from workers.inference.workplace import InClusterWorker, Workplace
+from workers.inference.workplace import InClusterWorker, SafeAmount, Workplace
 
 Event = TypeVar("Event")
 
@@ -91,7 +90,7 @@ class PatternEngine:
         return Made(
             images=tuple(
                 EngineImage(image_id, place, picture_of(batch.seed, place, batch.size))
-                for image_id, place in zip(batch.image_ids, batch.places, strict=True)
+                for image_id, place in zip(batch.image_ids, batch.indices, strict=True)
                 if place not in self.leaves_out
             ),
             engine="pattern 1",
@@ -123,7 +122,7 @@ class Scene:
     clock: ManualClock
     engine: PatternEngine = field(default_factory=PatternEngine)
     stop: Stop = field(default_factory=Stop)
-    rings: int = 0
+    wakeups: int = 0
     pauses: list[float] = field(default_factory=list)
     safe_amount: SafeAmount = field(default_factory=SafeAmount)
 
@@ -138,22 +137,22 @@ class Scene:
         )
 
     @property
-    def place(self) -> Workplace:
+    def workplace(self) -> Workplace:
         return Workplace(
             jobs=self.hoard.ledger.jobs,
             engine=self.engine,
             blobs=self.hoard.storage.blobs,
             presence=self.hoard.views.presence,
             clock=self.clock,
-            ring=self.ring,
+            wake_worker=self.wake_worker,
             is_leased=lambda job_id: self.job(job_id).is_leased,
             shutdown=self.stop,
             pause=self.pauses.append,
             safe_amount=self.safe_amount,
         )
 
-    def ring(self) -> None:
-        self.rings += 1
+    def wake_worker(self) -> None:
+        self.wakeups += 1
 
     def ask(
         self,
@@ -185,7 +184,7 @@ class Scene:
         return self.hoard.ledger.requests.submit(command)[0]
 
     def work(self) -> int:
-        return work_until_idle(self.worker, self.place)
+        return work_until_idle(self.worker, self.workplace)
 
     def request(self, request_id: UUID) -> Request:
         found: Request = self.hoard.ledger.repository.get(request_id)

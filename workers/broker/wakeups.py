@@ -1,4 +1,4 @@
-"""The bell: an event that makes work wakes a worker."""
+"""Wake-ups over the broker: an event that makes work wakes a worker."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class BrokerSender:
         """Leave a message in the queue, unless one lies there unread.
 
         One is enough: whoever takes it asks the ledger after this call. A worker that finds work
-        rings for the next one, a sender of webhooks takes all that there is. So the queue stays
+        wakes the next one, a sender of webhooks takes all that there is. So the queue stays
         short while all are busy.
         """
         connection = self._connection or self._connect()
@@ -76,7 +76,7 @@ class BrokerSender:
 
     def _connect(self) -> Connection:
         options = dict(self._app.conf.broker_transport_options)
-        # One attempt: who rings can ring again, and must not wait.
+        # One attempt: who sends a wake-up can send another, and must not wait.
         options |= {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
         if options.get("visibility_timeout"):
             options["socket_timeout"] = _SECONDS_TO_ANSWER
@@ -88,34 +88,34 @@ class BrokerSender:
 
 
 class BrokerWakeup:
-    """Wakes a worker. Ringing returns at once and never fails; what is lost is rung again later.
+    """Wakes a worker. Sending returns at once and never fails; a lost wake-up is sent again later.
 
-    The message is sent by a thread of the bell's own, which starts with the first ring; all that
-    rings while one message is on its way becomes one further message.
+    The message is sent by a thread of its own, which starts with the first one; all wake-ups that
+    come while one message is on its way become one further message.
     """
 
     def __init__(self, sender: Sender) -> None:
-        """Ring through ``sender``, which from now on belongs to the bell's thread."""
+        """Send through ``sender``, which from now on belongs to this object's thread."""
         self._sender = sender
         self._changed = threading.Condition()
-        self._rung = False
+        self._is_pending = False
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._is_heard = True
+        self._is_reached = True
 
-    def ring(self) -> None:
+    def send(self) -> None:
         """Let a worker know that there may be work."""
         with self._changed:
             if self._closed:
                 return
-            self._rung = True
+            self._is_pending = True
             self._changed.notify()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._send_all, name="bell", daemon=True)
+                self._thread = threading.Thread(target=self._send_all, name="wake-up", daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
-        """Send what was rung, and stop."""
+        """Send what is pending, and stop."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -133,22 +133,22 @@ class BrokerWakeup:
     def _send_all(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._rung or self._closed)
-                if not self._rung:
+                self._changed.wait_for(lambda: self._is_pending or self._closed)
+                if not self._is_pending:
                     break
-                # Before sending: what rings from here on may come too late for this message.
-                self._rung = False
-            self._send()
+                # Before sending: what comes from here on may come too late for this message.
+                self._is_pending = False
+            self._send_one()
         self._sender.close()
 
-    def _send(self) -> None:
+    def _send_one(self) -> None:
         try:
             self._sender.send()
         except Exception as error:
-            if self._is_heard:
-                _log.warning("bell not heard", error=type(error).__name__)
-            self._is_heard = False
+            if self._is_reached:
+                _log.warning("wake-up not sent", error=type(error).__name__)
+            self._is_reached = False
         else:
-            if not self._is_heard:
-                _log.info("bell heard again")
-            self._is_heard = True
+            if not self._is_reached:
+                _log.info("wake-ups are sent again")
+            self._is_reached = True

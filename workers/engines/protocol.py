@@ -41,36 +41,36 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One job as an engine sees it: its images share all but their places in the batch.
+    """One job as an engine sees it: its images share all but their batch indices.
 
-    The starting noise of an image is a function of the seed and its place alone, so that a single
-    one can be made again without the rest of its batch.
+    The starting noise of an image is a function of the seed and its batch index alone, so that one
+    can be made again without the rest of its batch.
     """
 
     job_id: UUID
     image_ids: tuple[UUID, ...]
-    """The images that are wanted, in the order of :attr:`places`."""
+    """The images that are wanted, in the order of :attr:`indices`."""
     model: str
     prompt: str
     negative_prompt: str
     settings: ImageSettings
     seed: int
     """0 to 2**32 - 1."""
-    places: tuple[int, ...]
-    """The place of each wanted image in its batch, ascending from 0; all of them but for a job that
+    indices: tuple[int, ...]
+    """The batch index of each wanted image, ascending from 0; all of them but for a job that
     makes one image of an earlier batch again."""
     size: int
     """How many images go through the model together. Where it is more than the wanted ones, all
-    places from 0 up to it are run, and what is not wanted is dropped: that is how an image is made
+    indices from 0 up to it are run, and what is not wanted is dropped: that is how an image is made
     again bit for bit."""
     source: Source | None = None
     texts: tuple[tuple[str, str], ...] = ()
     """What a workflow draws, each text with what it is referred to by."""
 
     @property
-    def places_run(self) -> tuple[int, ...]:
-        """The places that go through the model."""
-        return self.places if self.size == len(self.places) else tuple(range(self.size))
+    def indices_run(self) -> tuple[int, ...]:
+        """The batch indices that go through the model."""
+        return self.indices if self.size == len(self.indices) else tuple(range(self.size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class EngineImage:
     """One finished image of a batch, its pixels as they came out of the model."""
 
     image_id: UUID
-    place: int
-    """Its place in the batch, as :attr:`Batch.places` says."""
+    batch_index: int
+    """Where it stands in the batch, as :attr:`Batch.indices` says."""
     picture: Image
 
 
@@ -105,7 +105,7 @@ class Made:
     """SHA-256 of the model's weights, 64 lower-case hexadecimal digits."""
     loras: tuple[LoraIdentity, ...] = ()
     """The LoRA files that were loaded, in the order of the settings."""
-    words: tuple[GenerationMetadata, ...] = ()
+    metadata: tuple[GenerationMetadata, ...] = ()
     """What a client should know, such as that a LoRA could not be had."""
 
 
@@ -139,7 +139,7 @@ class Engine(Protocol):
 
     @property
     def loaded_model(self) -> str | None:
-        """The model whose weights are warm, if that is known."""
+        """The model whose weights are in memory, if that is known."""
 
     def abilities(self) -> Abilities:
         """Return what it can serve now; cheap enough to be asked before every job.

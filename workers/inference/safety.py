@@ -1,4 +1,4 @@
-"""Safety: a place for a content checker, and what is delivered instead of what it holds back."""
+"""Safety: a port for a content checker, and what is submitted instead of what it holds back."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Inspector(Protocol):
     """A content checker; Hoard ships none.
 
     It runs in the worker's process, once for every picture. When it raises, nothing of the batch is
-    delivered: a picture that nobody could look at is not one that was found to be fine.
+    submitted: a picture that nobody could look at is not one that was found to be fine.
     """
 
     def inspect(self, picture: Image, *, censor_nsfw: bool) -> ImageState:
-        """Return whether a picture may be delivered.
+        """Return whether a picture may be submitted.
 
-        :param censor_nsfw: whether whoever asked wants adult content held back.
-        :returns: ``OK``; ``CENSORED``, and a plain picture is delivered in its place; or ``CSAM``,
+        :param censor_nsfw: whether the requester wants adult content held back.
+        :returns: ``OK``; ``CENSORED``, and a plain picture is submitted instead; or ``CSAM``,
             where nothing of the picture leaves the process, no digest either.
         """
 
@@ -56,8 +56,8 @@ def placeholder(picture: Image) -> Image:
     return Image.new("RGB", picture.size, _GREY)
 
 
-def words_on(state: ImageState) -> tuple[GenerationMetadata, ...]:
-    """Return what a client is told about an image in this state."""
+def censorship_of(state: ImageState) -> tuple[GenerationMetadata, ...]:
+    """Return the metadata of an image in this state."""
     if state is ImageState.OK:
         return ()
     value = MetadataValue.CSAM if state is ImageState.CSAM else MetadataValue.NSFW

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -19,10 +20,43 @@ from domain.jobs.job import ImageState
 from domain.ports import Clock
 from domain.workers.matching import Capabilities
 from workers.engines.protocol import Abilities, Engine
-from workers.inference.safe_amount import SafeAmount
 from workers.inference.safety import Inspector
 
 _log = structlog.get_logger(__name__)
+
+PRESENCE_SECONDS = 60.0
+"""How often an idle worker shows itself; whoever was not seen for five minutes counts as gone."""
+
+
+class SafeAmount:
+    """What a worker may declare after its device ran out of memory; for one thread.
+
+    It only ever falls, by half each time, and a new process starts without it: what has filled the
+    memory may be gone by then, and trying again and again while it works would cost whole batches.
+    """
+
+    def __init__(self) -> None:
+        """Nothing went wrong yet."""
+        self._most: int | None = None
+
+    def of(self, amount: int) -> int:
+        """Return how many images to declare, of the ``amount`` that was set up, 1 or more."""
+        return amount if self._most is None else min(amount, self._most)
+
+    def lower(self, amount: int, images: int) -> int | None:
+        """Note that a batch did not fit; return what is declared from now on, None if no less.
+
+        A single image that does not fit, or a batch that is larger than what was declared, says
+        nothing about the amount.
+
+        :param amount: images per batch that the worker was set up for.
+        :param images: how many the batch had.
+        """
+        declared = self.of(amount)
+        if not 1 < images <= declared:
+            return None
+        self._most = declared // 2
+        return self._most
 
 
 class Jobs(Protocol):
@@ -54,7 +88,7 @@ class Jobs(Protocol):
         """Note that one image could not be made."""
 
     def fail(self, job_id: UUID, *, owner_id: UUID, reason: str) -> None:
-        """Give a batch up."""
+        """Fault what was not submitted of a job, and end it."""
 
 
 class Blobs(Protocol):
@@ -84,7 +118,7 @@ class Shutdown(Protocol):
         """Whether no further job should be started."""
 
     def is_due(self) -> bool:
-        """Whether the job at hand has to be given up, too."""
+        """Whether the job at hand has to be faulted, too."""
 
 
 class _NoShutdown:
@@ -143,32 +177,55 @@ class Workplace:
     blobs: Blobs
     presence: Presence
     clock: Clock
-    ring: Callable[[], None]
+    wake_worker: Callable[[], None]
     """Wakes another worker; returns at once."""
     is_leased: Callable[[UUID], bool]
     """Whether results of a job are still taken; one small read."""
-    told: Callable[[UUID, int, int], None] = lambda _job_id, _step, _steps: None
-    """Tells whoever looks on of a job's step, of how many; returns at once and never fails."""
+    publish_progress: Callable[[UUID, int, int], None] = lambda _job_id, _step, _steps: None
+    """Shows a job's step, of how many, to whoever looks on; returns at once and never fails."""
     is_slow: Callable[[str], bool] = lambda _name: False
     """Whether a worker of this name was measured as slow."""
     shutdown: Shutdown = field(default_factory=_NoShutdown)
-    hung_after: Callable[[Callable[[], datetime]], AbstractContextManager[object]] = (
+    time_limit: Callable[[Callable[[], datetime]], AbstractContextManager[object]] = (
         lambda _: nullcontext()
     )
     """Ends this process if the block is not left by the moment that the function tells, which may
     move on meanwhile."""
     pause: Callable[[float], None] = time.sleep
-    """Waits a number of seconds before something that failed is tried again."""
+    """Waits a number of seconds before the next attempt at something that failed."""
     safe_amount: SafeAmount = field(default_factory=SafeAmount)
     """What was learnt of the engine's memory, for as long as the process lives."""
     inspector: Inspector | None = None
-    """Looks at every picture before it is delivered; None: nobody does."""
+    """Looks at every picture before it is submitted; None: nobody does."""
     provenance: bool = True
     """Whether files say of themselves how they were made."""
 
-    def show(self, worker_id: UUID, capabilities: Capabilities) -> None:
+    def note_presence(self, worker_id: UUID, capabilities: Capabilities) -> None:
         """Note that the worker is here; what goes wrong with that is no reason to stop."""
         try:
             self.presence.seen(worker_id, capabilities)
         except Exception as error:
             _log.warning("presence not noted", error=type(error).__name__)
+
+
+def report_presence(
+    report: Callable[[], None], every_seconds: float = PRESENCE_SECONDS
+) -> threading.Event:
+    """Call ``report`` at once and then every so often, in a thread of its own.
+
+    What it raises is logged, and it is called again all the same.
+
+    :returns: the event that ends it.
+    """
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            try:
+                report()
+            except Exception as error:
+                _log.warning("presence not noted", error=type(error).__name__)
+            stop.wait(every_seconds)
+
+    threading.Thread(target=run, name="attendance", daemon=True).start()
+    return stop

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import structlog
 
 from domain.models.catalogue import Baseline, ModelEntry, ModelFile, Models, baseline_of
-from workers.models.checkpoint_file import CheckpointFile, CheckpointKind, CheckpointPart
 from workers.models.comfyui_folders import (
     CHECKPOINTS,
     DIFFUSION_MODELS,
@@ -20,13 +20,56 @@ from workers.models.comfyui_folders import (
     files_of,
     path_of,
 )
-from workers.models.families import family_of, holds_more_than_a_denoiser
 from workers.models.hashes import HashCache, OnBytes
-from workers.models.safetensors_header import NotSafetensors, Shapes, shapes_of
-
-__all__ = ["CheckpointFile", "CheckpointKind", "CheckpointPart", "ComfyUIModelFiles"]
+from workers.models.safetensors import (
+    NotSafetensors,
+    Shapes,
+    family_of,
+    is_checkpoint,
+    shapes_of,
+)
 
 _log = structlog.get_logger(__name__)
+
+_PART_FOLDERS = {"text_encoder": TEXT_ENCODERS, "vae": VAES}
+_PICKLED = ".ckpt"
+_MEGABYTE = 1_000_000
+
+
+class CheckpointKind(StrEnum):
+    """What a model's file holds; it decides how ComfyUI loads it."""
+
+    CHECKPOINT = "checkpoint"
+    """Everything: denoiser, text encoders and VAE."""
+    DIFFUSION_MODEL = "diffusion_model"
+    """The denoiser alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointPart:
+    """A further file of a model whose main file holds the denoiser alone."""
+
+    type: str
+    """What it holds, in the catalogue's words: ``text_encoder``, ``vae``, …"""
+    name: str
+    """Its path below its kind's folder, as ComfyUI lists it."""
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFile:
+    """The main file of a model, verified."""
+
+    name: str
+    """Its path below its kind's folder, as ComfyUI lists it, such as ``sdxl/base.safetensors``."""
+    kind: CheckpointKind
+    path: Path
+    sha256: str
+    """64 lower-case hexadecimal digits."""
+    baseline: Baseline
+    parts: tuple[CheckpointPart, ...] = ()
+    """The other files of it that the catalogue names, in the catalogue's order."""
+
 
 _MAIN_TYPES = {
     "checkpoint": CheckpointKind.CHECKPOINT,
@@ -36,9 +79,6 @@ _KIND_FOLDERS = {
     CheckpointKind.CHECKPOINT: CHECKPOINTS,
     CheckpointKind.DIFFUSION_MODEL: DIFFUSION_MODELS,
 }
-_PART_FOLDERS = {"text_encoder": TEXT_ENCODERS, "vae": VAES}
-_PICKLED = ".ckpt"
-_MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +108,13 @@ class ComfyUIModelFiles:
 
         :param folder: ComfyUI's base folder, the one that holds ``models``.
         :param models: the catalogue.
-        :param on_bytes: told of the progress when a file is read for its SHA-256.
+        :param on_bytes: called with the progress when a file is read for its SHA-256.
         """
         self._folder = folder
         self._models = models
         self._hashes = hashes
         self._on_bytes = on_bytes
-        self._given: dict[str, tuple[ModelEntry | None, CheckpointFile]] = {}
+        self._known_files: dict[str, tuple[ModelEntry | None, CheckpointFile]] = {}
         self._warned: set[tuple[str, str]] = set()
         self._families: dict[Path, tuple[tuple[int, int, int], Baseline | None]] = {}
 
@@ -95,14 +135,14 @@ class ComfyUIModelFiles:
         A file that was never read before is read now.
         """
         entry = self._models.entry(model)
-        given = self._given.get(model)
-        if given is not None and given[0] == entry and self._is_unchanged(given[1]):
-            return given[1]
+        known = self._known_files.get(model)
+        if known is not None and known[0] == entry and self._is_unchanged(known[1]):
+            return known[1]
         there = self._look()
         is_known = entry is not None and entry.files
         file = self._catalogued(model, there) if is_known else self._other(model, there)
         if file is not None:
-            self._given[model] = (entry, file)
+            self._known_files[model] = (entry, file)
         return file
 
     def _is_unchanged(self, file: CheckpointFile) -> bool:
@@ -241,7 +281,7 @@ def _main_of(entry: ModelEntry) -> ModelFile | None:
 
 
 def _family_in(shapes: Shapes, kind: CheckpointKind) -> Baseline | None:
-    if kind is CheckpointKind.CHECKPOINT and not holds_more_than_a_denoiser(shapes):
+    if kind is CheckpointKind.CHECKPOINT and not is_checkpoint(shapes):
         return None
     return family_of(shapes)
 

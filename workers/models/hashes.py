@@ -1,4 +1,4 @@
-"""SHA-256 of large files, computed once and remembered between processes."""
+"""SHA-256 of large files, computed once and stored for all processes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class HashCache:
     def sha256_of(self, path: Path, on_bytes: OnBytes | None = None) -> str:
         """Return a file's SHA-256, 64 lower-case hexadecimal digits.
 
-        :param on_bytes: told of the progress, if the file has to be read.
+        :param on_bytes: called with the progress, if the file has to be read.
         :raises FileChanges: when somebody is writing into it.
         :raises OSError: when it cannot be read, or nothing can be remembered.
         """
@@ -57,7 +57,7 @@ class HashCache:
             if known is not None:
                 return known
             fingerprint, digest = _digest(path, on_bytes)
-            self._remember(path, fingerprint, digest)
+            self._store(path, fingerprint, digest)
             return digest
 
     def known_of(self, path: Path) -> str | None:
@@ -68,13 +68,13 @@ class HashCache:
         fingerprint, digest = self._known().get(_key(path), ("", ""))
         return digest if fingerprint == _fingerprint(os.stat(path)) else None
 
-    def remember(self, path: Path, digest: str) -> None:
+    def store(self, path: Path, digest: str) -> None:
         """Remember the digest of a file that was read just now under another name.
 
         :raises OSError: when there is no such file, or nothing can be remembered.
         """
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._remember(path, _fingerprint(os.stat(path)), digest)
+        self._store(path, _fingerprint(os.stat(path)), digest)
 
     def _known(self) -> _Known:
         try:
@@ -85,7 +85,7 @@ class HashCache:
             self._read = (version, _read(self._file))
         return self._read[1]
 
-    def _remember(self, path: Path, fingerprint: str, digest: str) -> None:
+    def _store(self, path: Path, fingerprint: str, digest: str) -> None:
         with locked(self._writing, seconds=_LONGEST_WAIT_SECONDS):
             there = {key: value for key, value in self._known().items() if os.path.exists(key)}
             there[_key(path)] = (fingerprint, digest)

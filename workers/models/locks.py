@@ -19,14 +19,14 @@ class LockTaken(OSError):
     """Somebody else holds the lock."""
 
 
-class Held:
+class HeldLock:
     """A lock that is held until it is let go of, or the process ends."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
 
-    def let_go(self, *, remove: bool = False) -> None:
+    def release(self, *, remove: bool = False) -> None:
         """Let go of it.
 
         :param remove: whether its file goes, too; only who holds it alone may say so.
@@ -38,7 +38,7 @@ class Held:
             os.close(self._descriptor)
 
 
-def try_lock(path: Path, *, shared: bool = False) -> Held:
+def try_lock(path: Path, *, shared: bool = False) -> HeldLock:
     """Take a lock at once.
 
     :param shared: with others who share it; otherwise alone.
@@ -51,7 +51,7 @@ def try_lock(path: Path, *, shared: bool = False) -> Held:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             if _is_still_there(path, descriptor):
-                return Held(path, descriptor)
+                return HeldLock(path, descriptor)
         except BlockingIOError:
             os.close(descriptor)
             raise LockTaken from None
@@ -68,7 +68,7 @@ def wait_for_lock(
     seconds: float,
     shared: bool = False,
     while_waiting: Callable[[], None] = lambda: None,
-) -> Held:
+) -> HeldLock:
     """Take a lock as soon as it can be had.
 
     :param seconds: how long it is waited for at most.
@@ -97,7 +97,7 @@ def locked(
     try:
         yield
     finally:
-        held.let_go()
+        held.release()
 
 
 def _is_still_there(path: Path, descriptor: int) -> bool:

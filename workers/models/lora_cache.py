@@ -17,9 +17,8 @@ import structlog
 from domain.models.loras import MOST_LORAS
 from workers.models.comfyui_folders import ListedFile, files_below
 from workers.models.hashes import HashCache
-from workers.models.locks import Held, LockTaken, locked, try_lock, wait_for_lock
-from workers.models.lora_file import LoraFile
-from workers.models.lora_records import LoraRecord, read_record, write_record
+from workers.models.locks import HeldLock, LockTaken, locked, try_lock, wait_for_lock
+from workers.models.lora_versions import LoraFile, LoraRecord, read_record, write_record
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +48,7 @@ class LoraCache:
     """Fetched LoRAs in one folder, which several processes may use at a time.
 
     The files lie in the folder itself, named ``hoard-<version id>.safetensors`` so that ComfyUI
-    lists them. What is told of them, parts of downloads and locks lie in ``.hoard`` below it. When
+    lists them. Their records, parts of downloads and locks lie in ``.hoard`` below it. When
     a file was last used is the time at which its record was last changed: reading the file itself
     may be anybody's.
     """
@@ -63,7 +62,7 @@ class LoraCache:
         self._own = folder / _OWN_FOLDER
         self._hashes = hashes
         self._budget = budget_bytes
-        self._in_use: OrderedDict[str, Held] = OrderedDict()
+        self._in_use: OrderedDict[str, HeldLock] = OrderedDict()
         self._guard = threading.Lock()
 
     def make_folder(self) -> None:
@@ -88,7 +87,7 @@ class LoraCache:
     def use(self, version_id: str) -> None:
         """Keep a version from being removed, by any process, while this one may load it.
 
-        That is until this process has asked for as many others as one job may name.
+        That is until this process has used as many others as one job may name.
 
         :raises OSError: when the folder cannot be written.
         """
@@ -99,13 +98,13 @@ class LoraCache:
                 )
             self._in_use.move_to_end(version_id)
             while len(self._in_use) > MOST_LORAS:
-                self._in_use.popitem(last=False)[1].let_go()
+                self._in_use.popitem(last=False)[1].release()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Let go of what this process keeps from being removed."""
         with self._guard:
             while self._in_use:
-                self._in_use.popitem()[1].let_go()
+                self._in_use.popitem()[1].release()
 
     def take(self, version_id: str) -> LoraFile | None:
         """Return a version's file for use; None when it is missing or is not what was fetched.
@@ -131,15 +130,15 @@ class LoraCache:
         )
 
     def record(self, version_id: str) -> LoraRecord | None:
-        """Return what is told of a version; None when it was never fetched."""
+        """Return the record of a version; None when it was never fetched."""
         return read_record(self._record_of(version_id))
 
-    def note(self, record: LoraRecord) -> None:
-        """Write down what is told of a version."""
+    def write_record(self, record: LoraRecord) -> None:
+        """Write the record of a version."""
         write_record(self._record_of(record.version_id), record)
 
     def records(self) -> Iterator[LoraRecord]:
-        """Yield what is told of each version whose file is there."""
+        """Yield the record of each version whose file is there."""
         for version_id, _ in self._files():
             record = self.record(version_id)
             if record is not None:
@@ -176,16 +175,16 @@ class LoraCache:
             else:
                 self._record_of(kept.version_id).unlink(missing_ok=True)
         finally:
-            alone.let_go(remove=True)
+            alone.release(remove=True)
         _log.info("a LoRA was removed to make room", file=kept.path.name, bytes=kept.size)
         return True
 
     def _kept(self) -> Iterator[_Kept]:
         for version_id, path in self._files():
             status = _status(path)
-            told = _status(self._record_of(version_id)) or status
-            if status is not None and told is not None:
-                yield _Kept(path, version_id, status.st_size, False, told.st_mtime_ns)
+            record = _status(self._record_of(version_id)) or status
+            if status is not None and record is not None:
+                yield _Kept(path, version_id, status.st_size, False, record.st_mtime_ns)
         for path in self._own.iterdir():
             found, status = _PART.fullmatch(path.name), _status(path)
             if found and status is not None:

@@ -1,4 +1,4 @@
-"""Fetching a LoRA's file: downloaded by one process at a time, checked, and put on the shelf."""
+"""Fetching a LoRA's file: downloaded by one process at a time, checked, and put into the cache."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from workers.models.downloads import DownloadFailed, DownloadLimits, Downloads
+from workers.models.downloads import (
+    DownloadFailed,
+    DownloadLimits,
+    Downloads,
+    OnDownloaded,
+    ResumingDownload,
+)
 from workers.models.hashes import HashCache, digest_of
 from workers.models.locks import LockTaken, locked
 from workers.models.lora_cache import LoraCache, NoRoom
-from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
-from workers.models.lora_metadata import PublishedLora
-from workers.models.lora_records import LoraRecord
-from workers.models.resuming import ResumingDownload
-from workers.models.safetensors_header import NotSafetensors, shapes_of
+from workers.models.lora_versions import LoraFile, LoraRecord, LoraUnavailable, PublishedLora
+from workers.models.safetensors import NotSafetensors, shapes_of
 
 _SUFFIX: Final = ".safetensors"
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -48,18 +51,18 @@ class _NotAsPublished(Exception):
 
 
 class LoraFetcher:
-    """Downloads published files onto a shelf."""
+    """Downloads published files into the cache."""
 
     def __init__(
         self,
-        shelf: LoraCache,
+        cache: LoraCache,
         downloads: Downloads,
         hashes: HashCache,
         limits: LoraLimits,
         pause: Callable[[float], None],
     ) -> None:
         """Fetch within these limits, pausing between attempts by calling ``pause``."""
-        self._shelf = shelf
+        self._cache = cache
         self._downloads = downloads
         self._hashes = hashes
         self._limits = limits
@@ -70,7 +73,7 @@ class LoraFetcher:
     ) -> LoraFile:
         """Return the version's file, having downloaded it unless another process has just done so.
 
-        :param latest_at: when it was told to be its model's latest version; None when it was not.
+        :param latest_at: when it was found to be its model's latest version; None when it was not.
         :raises LoraUnavailable: when it cannot be had.
         :raises OSError: when the folder cannot be used.
         """
@@ -79,17 +82,17 @@ class LoraFetcher:
             raise LoraUnavailable("the file is not of the safetensors format")
         if (published.size_bytes or 0) > self._limits.largest_fitting:
             raise LoraUnavailable("the file is too large")
-        self._shelf.use(version_id)
+        self._cache.use(version_id)
         try:
             with locked(
-                self._shelf.lock_of(version_id),
+                self._cache.lock_of(version_id),
                 seconds=self._limits.seconds,
                 while_waiting=lambda: on_bytes(0, None),
             ):
-                there = self._shelf.take(version_id)
+                there = self._cache.take(version_id)
                 if there is None:
                     self._download(published, latest_at, on_bytes)
-                    there = self._shelf.take(version_id)
+                    there = self._cache.take(version_id)
         except LockTaken:
             raise LoraUnavailable("another process is downloading it, too slowly") from None
         if there is None:
@@ -99,19 +102,19 @@ class LoraFetcher:
     def _download(
         self, published: PublishedLora, latest_at: float | None, on_bytes: OnDownloaded
     ) -> None:
-        """Download a version and put it on the shelf."""
+        """Download a version and put it into the cache."""
         download = ResumingDownload(
             self._downloads,
-            self._shelf.part_of(published.version_id),
+            self._cache.part_of(published.version_id),
             is_checked=published.sha256 is not None,
         )
-        with _explained(download):
-            went_on = download.is_begun
+        with _reasons(download):
+            was_resumed = download.is_started
             try:
                 digest = self._run(download, published, on_bytes)
             except (_NotAsPublished, NotSafetensors):
                 # What lay there from before may have been a part of something else.
-                if not went_on:
+                if not was_resumed:
                     raise
                 download.drop()
                 digest = self._run(download, published, on_bytes)
@@ -128,13 +131,13 @@ class LoraFetcher:
                 seconds=self._limits.seconds,
                 stalled_seconds=self._limits.stalled_seconds,
             ),
-            before=lambda left: self._shelf.make_room(left, sparing=published.version_id),
+            before=lambda left: self._cache.make_room(left, sparing=published.version_id),
             on_bytes=on_bytes,
             pause=self._pause,
         )
         # Where the server did not say how much would come, nobody made room for it.
-        self._shelf.make_room(0, sparing=published.version_id)
-        part = self._shelf.part_of(published.version_id)
+        self._cache.make_room(0, sparing=published.version_id)
+        part = self._cache.part_of(published.version_id)
         digest = digest_of(part)
         if published.sha256 is not None and digest != published.sha256:
             raise _NotAsPublished
@@ -149,7 +152,7 @@ class LoraFetcher:
         latest_at: float | None,
     ) -> None:
         # A record without its file is taken for none, a file without its record for rubbish.
-        self._shelf.note(
+        self._cache.write_record(
             LoraRecord(
                 version_id=published.version_id,
                 model_id=published.model_id,
@@ -160,13 +163,13 @@ class LoraFetcher:
                 latest_at=latest_at,
             )
         )
-        path = self._shelf.path_of(published.version_id)
+        path = self._cache.path_of(published.version_id)
         download.finish(path)
-        self._hashes.remember(path, digest)
+        self._hashes.store(path, digest)
 
 
 @contextmanager
-def _explained(download: ResumingDownload) -> Iterator[None]:
+def _reasons(download: ResumingDownload) -> Iterator[None]:
     """Turn what may go wrong into reasons, and drop what must not be gone on with."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""The server that a remote worker serves, as far as a worker speaks with it."""
+"""The server that a remote worker serves, and what can be wrong between the two."""
 
 from __future__ import annotations
 
@@ -9,8 +9,29 @@ from typing import Any, Self
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from domain.return_codes import Refused
-from workers.remote.errors import NoErrorBody, NotAdmitted, ServerAway, refusal_from
+from domain.return_codes import RETURN_CODES, Refused
+
+_PASSING_CODES = frozenset(
+    {
+        "Locked",
+        "MaintenanceMode",
+        "TimeoutIP",
+        "TooManySameIPs",
+        "WorkerFlaggedMaintenance",
+        "WorkerInviteOnly",
+        "WorkerMaintenance",
+    }
+)
+"""Refusals of a pop that the server's side may lift without anything changing here."""
+
+_KNOWN_BY_MESSAGE = (
+    ("does not exist", "InvalidJobID"),
+    ("already submitted", "DuplicateGen"),
+    ("Please check your worker speed", "AbortedGen"),
+)
+"""Servers older than the return codes are told apart by their messages, as reGen does."""
+
+_KNOWN_BY_STATUS = {401: "InvalidAPIKey", 404: "InvalidJobID"}
 
 API = "/api/v2"
 
@@ -26,6 +47,50 @@ _NOT_FOUND = 404
 _KEY_UNKNOWN = frozenset({"InvalidAPIKey", "UserNotFound"})
 
 _ENDED = frozenset({"AbortedGen", "InvalidJobID", "WrongCredentials", "RequestExpired"})
+
+
+class ServerAway(Exception):
+    """No usable answer came; asking again may help. The message is safe to log."""
+
+
+class NoErrorBody(ServerAway):
+    """It refused without the v2 API's error body: something else stands there, a proxy perhaps."""
+
+
+class NotNow(Exception):
+    """The server has nothing for this worker just now, and says why; asking later may help."""
+
+
+class NotAdmitted(Exception):
+    """The server will not have this worker as it is: somebody has to change something."""
+
+    def __init__(self, rc: str, message: str) -> None:
+        """Say what the server said.
+
+        :param rc: the return code, empty when it gave none.
+        """
+        super().__init__(f"{message} ({rc})" if rc else message)
+        self.rc = rc
+
+
+def refusal_from(status: int, rc: str, message: str) -> Refused:
+    """Return a server's refusal by its name in the catalogue, ``BadRequest`` where it has none.
+
+    :param status: the HTTP status, 400 to 499.
+    :param rc: the return code as the server gave it, perhaps empty.
+    """
+    code = RETURN_CODES.get(rc)
+    if code is not None and code.may_be_raised:
+        return Refused(rc, message)
+    by_message = (name for words, name in _KNOWN_BY_MESSAGE if words in message)
+    return Refused(next(by_message, _KNOWN_BY_STATUS.get(status, "BadRequest")), message)
+
+
+def refused_pop(refusal: Refused) -> NotNow | NotAdmitted:
+    """Return what a refusal of a pop means for the worker."""
+    if refusal.code.name in _PASSING_CODES:
+        return NotNow(f"{refusal.message} ({refusal.code.name})")
+    return NotAdmitted(refusal.code.name, refusal.message)
 
 
 class _Submitted(BaseModel):
@@ -92,7 +157,7 @@ class Server:
         """Return unless the server says that it does not know the key, or is none at all.
 
         :raises NotAdmitted: when it says so. A server that is away, or says anything else, is no
-            reason to give up.
+            reason to stop.
         """
         nothing = NotAdmitted("", "Nothing there speaks the AI Horde v2 API.")
         try:
@@ -119,12 +184,14 @@ class Server:
         """
         return self._checked(self._sent(self._api, "POST", "/generate/pop", json=dict(worker)))
 
-    def submit(self, delivery: Mapping[str, Any]) -> float:
-        """Deliver one image, or the word that there is none; return the reward in kudos.
+    def submit(self, submission: Mapping[str, Any]) -> float:
+        """Submit one image, or its fault; return the reward in kudos.
 
         :raises ServerAway, Refused: as above.
         """
-        body = self._checked(self._sent(self._api, "POST", "/generate/submit", json=dict(delivery)))
+        body = self._checked(
+            self._sent(self._api, "POST", "/generate/submit", json=dict(submission))
+        )
         try:
             return _Submitted.model_validate_json(body).reward
         except ValidationError:
@@ -144,7 +211,7 @@ class Server:
         """
         self._checked(self._sent(self._plain, "PUT", address, content=file))
 
-    def still_wants(self, address: str) -> bool:
+    def is_wanted(self, address: str) -> bool:
         """Whether a Hoard still takes an image at its upload address; nothing is uploaded.
 
         It looks at the job before it looks at the file, and an empty file is never an image. Any

@@ -6,7 +6,7 @@ from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Output
 from infrastructure.settings.environment import Settings
 from workers.engines.protocol import EngineFailed
-from workers.remote.errors import NotAdmitted
+from workers.remote.server import NotAdmitted
 
 _ADVICE = {
     "AnonForbiddenWorker": "Register an account there and give its key as --api-key.",

@@ -1,17 +1,21 @@
-"""What a ComfyUI can serve: only what its nodes and its models make possible."""
+"""What a ComfyUI can serve, from its nodes and its models, and what it runs on."""
 
 from __future__ import annotations
+
+import platform
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from domain.models.catalogue import Baseline
 from domain.workers.bridges import Feature
 from workers.engines.comfyui.graph.controlnet import can_control
-from workers.engines.comfyui.graph.models import can_load
+from workers.engines.comfyui.graph.installed import Installed
+from workers.engines.comfyui.graph.models import can_load, can_tile
 from workers.engines.comfyui.graph.post_processing import available
 from workers.engines.comfyui.graph.sampling import NOISE_NODE
-from workers.engines.comfyui.graph.tiling import can_tile
-from workers.engines.comfyui.installed import Installed
-from workers.engines.comfyui.ports import ModelFiles
 from workers.engines.protocol import Abilities
+from workers.models.checkpoints import CheckpointFile
 
 _PAINTING_NODES = (
     "ImageCompositeMasked",
@@ -21,6 +25,18 @@ _PAINTING_NODES = (
     "VAEEncodeForInpaint",
 )
 _CONTROL_FEATURES = (Feature.IMAGE_IS_CONTROL, Feature.RETURN_CONTROL_MAP)
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class ModelFiles(Protocol):
+    """The models on ComfyUI's disk."""
+
+    def names(self) -> Collection[str]:
+        """Return the models that are there, as requests know them."""
+
+    def file_of(self, model: str) -> CheckpointFile | None:
+        """Return the file of a model; None when it is not there, or is not what it should be."""
 
 
 def abilities_of(installed: Installed, models: ModelFiles, *, loads_loras: bool) -> Abilities:
@@ -60,3 +76,42 @@ def _models(
     files = {name: file for name in models.names() if (file := models.file_of(name)) is not None}
     there = {name: file for name, file in files.items() if can_load(file, installed)}
     return tuple(sorted(there)), frozenset(file.baseline for file in there.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The circumstances that decide whether a batch gives the same bits again."""
+
+    engine: str
+    """Versions of ComfyUI and of torch, such as ``ComfyUI 0.3.75, torch 2.13.0+cu130``."""
+    device: str
+    """Such as ``cuda NVIDIA H100 80GB HBM3`` or ``cpu x86_64``."""
+
+
+def machine_of(stats: Mapping[str, Any], host: str) -> Machine:
+    """Read the answer of ``GET /system_stats``.
+
+    :param host: the server's host; of a CPU elsewhere the kind is not known.
+    """
+    system = stats.get("system")
+    system = system if isinstance(system, dict) else {}
+    engine = f"ComfyUI {system.get('comfyui_version') or 'of unknown version'}"
+    torch = system.get("pytorch_version")
+    return Machine(
+        engine=f"{engine}, torch {torch}" if torch else engine,
+        device=_device(stats.get("devices"), host),
+    )
+
+
+def _device(devices: Any, host: str) -> str:
+    first = devices[0] if isinstance(devices, list) and devices else None
+    kind = first.get("type") if isinstance(first, dict) else None
+    if not isinstance(first, dict) or not isinstance(kind, str):
+        return "unknown"
+    if kind == "cpu":
+        return f"cpu {platform.machine()}" if host in _LOOPBACK else "cpu"
+    # ``cuda:0 NVIDIA H100 80GB HBM3 : cudaMallocAsync``
+    name = str(first.get("name", "")).partition(" : ")[0].strip()
+    index, _, rest = name.partition(" ")
+    name = rest if index.startswith(f"{kind}:") else name
+    return f"{kind} {name}".strip()

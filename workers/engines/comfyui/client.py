@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,10 +11,8 @@ from typing import Any
 
 import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
-from workers.engines.comfyui.messages import Socket
-from workers.engines.comfyui.rejection import why_rejected
 from workers.engines.protocol import EngineAway, EngineFailed
 
 CONNECT_SECONDS = 10.0
@@ -23,6 +23,56 @@ _CLOSE_SECONDS = 2.0
 
 _LARGEST_MESSAGE = 64 * 1024 * 1024
 """Bytes: a message of an error quotes what went into the node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the WebSocket."""
+
+    type: str
+    data: Mapping[str, Any]
+
+    @property
+    def prompt_id(self) -> str | None:
+        """Which execution it is about."""
+        found = self.data.get("prompt_id")
+        return found if isinstance(found, str) else None
+
+
+class Socket:
+    """The connection on which ComfyUI tells one client how its executions go."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        """Listen on an open connection."""
+        self._connection = connection
+
+    def next(self, seconds: float) -> Message | None:
+        """Return the next message; None when none came in that time. Previews do not count.
+
+        :raises EngineAway: when the connection is gone.
+        """
+        ends_at = time.monotonic() + seconds
+        while True:
+            try:
+                received = self._connection.recv(timeout=max(0.0, ends_at - time.monotonic()))
+            except TimeoutError:
+                return None
+            except (ConnectionClosed, OSError) as error:
+                raise EngineAway("ComfyUI closed the connection") from error
+            message = None if isinstance(received, bytes) else _message(received)
+            if message is not None:
+                return message
+
+
+def _message(text: str) -> Message | None:
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(message, dict):
+        return None
+    kind, data = message.get("type"), message.get("data")
+    return Message(str(kind), data if isinstance(data, dict) else {})
 
 
 class GraphRejected(EngineFailed):
@@ -103,7 +153,7 @@ class ComfyUIClient:
         body = {"prompt": graph, "client_id": client_id, "prompt_id": prompt_id}
         answer = self._request("POST", "/prompt", json=body)
         if answer.status_code == httpx.codes.BAD_REQUEST:
-            raise GraphRejected(why_rejected(_object(answer), graph))
+            raise GraphRejected(rejection_reason(_object(answer), graph))
         self._require_success(answer)
         given = _object(answer).get("prompt_id")
         if not isinstance(given, str):
@@ -218,3 +268,37 @@ def _ids(items: Any) -> tuple[str, ...]:
     if not isinstance(items, list):
         return ()
     return tuple(item[1] for item in items if isinstance(item, list) and len(item) > 1)
+
+
+def rejection_reason(answer: Mapping[str, Any], graph: Mapping[str, object]) -> str:
+    """Say which node is wrong and how, in the API's own fixed words.
+
+    The ``details`` quote what went into the node, which may be the prompt, so they stay out; the
+    input's name is taken where it stands by itself.
+    """
+    errors = answer.get("node_errors")
+    for node, found in errors.items() if isinstance(errors, dict) else ():
+        if not isinstance(found, dict):
+            continue
+        kind = _text(found.get("class_type")) or _kind_of(graph, node)
+        for each in _objects(found.get("errors")):
+            extra = each.get("extra_info")
+            name = _text(extra.get("input_name")) if isinstance(extra, dict) else ""
+            where = f"{kind}.{name}" if name else kind
+            return f"ComfyUI rejects the graph: {where}: {_text(each.get('type'))}"
+    error = answer.get("error")
+    kind = _text(error.get("type")) if isinstance(error, dict) else ""
+    return f"ComfyUI rejects the graph: {kind or 'for no reason that it gives'}"
+
+
+def _objects(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _kind_of(graph: Mapping[str, object], node: str) -> str:
+    found = graph.get(node)
+    return _text(found.get("class_type")) if isinstance(found, dict) else ""

@@ -11,21 +11,22 @@ from threading import Lock
 import structlog
 
 from domain.images.metadata import GenerationMetadata
-from workers.engines.comfyui.abilities import abilities_of
+from workers.engines.comfyui.abilities import Machine, ModelFiles, abilities_of, machine_of
 from workers.engines.comfyui.client import ComfyUIClient
-from workers.engines.comfyui.device import Machine, machine_of
-from workers.engines.comfyui.execution import SILENCE_SECONDS, Execution
+from workers.engines.comfyui.execution import (
+    SILENCE_SECONDS,
+    Execution,
+    mark_of,
+    new_execution,
+    stop_orphans,
+)
 from workers.engines.comfyui.extra_networks import fetch_loras, find_embeddings
-from workers.engines.comfyui.graph.drawing import Drawing, Ingredients, draw
+from workers.engines.comfyui.graph.drawing import FOLDER, Drawing, Ingredients, draw, file_prefix
+from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.comfyui.graph.latents import SourceFiles
 from workers.engines.comfyui.graph.models import can_load
-from workers.engines.comfyui.graph.output import FOLDER, file_prefix
 from workers.engines.comfyui.graph.sampling import NOISE_NODE, NOISY_SAMPLERS, SAMPLERS
-from workers.engines.comfyui.installed import Installed
-from workers.engines.comfyui.leftovers import mark_of, new_execution, stop_leftovers
-from workers.engines.comfyui.pictures import images_of
-from workers.engines.comfyui.ports import ModelFiles
-from workers.engines.comfyui.sources import prepare
+from workers.engines.comfyui.images import images_of, prepare
 from workers.engines.protocol import (
     Abilities,
     Batch,
@@ -34,8 +35,8 @@ from workers.engines.protocol import (
     Made,
     Progress,
 )
-from workers.models.checkpoint_file import CheckpointFile
-from workers.models.lora_file import LoraSource
+from workers.models.checkpoints import CheckpointFile
+from workers.models.lora_versions import LoraSource
 
 _log = structlog.get_logger(__name__)
 
@@ -142,7 +143,7 @@ class ComfyUIEngine:
         file = self._file_of(batch, server.installed)
         _check(batch, server)
         execution = new_execution(self._mark)
-        words: list[GenerationMetadata] = []
+        metadata: list[GenerationMetadata] = []
         with self._starting:
             self._under_way = True
         try:
@@ -154,14 +155,16 @@ class ComfyUIEngine:
                 loras=fetch_loras(
                     batch.settings.loras,
                     self._loras,
-                    words,
+                    metadata,
                     lambda _done, _total: on_progress(Progress(0, batch.settings.steps)),
                 ),
-                embeddings=find_embeddings(batch.settings.tis, server.installed.embeddings, words),
+                embeddings=find_embeddings(
+                    batch.settings.tis, server.installed.embeddings, metadata
+                ),
             )
             drawing = _draw(batch, ingredients)
             run = Execution(self._client, drawing, execution, silence_seconds=self._silence_seconds)
-            files = run.run(len(batch.places_run), on_progress)
+            files = run.run(len(batch.indices_run), on_progress)
         finally:
             self._under_way = False
             self._clean(execution)
@@ -171,13 +174,13 @@ class ComfyUIEngine:
             device=server.machine.device,
             model_sha256=file.sha256,
             loras=tuple(found.identity for _, found in ingredients.loras),
-            words=tuple(words),
+            metadata=tuple(metadata),
         )
 
     def _look(self) -> _Server:
         try:
             if self._server is None:
-                self._stop_leftovers()
+                self._stop_orphans()
             installed = Installed(self._client.object_info(), frozenset(self._client.embeddings()))
             machine = machine_of(self._client.system_stats(), self._client.host)
         except EngineFailed:
@@ -189,10 +192,10 @@ class ComfyUIEngine:
         self._server = _Server(installed, abilities, machine, time.monotonic())
         return self._server
 
-    def _stop_leftovers(self) -> None:
+    def _stop_orphans(self) -> None:
         with self._starting:
             if self._mark and not self._under_way:
-                stop_leftovers(self._client, self._mark)
+                stop_orphans(self._client, self._mark)
 
     def _lost(self) -> None:
         """Forget what was known of a server that may come back as another."""
@@ -251,7 +254,7 @@ def _check(batch: Batch, server: _Server) -> None:
 
 def _is_apart(batch: Batch) -> bool:
     """Whether it is made without images that come before it in its batch."""
-    return batch.places_run != tuple(range(batch.size))
+    return batch.indices_run != tuple(range(batch.size))
 
 
 def _draw(batch: Batch, ingredients: Ingredients) -> Drawing:

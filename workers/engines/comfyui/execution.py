@@ -1,18 +1,18 @@
-"""One execution of a graph, from its submission to its images: exactly its own, all of them."""
+"""Executions of graphs, each from its submission to its images, and those that nobody waits for."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
+from uuid import uuid4
 
 import structlog
 
-from workers.engines.comfyui.client import ComfyUIClient, SavedImage
-from workers.engines.comfyui.graph.drawing import Drawing
-from workers.engines.comfyui.graph.output import FOLDER, file_prefix
-from workers.engines.comfyui.messages import Message, Socket
+from workers.engines.comfyui.client import ComfyUIClient, Message, SavedImage, Socket
+from workers.engines.comfyui.graph.drawing import FOLDER, Drawing, file_prefix
 from workers.engines.protocol import EngineAway, EngineFailed, OutOfMemory, Progress
 
 _log = structlog.get_logger(__name__)
@@ -27,6 +27,8 @@ _STOPPING_SECONDS = 15.0
 """How long to wait for an interrupted execution to end; a step on a CPU may take so long."""
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+_MARK_LENGTH = 16
 
 
 class Execution:
@@ -230,3 +232,34 @@ def _saved(listed: Any) -> SavedImage:
         subfolder=str(values.get("subfolder", "")),
         type=str(values.get("type", "")),
     )
+
+
+def mark_of(owner: str) -> str:
+    """Return what the ids of all executions of a worker begin with.
+
+    :param owner: what no other worker on the same ComfyUI is called.
+    """
+    return sha256(owner.encode()).hexdigest()[:_MARK_LENGTH]
+
+
+def new_execution(mark: str) -> str:
+    """Return an id that no other execution has, and that begins with a worker's mark."""
+    return f"{mark}{uuid4().hex}"
+
+
+def stop_orphans(client: ComfyUIClient, mark: str) -> None:
+    """Take a worker's executions out of the queue, and interrupt the one that runs.
+
+    To be called while this process has none under way: then they are those of an earlier process,
+    which was killed, and behind which the next batch would have to wait.
+
+    :raises EngineFailed: when ComfyUI does not take it.
+    """
+    left = [each for each in client.queued() if each.startswith(mark)]
+    for execution in left:
+        client.unqueue(execution)
+    for execution in client.running():
+        if execution in left:
+            client.interrupt(execution)
+    if left:
+        _log.warning("stopped what an earlier process had left in ComfyUI", executions=len(left))

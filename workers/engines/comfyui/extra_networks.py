@@ -1,4 +1,4 @@
-"""LoRAs and textual inversions of a batch: found, or left out with a word to the client.
+"""LoRAs and textual inversions of a batch: found, or left out, which the metadata says.
 
 Leaving out what cannot be had, and saying so, is what AI Horde's workers do; another version than
 the one that was asked for is never taken instead.
@@ -12,7 +12,8 @@ import structlog
 
 from domain.images.metadata import LONGEST_REF, GenerationMetadata, MetadataType, MetadataValue
 from domain.models.loras import Lora, TextualInversion
-from workers.models.lora_file import LoraFile, LoraSource, LoraUnavailable, OnDownloaded
+from workers.models.downloads import OnDownloaded
+from workers.models.lora_versions import LoraFile, LoraSource, LoraUnavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -20,12 +21,12 @@ _log = structlog.get_logger(__name__)
 def fetch_loras(
     loras: Iterable[Lora],
     store: LoraSource | None,
-    words: list[GenerationMetadata],
+    metadata: list[GenerationMetadata],
     on_bytes: OnDownloaded,
 ) -> tuple[tuple[Lora, LoraFile], ...]:
     """Return those LoRAs that can be had, each with its file, in the order given.
 
-    :param words: gets a word for each that is left out.
+    :param metadata: gets an entry for each that is left out.
     :param on_bytes: told of the progress of a download; what it raises is passed on.
     """
     fetched = []
@@ -36,23 +37,23 @@ def fetch_loras(
             fetched.append((lora, store.fetch(lora, on_bytes)))
         except LoraUnavailable as unavailable:
             _log.warning("a LoRA is left out", why=unavailable.reason)
-            words.append(_left_out(MetadataType.LORA, lora.name))
+            metadata.append(_left_out(MetadataType.LORA, lora.name))
     return tuple(fetched)
 
 
 def find_embeddings(
-    tis: Iterable[TextualInversion], installed: frozenset[str], words: list[GenerationMetadata]
+    tis: Iterable[TextualInversion], installed: frozenset[str], metadata: list[GenerationMetadata]
 ) -> tuple[tuple[TextualInversion, str], ...]:
     """Return those textual inversions that are installed, each with the name of its file.
 
-    :param words: gets a word for each that is left out.
+    :param metadata: gets an entry for each that is left out.
     """
     found = []
     for ti in tis:
         if ti.name in installed:
             found.append((ti, ti.name))
         else:
-            words.append(_left_out(MetadataType.TI, ti.name))
+            metadata.append(_left_out(MetadataType.TI, ti.name))
     return tuple(found)
 
 

@@ -1,12 +1,16 @@
-"""What the engine runs on, and in which precision."""
+"""What the engine runs on, in which precision, and what happens when its memory is full."""
 
 from __future__ import annotations
 
+import gc
 import platform
 from dataclasses import dataclass
 from typing import Any
 
 from workers.engines.diffusers.folders import PipelineFolder
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+"""How torch says it where it has no exception of its own for it: on MPS and on the CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +81,25 @@ def _text_of(torch: Any, name: str) -> str:
 
 def _knows_bfloat16(torch: Any, device: Device) -> bool:
     return bool(torch.cuda.is_bf16_supported()) if device.kind == "cuda" else device.kind == "mps"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory did not suffice."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        word in str(error).lower() for word in _OUT_OF_MEMORY
+    )
+
+
+def free_memory() -> None:
+    """Give back what is held for nothing, so that the next batch finds it free."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()

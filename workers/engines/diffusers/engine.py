@@ -9,17 +9,19 @@ from pathlib import Path
 
 from domain.models.loras import with_triggers
 from domain.workers.bridges import Feature
-from workers.engines.diffusers.devices import find_device, make_repeatable
+from workers.engines.diffusers.devices import (
+    find_device,
+    free_memory,
+    is_out_of_memory,
+    make_repeatable,
+)
 from workers.engines.diffusers.drawing import draw
-from workers.engines.diffusers.folders import read_folder
-from workers.engines.diffusers.loras import Applied, LoraCache
-from workers.engines.diffusers.memory import free_memory, is_out_of_memory
-from workers.engines.diffusers.passes import plan_passes
-from workers.engines.diffusers.progress import StepCounter
+from workers.engines.diffusers.folders import read_folder, weights_sha256
+from workers.engines.diffusers.loras import Applied, LoadedLoras
+from workers.engines.diffusers.passes import StepCounter, plan_passes
+from workers.engines.diffusers.pipeline import LoadedPipeline
 from workers.engines.diffusers.samplers import SAMPLERS
 from workers.engines.diffusers.sources import Canvas, read_canvas
-from workers.engines.diffusers.warm import WarmPipeline
-from workers.engines.diffusers.weights import weights_sha256
 from workers.engines.protocol import (
     Abilities,
     Batch,
@@ -30,13 +32,13 @@ from workers.engines.protocol import (
     Progress,
 )
 from workers.models.hashes import digest_of
-from workers.models.lora_file import LoraSource
+from workers.models.lora_versions import LoraSource
 
 
 class DiffusersEngine:
     """Runs pipeline folders; a batch goes through the model together, once per step.
 
-    One model is kept warm; another one takes its place when a batch needs it. On one device the
+    One model is kept loaded; another one takes its place when a batch needs it. On one device the
     same batch gives the same bits. Nothing is ever fetched from a network but by the LoRA store.
     """
 
@@ -74,8 +76,8 @@ class DiffusersEngine:
         self._loras = loras
         self._hash_of = hash_of or digest_of
         self._digests: dict[str, str] = {}
-        self._warm: tuple[str, WarmPipeline, LoraCache] | None = None
-        self._warm_up(next(iter(self._folders)))
+        self._loaded: tuple[str, LoadedPipeline, LoadedLoras] | None = None
+        self._load(next(iter(self._folders)))
 
     @property
     def name(self) -> str:
@@ -85,7 +87,7 @@ class DiffusersEngine:
     @property
     def loaded_model(self) -> str | None:
         """The model whose weights are on the device."""
-        return None if self._warm is None else self._warm[0]
+        return None if self._loaded is None else self._loaded[0]
 
     def abilities(self) -> Abilities:
         """What all of its models can do; any of them may be asked for anything of it."""
@@ -135,7 +137,7 @@ class DiffusersEngine:
 
     def close(self) -> None:
         """Let go of the weights."""
-        self._warm = None
+        self._loaded = None
         free_memory()
 
     def _check(self, batch: Batch) -> None:
@@ -167,46 +169,46 @@ class DiffusersEngine:
         counters: list[StepCounter],
     ) -> Made:
         canvas = _canvas_of(batch)
-        warm, shelf = self._warm_up(batch.model)
+        loaded, applied_loras = self._load(batch.model)
         passes = plan_passes(
             batch.settings,
-            native_side=warm.native_side,
+            native_side=loaded.native_side,
             has_source=canvas is not None,
             paints=canvas is not None and canvas.mask is not None,
-            rounds_up=warm.folder.rounds_up,
+            rounds_up=loaded.folder.rounds_up,
         )
         counter = StepCounter(sum(nth.steps for nth in passes), on_progress)
         counters.append(counter)
         applied = Applied()
-        if warm.folder.can_lora:
-            applied = shelf.apply(
+        if loaded.folder.can_lora:
+            applied = applied_loras.apply(
                 batch.settings.loras, self._loras, lambda _done, _total: counter.repeat()
             )
         pictures = []
-        if batch.places_run:
+        if batch.indices_run:
             told = replace(batch, prompt=with_triggers(batch.prompt, applied.triggers))
-            pictures = draw(warm, told, passes, canvas, counter)
-        if len(pictures) != len(batch.places_run):
+            pictures = draw(loaded, told, passes, canvas, counter)
+        if len(pictures) != len(batch.indices_run):
             raise EngineFailed("the pipeline returned another number of images than asked for")
-        at = dict(zip(batch.places_run, pictures, strict=True))
+        at = dict(zip(batch.indices_run, pictures, strict=True))
         return Made(
             images=tuple(
-                EngineImage(image_id, place, at[place])
-                for image_id, place in zip(batch.image_ids, batch.places, strict=True)
+                EngineImage(image_id, index, at[index])
+                for image_id, index in zip(batch.image_ids, batch.indices, strict=True)
             ),
             engine=f"diffusers {version('diffusers')}, torch {version('torch')}",
             device=self._device.text,
             model_sha256=self._digest_of(batch.model),
             loras=applied.identities,
-            words=applied.words,
+            metadata=applied.metadata,
         )
 
-    def _warm_up(self, model: str) -> tuple[WarmPipeline, LoraCache]:
-        if self._warm is None or self._warm[0] != model:
+    def _load(self, model: str) -> tuple[LoadedPipeline, LoadedLoras]:
+        if self._loaded is None or self._loaded[0] != model:
             self.close()
-            warm = WarmPipeline(self._folders[model], self._device)
-            self._warm = (model, warm, LoraCache(warm.text))
-        return self._warm[1:]
+            loaded = LoadedPipeline(self._folders[model], self._device)
+            self._loaded = (model, loaded, LoadedLoras(loaded.text))
+        return self._loaded[1:]
 
     def _digest_of(self, model: str) -> str:
         if model not in self._digests:
@@ -224,7 +226,7 @@ def _failure_of(error: Exception, batch: Batch) -> EngineFailed:
     if is_out_of_memory(error):
         settings = batch.settings
         return OutOfMemory(
-            f"out of memory with {len(batch.places_run)} images of"
+            f"out of memory with {len(batch.indices_run)} images of"
             f" {settings.width}x{settings.height} pixels"
         )
     return EngineFailed(f"the pipeline failed: {type(error).__name__}")

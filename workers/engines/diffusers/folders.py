@@ -1,19 +1,24 @@
-"""What a pipeline folder can do, read from its files before any weight is loaded."""
+"""What a pipeline folder can do and which weights it holds, read before any weight is loaded."""
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Final
 
 from workers.engines.protocol import EngineFailed
+from workers.models.hashes import digest_of
 
 _FOR_TEXT: Final = frozenset({"prompt", "generator", "callback_on_step_end"})
 _FOR_IMAGES: Final = _FOR_TEXT | {"image", "strength", "num_inference_steps"}
 _FOR_MASKS: Final = _FOR_IMAGES | {"mask_image"}
+
+_WEIGHT_SUFFIXES: Final = frozenset({".safetensors", ".sft"})
 
 
 class Painting(Enum):
@@ -159,3 +164,26 @@ def _json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def weights_sha256(folder: Path, hash_of: Callable[[Path], str] = digest_of) -> str:
+    """SHA-256 over the weights in ``folder``: 64 lower-case hexadecimal digits.
+
+    It is that of one line for each file, sorted by name: the file's own SHA-256, two spaces and its
+    path below the folder with slashes, as ``sha256sum`` writes them. So it can be checked by hand,
+    and a folder that lies elsewhere or was copied has the same.
+
+    :raises EngineFailed: when there are no weights, or they cannot be read.
+    """
+    files = {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.suffix in _WEIGHT_SUFFIXES and path.is_file()
+    }
+    if not files:
+        raise EngineFailed("the model folder holds no weights")
+    try:
+        lines = [f"{hash_of(path)}  {name}\n" for name, path in sorted(files.items())]
+    except OSError as error:
+        raise EngineFailed(f"the weights cannot be read: {type(error).__name__}") from error
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""LoRAs laid over a warm pipeline, each with its strengths."""
+"""LoRAs laid over a loaded pipeline, each with its strengths."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 from domain.images.metadata import LONGEST_REF, GenerationMetadata, MetadataType, MetadataValue
 from domain.images.provenance import LoraIdentity
 from domain.models.loras import Lora, trigger_of
-from workers.engines.diffusers.memory import is_out_of_memory
-from workers.models.lora_file import LoraFile, LoraSource, LoraUnavailable, OnDownloaded
+from workers.engines.diffusers.devices import is_out_of_memory
+from workers.models.downloads import OnDownloaded
+from workers.models.lora_versions import LoraFile, LoraSource, LoraUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Applied:
     """Those that are in effect, in the order of the settings."""
     triggers: tuple[str, ...] = ()
     """What they want in the prompt."""
-    words: tuple[GenerationMetadata, ...] = ()
+    metadata: tuple[GenerationMetadata, ...] = ()
     """Of each that is left out, why."""
 
 
@@ -40,7 +41,7 @@ class _Choice:
 
 
 @dataclass(slots=True)
-class LoraCache:
+class LoadedLoras:
     """The LoRAs that are loaded into one pipeline; those of the last batch stay."""
 
     pipeline: Any
@@ -58,13 +59,13 @@ class LoraCache:
 
         :param on_bytes: told of the progress of a download; what it raises is passed on.
         """
-        words: list[GenerationMetadata] = []
+        metadata: list[GenerationMetadata] = []
         choices: dict[str, _Choice] = {}
         for lora in loras:
             try:
                 choice = _Choice(lora, _fetch(lora, store, on_bytes))
             except LoraUnavailable:
-                words.append(_word(lora, MetadataValue.DOWNLOAD_FAILED))
+                metadata.append(_left_out(lora, MetadataValue.DOWNLOAD_FAILED))
                 continue
             choices[choice.adapter] = choice
         for unused in self._loaded.difference(choices):
@@ -72,10 +73,10 @@ class LoraCache:
         for choice in tuple(choices.values()):
             failure = None if choice.adapter in self._loaded else self._load(choice)
             if failure is not None:
-                words.append(_word(choice.lora, failure))
+                metadata.append(_left_out(choice.lora, failure))
                 del choices[choice.adapter]
         self._set_strengths(list(choices.values()))
-        return _applied(list(choices.values()), words)
+        return _applied(list(choices.values()), metadata)
 
     def _load(self, choice: _Choice) -> MetadataValue | None:
         """Load one; why not, if it cannot be."""
@@ -140,16 +141,16 @@ def _fetch(lora: Lora, store: LoraSource | None, on_bytes: OnDownloaded) -> Lora
     return store.fetch(lora, on_bytes)
 
 
-def _applied(choices: Sequence[_Choice], words: list[GenerationMetadata]) -> Applied:
+def _applied(choices: Sequence[_Choice], metadata: list[GenerationMetadata]) -> Applied:
     triggers = (
         trigger_of(choice.lora.inject_trigger, choice.file.trigger_words) for choice in choices
     )
     return Applied(
         identities=tuple(choice.file.identity for choice in choices),
         triggers=tuple(trigger for trigger in triggers if trigger is not None),
-        words=tuple(words),
+        metadata=tuple(metadata),
     )
 
 
-def _word(lora: Lora, value: MetadataValue) -> GenerationMetadata:
+def _left_out(lora: Lora, value: MetadataValue) -> GenerationMetadata:
     return GenerationMetadata(MetadataType.LORA, value, lora.name[:LONGEST_REF])

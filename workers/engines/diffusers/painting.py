@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workers.engines.diffusers.pipeline import LoadedPipeline
 from workers.engines.diffusers.sources import Canvas
-from workers.engines.diffusers.warm import WarmPipeline
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class KeptPart:
     """Puts what stays back into the latents at every step, with the noise of that step."""
 
-    def __init__(self, warm: WarmPipeline, canvas: Canvas, generators: list[Any]) -> None:
+    def __init__(self, loaded: LoadedPipeline, canvas: Canvas, generators: list[Any]) -> None:
         """Encode the canvas and draw each image's noise for what stays.
 
         :param generators: one for each image; each gives its image's noise now.
@@ -23,7 +23,7 @@ class KeptPart:
 
         if canvas.mask is None:
             raise ValueError("without a mask nothing is kept")
-        self._start: Any = _encode(warm, canvas.image)
+        self._start: Any = _encode(loaded, canvas.image)
         channels, height, width = self._start.shape[1:]
         noise = [
             torch.randn((1, channels, height, width), generator=generator)
@@ -49,7 +49,7 @@ class KeptPart:
         return {**values, "latents": (kept + (drawn - kept) * self._drawn).to(drawn.dtype)}
 
 
-def put_on(canvas: Canvas, drawn: Image) -> Image:
+def composite(canvas: Canvas, drawn: Image) -> Image:
     """The canvas with what was drawn anew; what stays keeps the very pixels that it had."""
     from PIL import Image
 
@@ -58,16 +58,16 @@ def put_on(canvas: Canvas, drawn: Image) -> Image:
     return Image.composite(drawn.convert("RGB"), canvas.image, canvas.mask)
 
 
-def _encode(warm: WarmPipeline, image: Image) -> Any:
+def _encode(loaded: LoadedPipeline, image: Image) -> Any:
     """The latents of one image, shape (1, channels, height, width)."""
     import torch
 
-    pipeline = warm.images
+    pipeline = loaded.images
     vae = pipeline.vae
     own_type = vae.dtype
     if own_type == torch.float16 and getattr(vae.config, "force_upcast", False):
         vae.to(torch.float32)
-    pixels = pipeline.image_processor.preprocess(image).to(warm.device.name, vae.dtype)
+    pixels = pipeline.image_processor.preprocess(image).to(loaded.device.name, vae.dtype)
     latents = vae.encode(pixels).latent_dist.mode()
     vae.to(own_type)
     shift = getattr(vae.config, "shift_factor", None) or 0.0

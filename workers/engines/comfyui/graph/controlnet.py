@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 
 from domain.images.controlnet import CONTROL_TYPES
 from domain.models.catalogue import Baseline
+from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.comfyui.graph.nodes import Graph, Output, outputs
 from workers.engines.comfyui.graph.sampling import Guidance
-from workers.engines.comfyui.installed import Installed
 
 _LOADER = "ControlNetLoader"
+
+_SD_2_MARKS = ("sd21", "v2", "sd2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,6 @@ _TYPES = {
         ("seg",),
     ),
 }
-
-_SD_2_MARKS = ("sd21", "v2", "sd2")
 
 
 def can_control(installed: Installed, family: Baseline) -> bool:

@@ -8,7 +8,7 @@ from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline
 from domain.models.loras import Lora, TextualInversion, trigger_of, with_triggers
 from workers.engines.comfyui.graph.controlnet import control_map, with_control
-from workers.engines.comfyui.graph.hires_fix import draw_again, first_size
+from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.comfyui.graph.latents import (
     SourceFiles,
     SourceNodes,
@@ -16,10 +16,14 @@ from workers.engines.comfyui.graph.latents import (
     load_source,
     source_latent,
 )
-from workers.engines.comfyui.graph.loras import with_loras
-from workers.engines.comfyui.graph.models import Loaded, load_model
+from workers.engines.comfyui.graph.models import (
+    Loaded,
+    decode_tiling,
+    load_model,
+    with_loras,
+    with_tiling,
+)
 from workers.engines.comfyui.graph.nodes import Graph, Output
-from workers.engines.comfyui.graph.output import save
 from workers.engines.comfyui.graph.post_processing import post_process
 from workers.engines.comfyui.graph.prompts import Prompts, encode, with_clip_skip, with_embeddings
 from workers.engines.comfyui.graph.sampling import (
@@ -27,22 +31,25 @@ from workers.engines.comfyui.graph.sampling import (
     NOISY_SAMPLERS,
     Guidance,
     Pass,
+    draw_again,
+    first_size,
     sample,
     schedule_of,
     steps_of,
     with_noise_per_image,
 )
-from workers.engines.comfyui.graph.tiling import decode_tiling, with_tiling
-from workers.engines.comfyui.installed import Installed
 from workers.engines.protocol import Batch
-from workers.models.checkpoint_file import CheckpointFile
-from workers.models.lora_file import LoraFile
+from workers.models.checkpoints import CheckpointFile
+from workers.models.lora_versions import LoraFile
 
 USUAL_DENOISE = 0.75
 """How much of a source image is drawn anew unless the settings say otherwise."""
 
 PAINTING_DENOISE = 1.0
 """The same for the masked part of one."""
+
+FOLDER = "hoard"
+"""The folder among ComfyUI's outputs that they go to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class Drawing:
 
     graph: Graph
     output: str
-    """The id of the node that saves the images, in the order of the batch's places."""
+    """The id of the node that saves the images, in the order of the batch's indices."""
     passes: tuple[Pass, ...]
     """The runs of samplers, in their order."""
 
@@ -93,14 +100,14 @@ def draw(batch: Batch, ingredients: Ingredients) -> Drawing:
             ready=settings.image_is_control,
         )
         if settings.return_control_map:
-            maps = graph.add("RepeatImageBatch", image=hint, amount=len(batch.places_run))
+            maps = graph.add("RepeatImageBatch", image=hint, amount=len(batch.indices_run))
             return _saved(graph, maps, (), ingredients)
     loaded = _load(graph, batch, ingredients)
     guidance = _guidance(graph, batch, loaded, hint, ingredients)
     passes = _sample(graph, batch, loaded, guidance, source if hint is None else None, ingredients)
     images = _decode(graph, settings, loaded, passes[-1].latent, ingredients.installed)
     if source is not None and source.mask is not None:
-        images = _keep_the_rest(graph, images, source.pixels, source.mask)
+        images = _composite(graph, images, source.pixels, source.mask)
     images = post_process(graph, images, settings, ingredients.installed)
     return _saved(graph, images, passes, ingredients)
 
@@ -119,7 +126,7 @@ def _load(graph: Graph, batch: Batch, ingredients: Ingredients) -> Loaded:
     if batch.settings.tiling:
         model = with_tiling(graph, model, ingredients.installed)
     if batch.settings.sampler in NOISY_SAMPLERS and ingredients.installed.has(NOISE_NODE):
-        model = with_noise_per_image(graph, model, seed=batch.seed, places=batch.places_run)
+        model = with_noise_per_image(graph, model, seed=batch.seed, indices=batch.indices_run)
     clip = with_clip_skip(graph, loaded.clip, batch.settings, ingredients.file.baseline)
     return Loaded(model, clip, loaded.vae)
 
@@ -156,21 +163,21 @@ def _sample(
     source: SourceNodes | None,
     ingredients: Ingredients,
 ) -> tuple[Pass, ...]:
-    settings, places = batch.settings, batch.places_run
+    settings, indices = batch.settings, batch.indices_run
     family = ingredients.file.baseline
     schedule = schedule_of(
         settings, family=family, seed=batch.seed, execution=ingredients.execution
     )
     if source is not None:
         denoise = _denoise(settings, source)
-        latent = source_latent(graph, source, loaded.vae, denoise=denoise, places=places)
+        latent = source_latent(graph, source, loaded.vae, denoise=denoise, indices=indices)
         return (
             sample(graph, schedule, guidance, latent, steps=steps_of(settings), denoise=denoise),
         )
     full = settings.width, settings.height
     small = first_size(*full, family) if settings.hires_fix else None
     width, height = small or full
-    latent = empty_latent(graph, width=width, height=height, family=family, places=places)
+    latent = empty_latent(graph, width=width, height=height, family=family, indices=indices)
     first = sample(graph, schedule, guidance, latent, steps=steps_of(settings))
     if small is None:
         return (first,)
@@ -190,7 +197,7 @@ def _decode(
     return graph.add("VAEDecode", samples=latent, vae=loaded.vae)
 
 
-def _keep_the_rest(graph: Graph, images: Output, source: Output, mask: Output) -> Output:
+def _composite(graph: Graph, images: Output, source: Output, mask: Output) -> Output:
     """Lay what the mask leaves out over the images: a decoder never gives it back unchanged."""
     return graph.add(
         "ImageCompositeMasked",
@@ -201,3 +208,17 @@ def _keep_the_rest(graph: Graph, images: Output, source: Output, mask: Output) -
         resize_source=False,
         mask=graph.add("InvertMask", mask=mask),
     )
+
+
+def file_prefix(execution: str) -> str:
+    """Return how the names of an execution's files begin, without a folder."""
+    return f"{FOLDER}-{execution}"
+
+
+def save(graph: Graph, images: Output, *, execution: str) -> Output:
+    """Add the node that saves the images; its id is what the history lists them under.
+
+    :param execution: an id that no other execution has.
+    """
+    prefix = f"{FOLDER}/{file_prefix(execution)}"
+    return graph.add("SaveImage", images=images, filename_prefix=prefix)

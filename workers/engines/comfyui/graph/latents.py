@@ -1,4 +1,4 @@
-"""Latents: what a batch starts from, each image with its place in the batch."""
+"""Latents: what a batch starts from, each image with its batch index."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def load_source(graph: Graph, files: SourceFiles) -> SourceNodes:
 
 
 def empty_latent(
-    graph: Graph, *, width: int, height: int, family: Baseline, places: Sequence[int]
+    graph: Graph, *, width: int, height: int, family: Baseline, indices: Sequence[int]
 ) -> Output:
     """Add a batch that starts from noise alone.
 
@@ -47,12 +47,12 @@ def empty_latent(
     :param height: pixels, a multiple of 8.
     """
     kind = "EmptySD3LatentImage" if family is Baseline.FLUX else "EmptyLatentImage"
-    whole = graph.add(kind, width=width, height=height, batch_size=_run_up_to(places))
-    return _at_places(graph, whole, places)
+    whole = graph.add(kind, width=width, height=height, batch_size=_run_up_to(indices))
+    return _at_indices(graph, whole, indices)
 
 
 def source_latent(
-    graph: Graph, source: SourceNodes, vae: Output, *, denoise: float, places: Sequence[int]
+    graph: Graph, source: SourceNodes, vae: Output, *, denoise: float, indices: Sequence[int]
 ) -> Output:
     """Add a batch that starts from a source image.
 
@@ -72,20 +72,21 @@ def source_latent(
         one = graph.add("VAEEncode", pixels=source.pixels, vae=vae)
         if source.mask is not None:
             one = graph.add("SetLatentNoiseMask", samples=one, mask=source.mask)
-    whole = graph.add("RepeatLatentBatch", samples=one, amount=_run_up_to(places))
-    return _at_places(graph, whole, places)
+    whole = graph.add("RepeatLatentBatch", samples=one, amount=_run_up_to(indices))
+    return _at_indices(graph, whole, indices)
 
 
-def _run_up_to(places: Sequence[int]) -> int:
-    return places[-1] + 1
+def _run_up_to(indices: Sequence[int]) -> int:
+    return indices[-1] + 1
 
 
-def _at_places(graph: Graph, whole: Output, places: Sequence[int]) -> Output:
-    """Take the images at these places out of a batch; each keeps the noise that it has in it."""
-    if tuple(places) == tuple(range(_run_up_to(places))):
+def _at_indices(graph: Graph, whole: Output, indices: Sequence[int]) -> Output:
+    """Take the images at these indices out of a batch; each keeps the noise that it has in it."""
+    if tuple(indices) == tuple(range(_run_up_to(indices))):
         return whole
     parts = [
-        graph.add("LatentFromBatch", samples=whole, batch_index=place, length=1) for place in places
+        graph.add("LatentFromBatch", samples=whole, batch_index=index, length=1)
+        for index in indices
     ]
     joined = parts[0]
     for part in parts[1:]:

@@ -1,13 +1,20 @@
-"""Loading a model: from one checkpoint, or from a denoiser, text encoders and a VAE apart."""
+"""Loading a model: from one file or from several, with LoRAs over it and, for tiles, joined edges.
+
+The nodes for tiles are those of ``ComfyUI-seamless-tiling``, which an operator has to install:
+convolutions that go on at the opposite edge.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from domain.models.catalogue import Baseline
+from domain.models.loras import Lora
+from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.comfyui.graph.nodes import Graph, Output, outputs
-from workers.engines.comfyui.installed import Installed
-from workers.models.checkpoint_file import CheckpointFile, CheckpointKind
+from workers.models.checkpoints import CheckpointFile, CheckpointKind
+from workers.models.lora_versions import LoraFile
 
 FAMILIES = frozenset(
     {Baseline.SD_1, Baseline.SD_2, Baseline.SD_2_512, Baseline.SDXL, Baseline.FLUX}
@@ -20,6 +27,9 @@ _FLUX_FILES = (
     ("VAELoader", "vae_name", "ae"),
 )
 """Loader, input, and how the names of fitting files begin, for a flux model's denoiser alone."""
+
+_TILING_NODE = "SeamlessTile"
+_TILING_DECODER = "CircularVAEDecode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +91,38 @@ def _flux_files(file: CheckpointFile, installed: Installed) -> tuple[str, str, s
 
 def _bare(name: str) -> str:
     return name.replace("\\", "/").rpartition("/")[2].lower()
+
+
+def with_loras(graph: Graph, loaded: Loaded, loras: Iterable[tuple[Lora, LoraFile]]) -> Loaded:
+    """Return the model with the LoRAs over its denoiser and its text encoders, in this order."""
+    for lora, file in loras:
+        first = graph.add(
+            "LoraLoader",
+            model=loaded.model,
+            clip=loaded.clip,
+            lora_name=file.name,
+            strength_model=lora.model,
+            strength_clip=lora.clip,
+        )
+        model, clip = outputs(first, 2)
+        loaded = replace(loaded, model=model, clip=clip)
+    return loaded
+
+
+def can_tile(installed: Installed) -> bool:
+    """Whether the nodes are there."""
+    return installed.has(_TILING_NODE, _TILING_DECODER)
+
+
+def with_tiling(graph: Graph, model: Output, installed: Installed) -> Output:
+    """Return the model with its edges joined."""
+    inputs = installed.completed(
+        _TILING_NODE, model=model, tiling="enable", copy_model="Make a copy"
+    )
+    return graph.add(_TILING_NODE, **inputs)
+
+
+def decode_tiling(graph: Graph, latent: Output, vae: Output, installed: Installed) -> Output:
+    """Add a decoder that joins the edges as well."""
+    inputs = installed.completed(_TILING_DECODER, samples=latent, vae=vae, tiling="enable")
+    return graph.add(_TILING_DECODER, **inputs)

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from domain.images.post_processing import FACE_FIXERS, POST_PROCESSORS, UPSCALERS
 from domain.images.settings import ImageSettings
+from workers.engines.comfyui.graph.installed import Installed
 from workers.engines.comfyui.graph.nodes import Graph, Output
-from workers.engines.comfyui.installed import Installed
 
 STRIP_BACKGROUND = "strip_background"
 

@@ -1,5 +1,8 @@
 """Samplers: the v2 API's names, ComfyUI's samplers and schedulers, and the nodes that run them.
 
+With hires fix an image is made small first, where a model is at home, and drawn again in full size:
+a model makes one subject twice in an image much larger than those it was trained on.
+
 The starting noise of image *i* is slice *i* of what ComfyUI draws from the seed on the CPU, and its
 ``LatentFromBatch`` keeps that number with the image: so it depends on the seed and *i* alone.
 Samplers that draw noise in every step as well draw it for the batch as a whole, on the device.
@@ -9,6 +12,7 @@ Where it is not installed, an image of such a sampler can only be made again wit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +49,13 @@ SAMPLERS = {
 
 NOISY_SAMPLERS = frozenset({"k_dpm_2_a", "k_dpmpp_2s_a", "k_dpmpp_sde", "k_euler_a", LCM_SAMPLER})
 """Samplers of the v2 API that draw noise in every step."""
+
+HIRES_DENOISE = 0.65
+"""How much is drawn anew the second time unless the settings say otherwise: the AI Horde's."""
+
+_SIDE_STEP = 64
+_NATIVE_SIDE = {Baseline.SD_2: 768, Baseline.SDXL: 1024}
+_USUAL_NATIVE_SIDE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +124,13 @@ def steps_of(settings: ImageSettings) -> int:
 
 
 def with_noise_per_image(
-    graph: Graph, model: Output, *, seed: int, places: Sequence[int]
+    graph: Graph, model: Output, *, seed: int, indices: Sequence[int]
 ) -> Output:
     """Have the model's samplers draw the noise of their steps for each image by itself.
 
-    :param places: the places of the images that go through the model, in their batch.
+    :param indices: the batch indices of the images that go through the model.
     """
-    return graph.add(NOISE_NODE, model=model, seed=seed, places=",".join(map(str, places)))
+    return graph.add(NOISE_NODE, model=model, seed=seed, places=",".join(map(str, indices)))
 
 
 def sample(
@@ -151,3 +162,53 @@ def sample(
         hoard_execution=schedule.execution,
     )
     return Pass(latent=out, steps=steps)
+
+
+def first_size(width: int, height: int, family: Baseline) -> tuple[int, int] | None:
+    """Return the size of the small image; None when the full one is no larger than what is native.
+
+    It has about the native number of pixels and the shape of the full one, its sides multiples
+    of 64.
+    """
+    side = _NATIVE_SIDE.get(family, _USUAL_NATIVE_SIDE)
+    if width <= side or height <= side:
+        return None
+    shrink = side / math.sqrt(width * height)
+    small = _rounded(width * shrink), _rounded(height * shrink)
+    return None if small[0] >= width or small[1] >= height else small
+
+
+def second_steps(settings: ImageSettings) -> int:
+    """Return the steps of the second run: their share that is drawn anew, 1 at least."""
+    return max(1, round(steps_of(settings) * denoise_of(settings)))
+
+
+def denoise_of(settings: ImageSettings) -> float:
+    """Return how much is drawn anew the second time, 0.01 to 1."""
+    return settings.hires_fix_denoising_strength or HIRES_DENOISE
+
+
+def draw_again(
+    graph: Graph, schedule: Schedule, guidance: Guidance, small: Output, settings: ImageSettings
+) -> Pass:
+    """Add the second run, in full size."""
+    large = graph.add(
+        "LatentUpscale",
+        samples=small,
+        upscale_method="bislerp",
+        width=settings.width,
+        height=settings.height,
+        crop="disabled",
+    )
+    return sample(
+        graph,
+        schedule,
+        guidance,
+        large,
+        steps=second_steps(settings),
+        denoise=denoise_of(settings),
+    )
+
+
+def _rounded(pixels: float) -> int:
+    return max(_SIDE_STEP, round(pixels / _SIDE_STEP) * _SIDE_STEP)

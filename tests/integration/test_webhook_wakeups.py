@@ -1,4 +1,4 @@
-"""The bell of webhooks: heard by those who send them, whatever becomes of the broker."""
+"""Wake-ups for webhooks: they reach those who send them, whatever becomes of the broker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Ears:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "tests.integration.webhook_bell_listener"),
+                    *(sys.executable, "-m", "tests.integration.webhook_wakeup_listener"),
                     *(broker_url, str(self._file)),
                 ],
                 cwd=ROOT,
@@ -59,10 +59,10 @@ def ears(own_redis: RedisServer, tmp_path: Path) -> Iterator[Ears]:
         made.process.wait()
 
 
-def ring(own_redis: RedisServer) -> None:
+def send_wakeup(own_redis: RedisServer) -> None:
     sender = BrokerSender(make_app(own_redis.url), queue=WEBHOOK_QUEUE, task=WEBHOOK_TASK)
-    with BrokerWakeup(sender) as bell:
-        bell.ring()
+    with BrokerWakeup(sender) as wakeup:
+        wakeup.send()
 
 
 def waiting(own_redis: RedisServer, queue: str) -> int:
@@ -72,39 +72,37 @@ def waiting(own_redis: RedisServer, queue: str) -> int:
 
 
 def test_a_ring_wakes_a_sender_and_no_worker(own_redis: RedisServer, ears: Ears) -> None:
-    ring(own_redis)
-    wait_until(lambda: ears.woken() == 1, "the ring to be heard")
+    send_wakeup(own_redis)
+    wait_until(lambda: ears.woken() == 1, "the wake-up")
     assert waiting(own_redis, WEBHOOK_QUEUE) == waiting(own_redis, WORK_QUEUE) == 0
     assert ears.stop() == 0
 
 
-def test_a_bell_for_workers_wakes_no_sender(own_redis: RedisServer, ears: Ears) -> None:
-    with BrokerWakeup(BrokerSender(make_app(own_redis.url))) as bell:
-        bell.ring()
+def test_a_wakeup_for_workers_wakes_no_sender(own_redis: RedisServer, ears: Ears) -> None:
+    with BrokerWakeup(BrokerSender(make_app(own_redis.url))) as wakeup:
+        wakeup.send()
     assert waiting(own_redis, WORK_QUEUE) == 1
-    ring(own_redis)
-    wait_until(ears.woken, "the right bell to be heard")
+    send_wakeup(own_redis)
+    wait_until(ears.woken, "the right wake-up")
     assert ears.woken() == 1
     assert waiting(own_redis, WORK_QUEUE) == 1
 
 
 def test_one_unread_message_is_enough(own_redis: RedisServer) -> None:
     for _ in range(5):
-        ring(own_redis)
+        send_wakeup(own_redis)
     assert waiting(own_redis, WEBHOOK_QUEUE) == 1
 
 
-def test_after_the_broker_was_away_bells_are_heard_again(
-    own_redis: RedisServer, ears: Ears
-) -> None:
-    ring(own_redis)
-    wait_until(lambda: ears.woken() == 1, "the first ring to be heard")
+def test_after_the_broker_was_away_wakeups_arrive_again(own_redis: RedisServer, ears: Ears) -> None:
+    send_wakeup(own_redis)
+    wait_until(lambda: ears.woken() == 1, "the first wake-up")
     own_redis.stop()
     wait_until(lambda: ears.logs(b"Cannot connect"), "the broker to be missed")
     own_redis.start()
-    # What is rung before the ears are open again waits in the queue.
-    ring(own_redis)
-    wait_until(lambda: ears.woken() == 2, "the second ring to be heard")
+    # What is sent before the ears are open again waits in the queue.
+    send_wakeup(own_redis)
+    wait_until(lambda: ears.woken() == 2, "the second wake-up")
 
 
 def test_a_sender_ends_in_order_while_the_broker_is_away(

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from workers.engines.diffusers.devices import Device, precision_on
+from workers.engines.diffusers.devices import Device, is_out_of_memory, precision_on
 from workers.engines.diffusers.folders import PipelineFolder
-from workers.engines.diffusers.memory import is_out_of_memory
 from workers.engines.diffusers.samplers import build_scheduler
 from workers.engines.protocol import EngineFailed
 
@@ -16,7 +15,7 @@ _MOST_UNTILED_PIXELS: Final = 1536 * 1536
 """Above this the full-size layers of the decoder need more memory than the denoiser's weights."""
 
 
-class WarmPipeline:
+class LoadedPipeline:
     """Loaded once, used for many batches; text, images and masks share the same weights."""
 
     def __init__(self, folder: PipelineFolder, device: Device) -> None:
@@ -83,7 +82,7 @@ class WarmPipeline:
         return None if layers is None else max(0, min(clip_skip, layers) - usual) or None
 
     @contextmanager
-    def named_as_pipelines_expect(self) -> Iterator[None]:
+    def legacy_layer_names(self) -> Iterator[None]:
         """Let pipelines skip layers of text encoders that have no inner ``text_model`` any more.
 
         Pipelines look for ``text_encoder.text_model.final_layer_norm``; newer text encoders hold

@@ -1,4 +1,7 @@
-"""What a server answers when it has work, read with care: it is the server that errs, or lies."""
+"""A pop: what a worker declares, what the server answers, and whether its job fits the worker.
+
+The answer is read with care: it is the server that errs, or lies.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,62 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from domain.images.sampling import SAMPLERS
 from domain.images.settings import ImageSettings
-from domain.images.source_images import SourceProcessing
+from domain.images.source_images import SourceImages, SourceProcessing
+from domain.models.catalogue import Models
 from domain.models.loras import MOST_LORAS, MOST_TIS, InjectionTarget, Lora, TextualInversion
+from domain.requests.requirements import requirements_of
+from domain.workers.bridges import Feature
+from domain.workers.matching import Candidate, Capabilities, why_not
+
+_LARGEST_PIXELS = 3072 * 3072
+_MOST_MODELS = 300
+_SHORTEST_MODEL_NAME = 3
+_LONGEST_MODEL_NAME = 255
 
 _MOST_IMAGES = 20
 _MOST_PROMPT_CHARACTERS = 100_000
 _NEGATIVE_SEPARATOR = "###"
 _SIDE_STEP = 64
+
+_Part = Annotated[float, Field(ge=0, le=1)]
+_Strength = Annotated[float, Field(ge=-5, le=5)]
+_Name = Annotated[str, Field(min_length=1, max_length=255)]
+
+_NOBODY = UUID(int=0)
+
+
+def pop_body(name: str, worker: Capabilities) -> dict[str, Any]:
+    """Return the body of ``POST /generate/pop``; the bounds are the v2 API's.
+
+    ``features`` is Hoard's own: other servers go by the name of the software. Making one image of
+    a batch again is never among them, since no payload can ask for it.
+    """
+    return {
+        "name": name,
+        "models": [
+            model
+            for model in worker.models
+            if _SHORTEST_MODEL_NAME <= len(model) <= _LONGEST_MODEL_NAME
+        ][:_MOST_MODELS],
+        "amount": worker.amount,
+        "max_pixels": min(worker.max_pixels, _LARGEST_PIXELS),
+        "threads": worker.threads,
+        "nsfw": worker.nsfw,
+        "bridge_agent": worker.bridge_agent,
+        "blacklist": list(worker.blacklist),
+        "priority_usernames": [],
+        "extra_slow_worker": worker.extra_slow,
+        "require_upfront_kudos": worker.require_upfront_kudos,
+        "limit_max_steps": worker.limit_max_steps,
+        "allow_img2img": worker.img2img,
+        "allow_painting": worker.painting,
+        "allow_unsafe_ipaddr": worker.unsafe_ip,
+        "allow_post_processing": worker.post_processing,
+        "allow_controlnet": worker.controlnet,
+        "allow_sdxl_controlnet": worker.sdxl_controlnet,
+        "allow_lora": worker.lora,
+        "features": [name for name in worker.features if name != Feature.REPLICATION],
+    }
 
 
 class AnswerNotUnderstood(Exception):
@@ -47,9 +99,6 @@ def _known_sampler(name: str) -> str:
 
 
 _Side = Annotated[int, Field(ge=64, le=3072), AfterValidator(_whole_step)]
-_Part = Annotated[float, Field(ge=0, le=1)]
-_Strength = Annotated[float, Field(ge=-5, le=5)]
-_Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class _Lora(_FromServer):
@@ -208,7 +257,7 @@ def read_answer(body: bytes) -> PopAnswer:
 def read_offer(body: bytes) -> Offer:
     """Read a job.
 
-    :raises AnswerNotUnderstood: when it is none, or one that no worker should try to make.
+    :raises AnswerNotUnderstood: when it is none, or one that no worker should make.
     """
     return _read(Offer, body)
 
@@ -222,3 +271,31 @@ def _read(model: type[_Answer], body: bytes) -> _Answer:
             for part in error.errors(include_url=False, include_input=False)
         }
         raise AnswerNotUnderstood(f"not as the v2 API says: {', '.join(sorted(wrong))}") from None
+
+
+def misfit_reason(offer: Offer, worker: Capabilities, models: Models) -> str | None:
+    """Return why this worker must not take a job, None when it may; the text is safe to log.
+
+    Servers judge what a worker can do by the name of its software, and may be wrong about ours.
+
+    :param models: the catalogue, which tells the families of models.
+    """
+    if len(offer.image_ids) > worker.amount:
+        return "it has more images than this worker takes at a time"
+    wanted = requirements_of(
+        offer.payload.settings,
+        models=(offer.model,),
+        catalogue=models,
+        source=_source_of(offer),
+    )
+    if undeclared := set(wanted.features).difference(worker.features):
+        return f"this worker does not offer {', '.join(sorted(undeclared))}"
+    reason = why_not(Candidate(worker_id=_NOBODY, capabilities=worker, trusted=True), wanted)
+    return None if reason is None else f"this worker does not take such work: {reason}"
+
+
+def _source_of(offer: Offer) -> SourceImages | None:
+    # Only whether there is an image counts here, not which.
+    if offer.source_image is None:
+        return None
+    return SourceImages(processing=offer.source_processing, image="")

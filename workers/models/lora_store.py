@@ -1,4 +1,4 @@
-"""LoRAs on disk: the exact version that is asked for, downloaded when it is missing."""
+"""LoRAs on disk: the exact version that is meant, downloaded when it is missing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Final
 
 from domain.models.loras import Lora, is_civitai_id
-from workers.models.downloads import Downloads
+from workers.models.downloads import Downloads, OnDownloaded
 from workers.models.hashes import HashCache
 from workers.models.lora_cache import LoraCache, own_file
 from workers.models.lora_fetcher import LoraFetcher, LoraLimits
-from workers.models.lora_file import LoraFile, LoraUnavailable, OnDownloaded
-from workers.models.lora_metadata import LoraFiles, MetadataAway, PublishedLora
-from workers.models.lora_records import LoraRecord
+from workers.models.lora_versions import (
+    LoraFile,
+    LoraFiles,
+    LoraRecord,
+    LoraUnavailable,
+    MetadataAway,
+    PublishedLora,
+)
 
 __all__ = ["LoraFile", "LoraLimits", "LoraStore", "LoraUnavailable"]
 
@@ -30,7 +35,7 @@ class LoraStore:
 
     With a version's id that version is meant, and nothing else will do; it is fetched once and
     needs no network afterwards. A model's name or id means its latest version, of which the
-    metadata tells; while nobody can tell, it means what it was last told to be, if that lies here.
+    metadata tells; while that is away, it means the version it last meant, if that lies here.
     A file that the operator laid there is meant by exactly its own name without its ending, unless
     that is written as an id. A fetched one counts only with the SHA-256 that the metadata gives.
     Safe with several processes on one folder.
@@ -56,8 +61,8 @@ class LoraStore:
         :param pause: waits for some seconds between attempts to download.
         """
         self._limits = limits or LoraLimits()
-        self._shelf = LoraCache(folder, hashes, budget_bytes=self._limits.budget_bytes)
-        self._fetcher = LoraFetcher(self._shelf, downloads, hashes, self._limits, pause)
+        self._cache = LoraCache(folder, hashes, budget_bytes=self._limits.budget_bytes)
+        self._fetcher = LoraFetcher(self._cache, downloads, hashes, self._limits, pause)
         self._folder = folder
         self._hashes = hashes
         self._metadata = metadata
@@ -68,17 +73,17 @@ class LoraStore:
     def fetch(self, lora: Lora, on_bytes: OnDownloaded = lambda done, total: None) -> LoraFile:
         """Return the file of the version that a LoRA means, downloading it if need be.
 
-        No process removes it while this one may be loading it: until this one has asked for five
+        No process removes it while this one may be loading it: until this one has fetched five
         others, or for one more some seconds after the last, which is another job's.
 
-        :param on_bytes: told of the progress of a download; what it raises is passed on, and the
-            next fetch goes on from there.
+        :param on_bytes: called with the progress of a download; what it raises is passed on, and
+            the next fetch goes on from there.
         :raises LoraUnavailable: when there is no such file to be had; never gives another.
         """
         if self._now() - self._last_fetched > _SAME_JOB_SECONDS:
-            self._shelf.let_go()
+            self._cache.release()
         try:
-            self._shelf.make_folder()
+            self._cache.make_folder()
             return self._fetch(lora, on_bytes)
         except OSError as error:
             full = error.errno in {errno.ENOSPC, errno.EDQUOT}
@@ -90,7 +95,7 @@ class LoraStore:
 
     def close(self) -> None:
         """Let go of the files, which any process may remove from now on, and of the metadata."""
-        self._shelf.let_go()
+        self._cache.release()
         if self._metadata is not None:
             self._metadata.close()
 
@@ -100,7 +105,7 @@ class LoraStore:
         version_id = _plain_id(lora.name)
         if version_id is None:
             raise LoraUnavailable("there is no such version")
-        there = self._shelf.take(version_id)
+        there = self._cache.take(version_id)
         if there is not None:
             return there
         published = self._published(lora)
@@ -112,26 +117,26 @@ class LoraStore:
         own = self._own_file(lora.name)
         if own is not None:
             return own
-        last = self._last_meant(lora)
-        there = self._shelf.take(last.version_id) if last and self._is_fresh(last) else None
+        last = self._last_known(lora)
+        there = self._cache.take(last.version_id) if last and self._is_fresh(last) else None
         if there is not None:
             return there
         try:
-            published = self._ask(lora)
+            published = self._query(lora)
         except MetadataAway:
-            there = self._shelf.take(last.version_id) if last else None
+            there = self._cache.take(last.version_id) if last else None
             if there is None:
                 raise LoraUnavailable("nobody can tell which version is the latest") from None
             return there
         if published is None:
             raise LoraUnavailable("there is no such LoRA")
-        asked_at = self._now()
-        there = self._shelf.take(published.version_id)
+        checked_at = self._now()
+        there = self._cache.take(published.version_id)
         if there is None:
-            return self._fetcher.fetch(published, asked_at, on_bytes)
-        record = self._shelf.record(published.version_id)
+            return self._fetcher.fetch(published, checked_at, on_bytes)
+        record = self._cache.record(published.version_id)
         if record is not None:
-            self._shelf.note(replace(record, latest_at=asked_at))
+            self._cache.write_record(replace(record, latest_at=checked_at))
         return there
 
     def _own_file(self, name: str) -> LoraFile | None:
@@ -146,12 +151,12 @@ class LoraStore:
         age = self._now() - (meant.latest_at or 0.0)
         return 0 <= age < self._limits.fresh_seconds
 
-    def _last_meant(self, lora: Lora) -> LoraRecord | None:
-        """Return the version here that a model's name or id was last told to mean."""
+    def _last_known(self, lora: Lora) -> LoraRecord | None:
+        """Return the version here that a model's name or id last meant."""
         name, model_id = lora.name.strip().casefold(), _plain_id(lora.name)
         meant = [
             record
-            for record in self._shelf.records()
+            for record in self._cache.records()
             if record.latest_at is not None
             and (
                 record.model_id == model_id
@@ -163,17 +168,17 @@ class LoraStore:
 
     def _published(self, lora: Lora) -> PublishedLora:
         try:
-            published = self._ask(lora)
+            published = self._query(lora)
         except MetadataAway:
             raise LoraUnavailable("nobody can tell where the version lies") from None
         if published is None:
             raise LoraUnavailable("there is no such version")
         return published
 
-    def _ask(self, lora: Lora) -> PublishedLora | None:
+    def _query(self, lora: Lora) -> PublishedLora | None:
         """Return what the metadata tells; after a failure it is left alone for a while."""
         if self._metadata is None or self._now() < self._quiet_until:
-            raise MetadataAway("nobody is asked")
+            raise MetadataAway("no metadata is asked for")
         try:
             published = self._metadata.published(lora)
         except MetadataAway:

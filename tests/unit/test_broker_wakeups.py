@@ -43,12 +43,12 @@ def gate() -> Gate:
     return Gate()
 
 
-def test_rings_while_a_message_is_on_its_way_become_one_message(gate: Gate) -> None:
-    with BrokerWakeup(gate) as bell:
-        bell.ring()
+def test_wakeups_while_a_message_is_on_its_way_become_one_message(gate: Gate) -> None:
+    with BrokerWakeup(gate) as wakeup:
+        wakeup.send()
         gate.wait_for_arrival()
         for _ in range(100):
-            bell.ring()
+            wakeup.send()
         gate.let_through(1)
         gate.wait_for_arrival()
         gate.let_through(10)
@@ -56,33 +56,33 @@ def test_rings_while_a_message_is_on_its_way_become_one_message(gate: Gate) -> N
     assert gate.closed
 
 
-def test_a_ring_is_never_lost_to_the_message_before_it(gate: Gate) -> None:
-    with BrokerWakeup(gate) as bell:
-        bell.ring()
+def test_a_wakeup_is_never_lost_to_the_message_before_it(gate: Gate) -> None:
+    with BrokerWakeup(gate) as wakeup:
+        wakeup.send()
         gate.wait_for_arrival()
-        bell.ring()
+        wakeup.send()
         gate.let_through(1)
         gate.wait_for_arrival()
         gate.let_through(10)
     assert gate.sent == 2
 
 
-def test_ringing_never_raises_and_the_bell_works_again_afterwards(gate: Gate) -> None:
+def test_sending_never_raises_and_works_again_afterwards(gate: Gate) -> None:
     gate.fails = True
-    with capture_logs() as entries, BrokerWakeup(gate) as bell:
+    with capture_logs() as entries, BrokerWakeup(gate) as wakeup:
         for _ in range(3):
-            bell.ring()
+            wakeup.send()
             gate.wait_for_arrival()
             gate.let_through(1)
         gate.let_through(10)
         gate.fails = False
     assert [entry["event"] for entry in entries if entry["log_level"] == "warning"] == [
-        "bell not heard"
+        "wake-up not sent"
     ]
 
 
-def test_a_closed_bell_is_silent(gate: Gate) -> None:
-    bell = BrokerWakeup(gate)
-    bell.close()
-    bell.ring()
+def test_a_closed_one_sends_nothing(gate: Gate) -> None:
+    wakeup = BrokerWakeup(gate)
+    wakeup.close()
+    wakeup.send()
     assert gate.sent == 0

@@ -1,6 +1,6 @@
 """A sender of webhooks of which only the ears are there: it notes in a file that it was woken.
 
-``python -m tests.integration.webhook_bell_listener BROKER_URL FILE``.
+``python -m tests.integration.webhook_wakeup_listener BROKER_URL FILE``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from infrastructure.logs.configuration import configure_logs
 from infrastructure.processes.webhooks import hear_wakeups
-from workers.broker.app import make_app, register_deliver
+from workers.broker.app import make_app, register_sending
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
             lines.write("woken\n")
 
     app = make_app(broker_url)
-    register_deliver(app, wake)
+    register_sending(app, wake)
     hear_wakeups(app)
 
 

@@ -8,9 +8,8 @@ import httpx
 import pytest
 
 from domain.service.fetching import FetchFailed, FetchProblem
-from workers.remote.errors import ServerAway
-from workers.remote.server import Server
-from workers.remote.submission import Delivery
+from workers.remote.images import Submission
+from workers.remote.server import Server, ServerAway
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 STORE = {ONE: "https://store.example/1", TWO: "https://store.example/2"}
@@ -42,14 +41,14 @@ def server() -> Iterator[Server]:
 
 def test_an_image_is_brought_to_its_own_address_once(server: Server) -> None:
     store = Store(200, 200)
-    delivery = Delivery(server, store, STORE)
+    submission = Submission(server, store, STORE)
     # A submit that got no answer is tried again.
-    assert [delivery.generation_of(image, FILE) for image in (ONE, ONE, TWO)] == ["R2"] * 3
+    assert [submission.generation_of(image, FILE) for image in (ONE, ONE, TWO)] == ["R2"] * 3
     assert store.brought == [(STORE[ONE], FILE), (STORE[TWO], FILE)]
 
 
 def test_without_an_address_it_travels_within_the_submit(server: Server) -> None:
-    assert Delivery(server, Store(), {}).generation_of(ONE, FILE) == INLINE
+    assert Submission(server, Store(), {}).generation_of(ONE, FILE) == INLINE
 
 
 @pytest.mark.parametrize(
@@ -59,24 +58,24 @@ def test_an_address_that_never_takes_it_is_left_alone(
     server: Server, answer: int | FetchProblem
 ) -> None:
     store = Store(answer)
-    delivery = Delivery(server, store, STORE)
-    assert delivery.generation_of(ONE, FILE) == INLINE
-    assert delivery.generation_of(ONE, FILE) == INLINE
+    submission = Submission(server, store, STORE)
+    assert submission.generation_of(ONE, FILE) == INLINE
+    assert submission.generation_of(ONE, FILE) == INLINE
     assert len(store.brought) == 1
 
 
 @pytest.mark.parametrize("answer", [FetchProblem.UNREACHABLE, FetchProblem.TOO_SLOW, 429, 503])
 def test_what_may_pass_is_tried_three_times(server: Server, answer: int | FetchProblem) -> None:
     store = Store(answer, answer, answer)
-    delivery = Delivery(server, store, STORE)
+    submission = Submission(server, store, STORE)
     for _ in range(2):
         with pytest.raises(ServerAway):
-            delivery.generation_of(ONE, FILE)
-    assert delivery.generation_of(ONE, FILE) == INLINE
+            submission.generation_of(ONE, FILE)
+    assert submission.generation_of(ONE, FILE) == INLINE
 
 
 def test_the_servers_own_address_is_tried_as_long_as_it_is_away(server: Server) -> None:
-    delivery = Delivery(server, Store(), {ONE: "https://horde.example/api/v2/uploads/1"})
+    submission = Submission(server, Store(), {ONE: "https://horde.example/api/v2/uploads/1"})
     for _ in range(5):
         with pytest.raises(ServerAway):
-            delivery.generation_of(ONE, FILE)
+            submission.generation_of(ONE, FILE)

@@ -1,14 +1,16 @@
-"""Provenance: what an image file says of how it came about, in the metadata of WebP and PNG.
+"""Image files: the encoding, and what a file says of how it was made.
 
-It stands in Exif's ``UserComment`` as JSON, beside ``Software``: the one place that both formats
-have and that viewers show. No prompt is in there, no account and no address.
+That stands in Exif's ``UserComment`` as JSON, beside ``Software``: the one place that both WebP and
+PNG have and that viewers show. No prompt is in there, no account and no address.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 _EXIF_IFD = 0x8769
 _USER_COMMENT = 0x9286
@@ -18,6 +20,8 @@ _SOFTWARE = 0x0131
 _ASCII = b"ASCII\0\0\0"
 
 _MARK = "Hoard"
+
+_WEBP_QUALITY = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +78,28 @@ def read_provenance(file: bytes) -> FileProvenance | None:
         return FileProvenance(**json.loads(comment.removeprefix(_ASCII)))
     except (ValueError, TypeError):
         return None
+
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def encode_webp(picture: Image, provenance: FileProvenance | None = None) -> bytes:
+    """Return the picture as a WebP file; what is transparent stays so.
+
+    :param provenance: what the file says of itself, if anything.
+    """
+    buffer = io.BytesIO()
+    shown = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    exif = b"" if provenance is None else to_exif(provenance)
+    shown.save(buffer, "WEBP", quality=_WEBP_QUALITY, exif=exif)
+    return buffer.getvalue()
+
+
+def pixels_sha256(picture: Image) -> str:
+    """Return the SHA-256 of mode, size and pixels: 64 lower-case hexadecimal digits.
+
+    Equal for two pictures only if they are equal bit for bit, whatever files are made of them.
+    """
+    heading = f"{picture.mode} {picture.width}x{picture.height}\n".encode()
+    return hashlib.sha256(heading + picture.tobytes()).hexdigest()

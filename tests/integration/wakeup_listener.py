@@ -1,7 +1,7 @@
-"""A Celery worker for tests: it notes in a file that it was rung for, and may die of it.
+"""A Celery worker for tests: it notes in a file that it was woken, and may die of it.
 
-``python -m tests.integration.bell_listener BROKER_URL FILE [DIES_UNTIL [HANGS]]``: each task adds a
-line to the file; up to so many lines, the process that runs the task kills itself afterwards. As
+``python -m tests.integration.wakeup_listener BROKER_URL FILE [DIES_UNTIL [HANGS]]``: each task adds
+a line to the file; up to so many lines, the process that runs the task kills itself afterwards. As
 long as there is a file of the same name with ``.hold`` at its end, a task does not end. The first
 task hangs beyond its lease where the last argument says how: ``soft``, until it is interrupted, or
 ``hard``, whatever interrupts it.
@@ -21,7 +21,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from infrastructure.system import SystemClock
 from tests.waiting import wait_until
 from workers.broker.app import make_app, register_work
-from workers.inference.watchdog import Watchdog
+from workers.inference.lease_watch import Watchdog
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
 
     def work() -> int:
         with file.open("a") as lines:
-            lines.write("rung\n")
+            lines.write("woken\n")
         if len(file.read_text().splitlines()) <= dies_until:
             os.kill(os.getpid(), signal.SIGKILL)
         if hangs and len(file.read_text().splitlines()) == 1:

@@ -1,4 +1,4 @@
-"""Source images: made to fit a batch before ComfyUI gets them.
+"""Images on their way to ComfyUI and back: sources made to fit a batch, and the saved files read.
 
 The source is stretched to the batch's size, as AI Horde's workers do. Where a part of it is drawn
 anew, that is what the mask shows white or, without a mask, what is transparent. An image that shall
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from domain.images.source_images import MOST_PIXELS, SourceProcessing
-from workers.engines.protocol import EngineFailed, Source
+from workers.engines.protocol import Batch, EngineFailed, EngineImage, Source
 
 _PAINTING = (SourceProcessing.INPAINTING, SourceProcessing.OUTPAINTING)
 _GREY = (128, 128, 128)
@@ -94,3 +94,28 @@ def _png(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def images_of(batch: Batch, files: tuple[bytes, ...]) -> tuple[EngineImage, ...]:
+    """Return the wanted images, in the order of the batch.
+
+    :param files: one for each batch index that went through the model.
+    :raises EngineFailed: when one cannot be read.
+    """
+    pictures = dict(zip(batch.indices_run, files, strict=True))
+    return tuple(
+        EngineImage(image_id=image_id, batch_index=index, picture=_read(pictures[index]))
+        for image_id, index in zip(batch.image_ids, batch.indices, strict=True)
+    )
+
+
+def _read(file: bytes) -> Image.Image:
+    """Read an image; the prompt that ComfyUI wrote into its file stays behind."""
+    try:
+        with Image.open(io.BytesIO(file)) as opened:
+            opened.load()
+            picture = opened.copy()
+    except (UnidentifiedImageError, OSError, ValueError) as error:
+        raise EngineFailed("ComfyUI saved an image that cannot be read") from error
+    picture.info.clear()
+    return picture
