@@ -1,102 +1,122 @@
-"""The HTTP application: the v2 API on the services that the composition root gives."""
+"""The HTTP application: the v2 API on the features that the composition root builds."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
 
 import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from api.context import Context
 from api.http.body_limit import BodyLimit
 from api.http.errors import install_error_answers
+from api.http.features import install_features
 from api.http.openapi import describe
 from api.pages import return_codes as return_codes_page
-from api.registration import page as registration
-from api.registration import routes as native_accounts
-from api.registration.schemas import RegisterInput
-from api.services import Services
+from api.registration import page as registration_page
+from api.registration import routes as registration
+from api.registration.registrations import RegistrationFeature
 from api.v2.accounts import kudos, shared_keys
-from api.v2.accounts import routes as users
-from api.v2.accounts.schemas import (
-    KudosAwardInput,
-    KudosTransferInput,
-    ModifyUserInput,
-    SharedKeyInput,
-)
+from api.v2.accounts import routes as accounts
+from api.v2.accounts.feature import AccountsFeature
 from api.v2.models import routes as models
 from api.v2.models import statistics
-from api.v2.requests import events, images
-from api.v2.requests import routes as generate
-from api.v2.requests.schemas import GenerationInputStable, ReplicationInput
-from api.v2.service import left_out, return_codes
-from api.v2.service import routes as horde
-from api.v2.service import timeouts as operations
-from api.v2.service.schemas import ModifyHordeModes
-from api.v2.webhooks import deliveries as webhook_deliveries
-from api.v2.webhooks import endpoints as webhook_endpoints
-from api.v2.webhooks import secrets as webhook_secrets
-from api.v2.webhooks.schemas import EndpointChange, EndpointInput, ResendInput, RotationInput
+from api.v2.models.feature import ModelsFeature
+from api.v2.requests import events, images, status, submit
+from api.v2.requests.feature import IntakeFeature, ProgressFeature
+from api.v2.service import left_out, return_codes, timeout_routes
+from api.v2.service import routes as service
+from api.v2.service.feature import ServiceFeature
+from api.v2.webhooks import deliveries, endpoints, secrets
+from api.v2.webhooks.feature import WebhooksFeature
 from api.v2.work import routes as work
 from api.v2.work import uploads
-from api.v2.work.schemas import PopInputStable, SubmitInputStable
-from api.v2.workers import messages
+from api.v2.work.feature import PopFeature, SubmissionFeature
+from api.v2.workers import message_routes
 from api.v2.workers import routes as workers
-from api.v2.workers.schemas import (
-    AddTimeoutIPInput,
-    AddWorkerTimeout,
-    DeleteTimeoutIPInput,
-    MessageInput,
-    ModifyWorkerInput,
-)
+from api.v2.workers.feature import WorkersFeature
 
 BASE_PATH = "/api/v2"
 NATIVE_PATH = "/api/native"
 
-_BODIES = (
-    GenerationInputStable,
-    ReplicationInput,
-    PopInputStable,
-    SubmitInputStable,
-    ModifyHordeModes,
-    ModifyUserInput,
-    ModifyWorkerInput,
-    MessageInput,
-    KudosTransferInput,
-    KudosAwardInput,
-    SharedKeyInput,
-    EndpointInput,
-    EndpointChange,
-    ResendInput,
-    RotationInput,
-    AddTimeoutIPInput,
-    DeleteTimeoutIPInput,
-    AddWorkerTimeout,
-    RegisterInput,
+_V2 = (
+    submit,
+    status,
+    events,
+    images,
+    work,
+    uploads,
+    accounts,
+    # Before the workers by id: their paths look alike.
+    message_routes,
+    workers,
+    kudos,
+    shared_keys,
+    endpoints,
+    deliveries,
+    secrets,
+    timeout_routes,
+    service,
+    models,
+    statistics,
+    return_codes,
+    left_out,
 )
-"""Bodies that routes read by themselves."""
+"""The routes of the v2 API."""
 
 
-def create_app(services: Services) -> FastAPI:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What the routes need, by feature."""
+
+    intake: IntakeFeature
+    progress: ProgressFeature
+    pop: PopFeature
+    submission: SubmissionFeature
+    accounts: AccountsFeature
+    workers: WorkersFeature
+    webhooks: WebhooksFeature
+    models: ModelsFeature
+    service: ServiceFeature
+    registration: RegistrationFeature
+
+    def each(self) -> Iterator[object]:
+        """Iterate over them all."""
+        return (getattr(self, each.name) for each in fields(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How the application serves, whatever its routes do."""
+
+    public_url: str | None = None
+    """What clients reach it at; None: whatever they used."""
+    max_body_bytes: int = 16 * 1024 * 1024
+    """The largest request body, in bytes."""
+    threads: int = 16
+    """Requests that are worked on at a time; more wait their turn."""
+
+
+def create_app(features: Features, serving: Serving) -> FastAPI:
     """Return the application.
 
-    Its handlers are plain functions that may block: they run in ``services.threads`` threads. Those
+    Its handlers are plain functions that may block: they run in ``serving.threads`` threads. Those
     that wait for news of a request are coroutines, and hold no thread while they wait.
     """
-    hoard = Context.of(services)
+    hub = features.progress.hub
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = services.threads
-        async with hoard.hub.running():
+        anyio.to_thread.current_default_thread_limiter().total_tokens = serving.threads
+        async with hub.running():
             yield
 
     app = FastAPI(
         title="Hoard",
-        version=services.version,
+        version=features.service.version,
         openapi_url=f"{BASE_PATH}/openapi.json",
         # Their pages load scripts from somebody else's server.
         docs_url=None,
@@ -114,36 +134,16 @@ def create_app(services: Services) -> FastAPI:
                 allow_headers=["*"],
                 expose_headers=["ETag"],
             ),
-            Middleware(BodyLimit, max_body_bytes=services.max_body_bytes),
+            Middleware(BodyLimit, max_body_bytes=serving.max_body_bytes),
         ],
     )
-    app.state.hoard = hoard
-    install_error_answers(app, public_url=services.public_url or "")
-    for part in (
-        generate,
-        events,
-        images,
-        work,
-        uploads,
-        users,
-        # Before the workers by id: their paths look alike.
-        messages,
-        workers,
-        kudos,
-        shared_keys,
-        webhook_endpoints,
-        webhook_deliveries,
-        webhook_secrets,
-        operations,
-        horde,
-        models,
-        statistics,
-        return_codes,
-        left_out,
-    ):
+    app.state.hub = hub
+    install_features(app, features.each())
+    install_error_answers(app, public_url=serving.public_url or "")
+    for part in _V2:
         app.include_router(part.router, prefix=BASE_PATH)
-    app.include_router(native_accounts.router, prefix=NATIVE_PATH)
-    for shown in (return_codes_page, registration):
-        app.include_router(shown.router)
-    describe(app, _BODIES)
+    app.include_router(registration.router, prefix=NATIVE_PATH)
+    for page in (return_codes_page, registration_page):
+        app.include_router(page.router)
+    describe(app)
     return app

@@ -22,7 +22,7 @@ from benchmarks.write_path import CLIENTS, Scale, WritePath
 from domain.accounts.roles import Roles
 from infrastructure.bootstrap import assemble
 from infrastructure.keys.api_keys import digest_of, new_api_key
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from infrastructure.storage.database import Database
 
 _FLOORS = {"async": 200, "pop hit": 200, "submit": 200, "check": 1000}

@@ -34,7 +34,7 @@ from rich.table import Table
 
 from infrastructure.storage.database import Database
 from infrastructure.storage.event_store import EventRecorder
-from infrastructure.storage.migrate import migrate_ledger
+from infrastructure.storage.schema import migrate_ledger
 from tests.servers import PostgresServer
 
 _STATE = b'{"timestamp":"2026-01-01T00:00:00+00:00","text":"' + b"x" * 400 + b'"}'

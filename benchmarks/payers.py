@@ -19,7 +19,7 @@ def open_payers(hoard: Hoard, number: int = PAYERS) -> list[str]:
     keys = [new_api_key() for _ in range(number)]
     limits = AccountChange(concurrency=_MOST_WAITING)
     for place, key in enumerate(keys):
-        with hoard.ledger_database.transaction():
+        with hoard.storage.ledger_database.transaction():
             account_id = hoard.ledger.accounts.open(f"payer {place}", digest_of(key), Roles())
             hoard.ledger.accounts.change(account_id, limits, by=None)
             hoard.ledger.kudos.award(account_id, _KUDOS, by=None, reason="benchmark")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.waiting import wait_until
 
 

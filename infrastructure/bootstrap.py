@@ -19,103 +19,147 @@ from infrastructure.keys.signing import AddressSigner
 from infrastructure.models.catalogue import ModelCatalogue
 from infrastructure.models.civitai import Civitai
 from infrastructure.models.lora_versions import AsGiven, CachedLoraVersions
-from infrastructure.outbound.outbound import Outbound
+from infrastructure.outbound.guard import Outbound
 from infrastructure.requests.idempotency import IdempotencyTable, KeyedDigests
 from infrastructure.requests.uploads import Uploads
 from infrastructure.service.forbidden_words import WordListFilter
 from infrastructure.service.news import NewsFile
 from infrastructure.service.timeouts import AddressTimeouts
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from infrastructure.storage.blobs import FolderBlobs
 from infrastructure.storage.database import Database, normalised_url
 from infrastructure.storage.event_log import EventLog, announcing, applied_inline
 from infrastructure.storage.event_mapper import EventMapper
 from infrastructure.storage.event_store import EventRecorder
-from infrastructure.storage.migrate import migrate_ledger, migrate_views
+from infrastructure.storage.schema import migrate_ledger, migrate_views
 from infrastructure.storage.stream_cache import StreamCache
 from infrastructure.system import SystemClock, SystemRandomSource
+from infrastructure.wakeups.broadcast import ProcessWakeups
 from infrastructure.wakeups.redis_channels import SCHEMES, RedisChannels
-from infrastructure.wakeups.wakeups import ProcessWakeups
 from infrastructure.webhooks.claims import DeliveryClaims
 from infrastructure.webhooks.keys import WebhookKeys
 from infrastructure.webhooks.posts import POSTS_AT_ONCE, WebhookPosts
 from infrastructure.workers.loaded_models import RememberedModels
 from infrastructure.workers.messages import MessageTable
 from infrastructure.workers.skipped_requests import RememberedSkips
-from projections.accounts.view import AccountsReader
+from projections.accounts.reader import AccountsReader
 from projections.backlog.reader import BacklogReader
-from projections.directory.reader import AccountDirectory
-from projections.following.follow import Follower
+from projections.directory.view import AccountDirectory
+from projections.following.views import ViewFollower
 from projections.kudos.view import Kudos
 from projections.models.reader import ModelsReader
 from projections.queue.view import Queue
 from projections.registry import follower_views
 from projections.service.modes import ModesReader, ModesView
-from projections.statistics.view import StatisticsReader
+from projections.statistics.reader import StatisticsReader
 from projections.status.reader import StatusReader
 from projections.view import View
-from projections.webhooks.deliveries import WebhooksReader
-from projections.webhooks.due import Deliveries
+from projections.webhooks.due.reader import DueDeliveries
+from projections.webhooks.history.reader import DeliveryHistoryReader
 from projections.workers.presence import Presence
-from projections.workers.view import WorkersReader
+from projections.workers.reader import WorkersReader
 
 OPERATOR = "operator"
 """Name of the built-in account that the in-cluster workers belong to."""
 
 
 @dataclass(frozen=True)
-class Hoard:
-    """Everything assembled: one object for each part, ready to be used by any process."""
+class Storage:
+    """What is kept: the log, the tables beside it, and the images."""
 
-    settings: Settings
-    clock: Clock
-    random_source: RandomSource
-    ledger: Ledger
-    log: EventLog
     ledger_database: Database
     view_database: Database
+    """The ledger's database again, where both are one SQLite file."""
+    log: EventLog
+    blobs: FolderBlobs
+    uploads: Uploads
+    idempotency: IdempotencyTable
+
+
+@dataclass(frozen=True)
+class InlineViews:
+    """Views that change in the transaction of the events."""
+
     queue: Queue
     directory: AccountDirectory
     kudos: Kudos
-    deliveries: Deliveries
-    claims: DeliveryClaims
+    modes: ModesReader
+    deliveries: DueDeliveries
+    all: tuple[View, ...]
+    """What the recorder applies events to."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """Readers of the views that follow the log, and the followers that keep them."""
+
     status: StatusReader
     backlog: BacklogReader
     workers: WorkersReader
     accounts: AccountsReader
     presence: Presence
     models: ModelsReader
-    catalogue: ModelCatalogue
-    loras: AsGiven | CachedLoraVersions
-    modes: ModesReader
-    news: NewsFile
     statistics: StatisticsReader
-    webhooks: WebhooksReader
-    inline_views: tuple[View, ...]
-    followers: tuple[Follower, ...]
-    blobs: FolderBlobs
-    uploads: Uploads
-    keys: PersonalKeys
+    webhooks: DeliveryHistoryReader
+    followers: tuple[ViewFollower, ...]
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What seals, signs and digests under the master key."""
+
+    personal_keys: PersonalKeys
+    address_digest: AddressDigests
+    keyed_digest: KeyedDigests
+    signer: AddressSigner
+
+
+@dataclass(frozen=True)
+class Moderation:
+    """What operators and moderators set for everybody; none of it is history."""
+
     content_filter: WordListFilter
     messages: MessageTable
     timeouts: AddressTimeouts
-    address_digest: AddressDigests
-    repeats: IdempotencyTable
-    keyed_digest: KeyedDigests
-    signer: AddressSigner
-    webhook_keys: WebhookKeys
+    news: NewsFile
+
+
+@dataclass(frozen=True)
+class Sending:
+    """What sends webhooks."""
+
+    claims: DeliveryClaims
+    keys: WebhookKeys
+    posts: WebhookPosts
+
+
+@dataclass(frozen=True)
+class Hoard:
+    """Everything assembled, ready to be used by any process."""
+
+    settings: Settings
+    clock: Clock
+    random_source: RandomSource
+    ledger: Ledger
+    storage: Storage
+    inline: InlineViews
+    views: Views
+    catalogue: ModelCatalogue
+    loras: AsGiven | CachedLoraVersions
+    secrets: Secrets
+    moderation: Moderation
     outbound: Outbound
-    webhook_posts: WebhookPosts
+    sending: Sending
     wakeups: ProcessWakeups
 
     @property
     def operator(self) -> AccountEntry:
         """The account of the in-cluster workers, opened on first use."""
-        entry = self.directory.account_by_name(OPERATOR)
+        entry = self.inline.directory.account_by_name(OPERATOR)
         if entry is None:
             # Its key is thrown away: nobody but processes of this installation act for it.
             self.ledger.accounts.open(OPERATOR, digest_of(new_api_key()), Roles(trusted=True))
-            entry = self.directory.account_by_name(OPERATOR)
+            entry = self.inline.directory.account_by_name(OPERATOR)
             assert entry is not None
         return entry
 
@@ -124,10 +168,10 @@ class Hoard:
         self.wakeups.close()
         self.loras.close()
         self.outbound.close()
-        self.webhook_posts.close()
+        self.sending.posts.close()
         self.ledger.close()
-        self.ledger_database.close()
-        self.view_database.close()
+        self.storage.ledger_database.close()
+        self.storage.view_database.close()
 
 
 def assemble(
@@ -140,7 +184,7 @@ def assemble(
     """Build Hoard as the settings say.
 
     :param clock: where time comes from, the machine's clock if not given.
-    :param chance: where randomness comes from, the machine's if not given.
+    :param random_source: where randomness comes from, the machine's if not given.
     :param migrate: whether to bring the databases' tables up to date first.
     """
     clock = clock or SystemClock()
@@ -153,85 +197,106 @@ def assemble(
         migrate_ledger(ledger_database)
         migrate_views(view_database)
 
-    mapper = EventMapper()
-    positions = EventRecorder(ledger_database)
-    queue = Queue(ledger_database, positions.horizon)
-    directory = AccountDirectory(ledger_database)
-    kudos = Kudos(ledger_database)
-    deliveries = Deliveries(ledger_database)
-    inline_views: tuple[View, ...] = (queue, directory, kudos, ModesView(), deliveries)
-    wakeups = _wakeups(settings)
-    inline = announcing(applied_inline(inline_views, mapper), ledger_database, wakeups)
-    recorder = EventRecorder(ledger_database, inline)
-    log = EventLog(recorder, mapper)
     master_key = _master_key(settings)
-    keys = PersonalKeys(ledger_database, master_key)
-    address_digest = AddressDigests(master_key)
+    secrets = Secrets(
+        personal_keys=PersonalKeys(ledger_database, master_key),
+        address_digest=AddressDigests(master_key),
+        keyed_digest=KeyedDigests(master_key),
+        signer=AddressSigner(master_key, clock),
+    )
+    wakeups = _wakeups(settings)
+    mapper = EventMapper()
+    inline = _inline_views(ledger_database)
+    recorder = EventRecorder(
+        ledger_database, announcing(applied_inline(inline.all, mapper), ledger_database, wakeups)
+    )
+    storage = Storage(
+        ledger_database=ledger_database,
+        view_database=view_database,
+        log=EventLog(recorder, mapper),
+        blobs=FolderBlobs(settings.blob_folder),
+        uploads=Uploads(ledger_database),
+        idempotency=IdempotencyTable(ledger_database),
+    )
     catalogue = ModelCatalogue.in_folder(settings.data)
-    repeats = IdempotencyTable(ledger_database)
     ledger = Ledger(
         events=StreamCache(mapper, recorder, ledger_database),
         transactions=ledger_database,
-        queue=queue,
-        directory=directory,
-        funds=kudos,
+        queue=inline.queue,
+        directory=inline.directory,
+        funds=inline.kudos,
         models=catalogue,
-        sealer=keys,
+        sealer=secrets.personal_keys,
         clock=clock,
         random_source=random_source,
         lifetimes=_lifetimes(settings),
         allowances=allowances_of(settings),
-        repeats=repeats,
+        repeats=storage.idempotency,
         loaded_models=RememberedModels(),
         skipped_requests=RememberedSkips(),
     )
-    presence = Presence(view_database, clock)
     return Hoard(
         settings=settings,
         clock=clock,
         random_source=random_source,
         ledger=ledger,
-        log=log,
-        ledger_database=ledger_database,
-        view_database=view_database,
+        storage=storage,
+        inline=inline,
+        views=_views(storage, clock),
+        catalogue=catalogue,
+        loras=_lora_versions(settings, view_database, clock),
+        secrets=secrets,
+        moderation=Moderation(
+            content_filter=WordListFilter(settings.data),
+            messages=MessageTable(ledger_database, clock),
+            timeouts=AddressTimeouts(ledger_database, secrets.address_digest, clock),
+            news=NewsFile(settings.data),
+        ),
+        outbound=Outbound(permitted=settings.permitted_networks, proxy=settings.egress),
+        sending=Sending(
+            claims=DeliveryClaims(ledger_database, clock),
+            keys=WebhookKeys(master_key),
+            posts=WebhookPosts(
+                permitted=settings.permitted_networks,
+                at_once=POSTS_AT_ONCE,
+                proxy=settings.egress,
+                plain_http=settings.webhook_http,
+            ),
+        ),
+        wakeups=wakeups,
+    )
+
+
+def _inline_views(database: Database) -> InlineViews:
+    queue = Queue(database, EventRecorder(database).horizon)
+    directory, kudos, deliveries = (
+        AccountDirectory(database),
+        Kudos(database),
+        DueDeliveries(database),
+    )
+    return InlineViews(
         queue=queue,
         directory=directory,
         kudos=kudos,
+        modes=ModesReader(database),
         deliveries=deliveries,
-        claims=DeliveryClaims(ledger_database, clock),
-        status=StatusReader(view_database, log),
-        backlog=BacklogReader(view_database),
-        workers=WorkersReader(view_database),
-        accounts=AccountsReader(view_database),
+        all=(queue, directory, kudos, ModesView(), deliveries),
+    )
+
+
+def _views(storage: Storage, clock: Clock) -> Views:
+    database, log = storage.view_database, storage.log
+    presence = Presence(database, clock)
+    return Views(
+        status=StatusReader(database, log),
+        backlog=BacklogReader(database),
+        workers=WorkersReader(database),
+        accounts=AccountsReader(database),
         presence=presence,
-        models=ModelsReader(view_database, presence),
-        catalogue=catalogue,
-        loras=_lora_versions(settings, view_database, clock),
-        modes=ModesReader(ledger_database),
-        news=NewsFile(settings.data),
-        statistics=StatisticsReader(view_database),
-        webhooks=WebhooksReader(view_database),
-        inline_views=inline_views,
-        followers=tuple(Follower(view, log, view_database) for view in follower_views()),
-        blobs=FolderBlobs(settings.blob_folder),
-        uploads=Uploads(ledger_database),
-        keys=keys,
-        content_filter=WordListFilter(settings.data),
-        messages=MessageTable(ledger_database, clock),
-        timeouts=AddressTimeouts(ledger_database, address_digest, clock),
-        address_digest=address_digest,
-        repeats=repeats,
-        keyed_digest=KeyedDigests(master_key),
-        signer=AddressSigner(master_key, clock),
-        webhook_keys=WebhookKeys(master_key),
-        outbound=Outbound(permitted=settings.permitted_networks, proxy=settings.egress),
-        webhook_posts=WebhookPosts(
-            permitted=settings.permitted_networks,
-            at_once=POSTS_AT_ONCE,
-            proxy=settings.egress,
-            plain_http=settings.webhook_http,
-        ),
-        wakeups=wakeups,
+        models=ModelsReader(database, presence),
+        statistics=StatisticsReader(database),
+        webhooks=DeliveryHistoryReader(database),
+        followers=tuple(ViewFollower(view, log, database) for view in follower_views()),
     )
 
 

@@ -1,4 +1,4 @@
-"""Time and chance, as the ledger's ports want them."""
+"""The machine's clock and random source, behind the ledger's ports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SystemRandomSource:
     """The machine's randomness."""
 
     def new_id(self) -> UUID:
-        """Return an id that nobody can guess."""
+        """Return an unguessable id."""
         return uuid4()
 
     def new_seed(self) -> int:

@@ -6,32 +6,32 @@ from collections.abc import Sequence
 
 from sqlalchemy import MetaData
 
-from projections.accounts import view as accounts
-from projections.accounts.view import AccountsView
-from projections.backlog import view as backlog_view
-from projections.backlog.reader import BacklogView
+from projections.accounts import tables as accounts
+from projections.accounts.apply import AccountsView
+from projections.backlog import tables as backlog
+from projections.backlog.apply import BacklogView
 from projections.following import positions
-from projections.models import view as models_view
-from projections.models.reader import ModelsView
-from projections.statistics import view as statistics
-from projections.statistics.view import StatisticsView
-from projections.status import tables as status_tables
-from projections.status.reader import StatusView
+from projections.models import tables as models
+from projections.models.apply import ModelsView
+from projections.statistics import tables as statistics
+from projections.statistics.apply import StatisticsView
+from projections.status import tables as status
+from projections.status.apply import StatusView
 from projections.view import View
-from projections.webhooks import delivery_tables as webhook_tables
-from projections.webhooks.deliveries import WebhooksView
+from projections.webhooks.history import tables as webhook_tables
+from projections.webhooks.history.apply import DeliveryHistoryView
 from projections.workers import presence
-from projections.workers import view as workers
-from projections.workers.view import WorkersView
+from projections.workers import tables as workers
+from projections.workers.apply import WorkersView
 
 FOLLOWER_METADATA: Sequence[MetaData] = (
     positions.METADATA,
     presence.METADATA,
-    status_tables.METADATA,
-    backlog_view.METADATA,
+    status.METADATA,
+    backlog.METADATA,
     workers.METADATA,
     accounts.METADATA,
-    models_view.METADATA,
+    models.METADATA,
     statistics.METADATA,
     webhook_tables.METADATA,
 )
@@ -47,5 +47,5 @@ def follower_views() -> tuple[View, ...]:
         AccountsView(),
         ModelsView(),
         StatisticsView(),
-        WebhooksView(),
+        DeliveryHistoryView(),
     )

@@ -27,7 +27,7 @@ INLINE_VIEWS = frozenset({"queue", "directory", "kudos", "modes", "deliveries"})
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event and its place in the log's total order."""
+    """An event and its position in the log's total order."""
 
     position: int
     event: Aggregate.Event

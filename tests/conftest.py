@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
+from tests.prepared import ledger_url, postgres_template, prepared_postgres_url
 from tests.servers import (
     own_redis,
     postgres_database,
@@ -19,10 +22,13 @@ from tests.servers import (
 )
 
 __all__ = [
+    "ledger_url",
     "own_redis",
     "postgres_database",
     "postgres_server",
+    "postgres_template",
     "postgres_url",
+    "prepared_postgres_url",
     "redis_server",
     "redis_url",
 ]
@@ -30,6 +36,17 @@ __all__ = [
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every program
 # that they start: whether Ctrl-C works could not be tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a process of tests for each core; threads of torch beside them wait by spinning.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported by now to the end: every full collection of garbage walked it all."""
+    gc.collect()
+    gc.freeze()
 
 
 def _log_as_the_standard_library() -> None:
@@ -43,6 +60,16 @@ def _log_as_the_standard_library() -> None:
 
 
 _log_as_the_standard_library()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bare_environment() -> Iterator[None]:
+    """Keep the settings of whoever starts the tests out of them, but for where ComfyUI lies."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("HOARD_")]:
+            if name != "HOARD_COMFYUI_HOME":
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -11,13 +11,14 @@ from sqlalchemy import select
 from domain.accounts.roles import Roles
 from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import Notification
+from domain.webhooks.attempts import Outcome, Problem
+from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason, Outcome, Problem
 from infrastructure.bootstrap import Hoard
 from infrastructure.webhooks.claims import Claimed
 from projections.following.rebuild import verify
-from projections.webhooks.due import DUE_DELIVERY
+from projections.webhooks.due.tables import DUE_DELIVERY
 from tests.world import HandClock
 
 TAKEN, BROKEN = Outcome(status=204), Outcome(status=500)
@@ -40,11 +41,18 @@ def address(number: int) -> UUID:
 class DeliveryWorld:
     """What happens to deliveries, told to the ledger of a Hoard."""
 
-    def __init__(self, hoard: Hoard, clock: HandClock) -> None:
+    def __init__(
+        self, hoard: Hoard, clock: HandClock, *, copy_of: DeliveryWorld | None = None
+    ) -> None:
+        """Begin on an empty ledger, or go on where another one was when its ledger was copied."""
         self.hoard = hoard
         self.clock = clock
-        self.account_id = hoard.ledger.accounts.open("integrator", "e" * 64, Roles())
-        self._told = 0
+        self.account_id: UUID = (
+            copy_of.account_id
+            if copy_of
+            else hoard.ledger.accounts.open("integrator", "e" * 64, Roles())
+        )
+        self._told: int = copy_of._told if copy_of else 0
 
     def endpoint(self, *kinds: NotificationKind) -> UUID:
         """Register an endpoint."""
@@ -62,8 +70,8 @@ class DeliveryWorld:
         assert destination is not None
         self._told += 1
         image_id = uuid5(_IDS, f"image {self._told}")
-        tracking = Notification(NotificationKind.IMAGE, request_id, image_id, self.clock.now())
-        return PlannedDelivery(tracking, self.account_id, endpoint, destination)
+        notification = Notification(NotificationKind.IMAGE, request_id, image_id, self.clock.now())
+        return PlannedDelivery(notification, self.account_id, endpoint, destination)
 
     def schedule(self, *planned_deliveries: PlannedDelivery) -> list[UUID]:
         """Have things told, in one save; return the deliveries' ids."""
@@ -76,18 +84,18 @@ class DeliveryWorld:
         """Schedule one delivery."""
         return self.schedule(self.planned_delivery(request_id, to=to, endpoint=endpoint))[0]
 
-    def claim(self, places: int = 100, unproven: int = 100) -> Sequence[Claimed]:
+    def claim(self, slots: int = 100, unproven: int = 100) -> Sequence[Claimed]:
         """Claim what can be had."""
-        return self.hoard.claims.claim(places=places, lifetime=LIFETIME, unproven=unproven)
+        return self.hoard.sending.claims.claim(slots=slots, lifetime=LIFETIME, unproven=unproven)
 
-    def claimed(self, places: int = 100, unproven: int = 100) -> list[UUID]:
+    def claimed(self, slots: int = 100, unproven: int = 100) -> list[UUID]:
         """Claim what can be had; return the deliveries' ids."""
-        return [each.delivery_id for each in self.claim(places, unproven)]
+        return [each.delivery_id for each in self.claim(slots, unproven)]
 
     def tried(self, delivery_id: UUID, outcome: Outcome = TAKEN) -> None:
         """Note what came of a try, and give the claim back."""
         self.hoard.ledger.webhooks.record_attempt(delivery_id, outcome, seconds=0.1)
-        self.hoard.claims.release(delivery_id)
+        self.hoard.sending.claims.release(delivery_id)
 
     def prove(self, destination: UUID) -> None:
         """Let something arrive there."""
@@ -130,10 +138,10 @@ class DeliveryWorld:
             )
             .order_by(DUE_DELIVERY.c.place)
         )
-        with self.hoard.ledger_database.reading() as connection:
+        with self.hoard.storage.ledger_database.reading() as connection:
             return [(row.delivery_id, row.is_head) for row in connection.execute(line)]
 
     def differences(self) -> Sequence[str]:
         """Return how what is served differs from what the history says."""
-        database = self.hoard.ledger_database
-        return verify(self.hoard.deliveries, self.hoard.log, database).differences
+        database = self.hoard.storage.ledger_database
+        return verify(self.hoard.inline.deliveries, self.hoard.storage.log, database).differences

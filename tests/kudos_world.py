@@ -8,7 +8,7 @@ from domain.accounts.kudos import kudos_from
 from domain.accounts.roles import Roles
 from domain.accounts.shared_key import KeyLimits, SharedKey
 from domain.images.settings import ImageSettings
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.return_codes import Refused
 from domain.workers.matching import Requirements
 from infrastructure.bootstrap import Hoard
@@ -18,7 +18,7 @@ SETTINGS = ImageSettings(512, 512, 30, "k_euler_a", 5.0, True, 1)
 
 def open_account(hoard: Hoard, name: str, kudos: float = 0.0, roles: Roles | None = None) -> UUID:
     """Open an account with kudos that the operator gives it."""
-    digest = f"{len(hoard.directory.accounts(after=-1, limit=1000)):064x}"
+    digest = f"{len(hoard.inline.directory.accounts(after=-1, limit=1000)):064x}"
     account_id = hoard.ledger.accounts.open(name, digest, roles or Roles())
     if kudos:
         hoard.ledger.kudos.award(account_id, kudos, by=None, reason="a start")
@@ -51,20 +51,21 @@ def request_of(
 ) -> SubmitRequest:
     """Return a request of an account."""
     return SubmitRequest(
-        account_id=account_id,
-        prompt="a cat",
-        negative_prompt="",
-        settings=settings,
-        requirements=Requirements(models, settings.pixels, False, False, True, False),
-        images=images,
-        shared_key_id=shared_key_id,
+        Requester(account_id, shared_key_id=shared_key_id),
+        RequestSpecification(
+            prompt="a cat",
+            negative_prompt="",
+            settings=settings,
+            requirements=Requirements(models, settings.pixels, False, False, True, False),
+            images=images,
+        ),
         upfront=upfront,
     )
 
 
 def available(hoard: Hoard, account_id: UUID) -> float:
     """Return the kudos that an account could spend now."""
-    return kudos_from(hoard.kudos.balance(account_id).available)
+    return kudos_from(hoard.inline.kudos.balance(account_id).available)
 
 
 def refusal_of(command: object, *args: object, **kwargs: object) -> Refused | None:

@@ -103,11 +103,11 @@ class PostgresServer:
             host=str(self.folder), user="postgres", dbname=database, autocommit=True
         )
 
-    def create_database(self) -> str:
-        """Create an empty database and return its name."""
+    def create_database(self, template: str = "template1") -> str:
+        """Create a database, empty or a copy of one without connections; return its name."""
         name = f"hoard_{uuid4().hex}"
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return name
 
     def empty_database(self, name: str) -> None:
@@ -295,7 +295,8 @@ def postgres_url(postgres_server: PostgresServer, postgres_database: str) -> str
 
 
 @contextmanager
-def _running_redis() -> Iterator[RedisServer]:
+def running_redis() -> Iterator[RedisServer]:
+    """Run a Redis for as long as the block runs."""
     server = RedisServer()
     try:
         server.start()
@@ -307,14 +308,14 @@ def _running_redis() -> Iterator[RedisServer]:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """One Redis for the whole session (for each process of pytest-xdist)."""
-    with _running_redis() as server:
+    with running_redis() as server:
         yield server
 
 
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
     """A Redis that a test may kill."""
-    with _running_redis() as server:
+    with running_redis() as server:
         yield server
 
 

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from socket import create_server
 from typing import Any
 from uuid import UUID
@@ -15,11 +15,9 @@ import httpx
 import orjson
 import uvicorn
 
-from api.app import create_app
-from api.tracking.hub import Hub
-from api.tracking.pace import Pace
+from api.tracking.hub import Hub, Timing
 from infrastructure.bootstrap import Hoard
-from infrastructure.processes.api import services_of
+from infrastructure.processes.api import app_of
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 
@@ -84,10 +82,9 @@ class Served:
 
 
 @contextmanager
-def served(hoard: Hoard, **pace: float) -> Iterator[Served]:
-    """Serve a Hoard on a free port, looking at the log at this pace."""
-    services = replace(services_of(hoard), pace=Pace(**pace))  # type: ignore[arg-type]
-    app = create_app(services)
+def served(hoard: Hoard, **timing: float) -> Iterator[Served]:
+    """Serve a Hoard on a free port, looking at the log at this timing."""
+    app = app_of(hoard, timing=Timing(**timing))  # type: ignore[arg-type]
     server = uvicorn.Server(
         uvicorn.Config(app, ws="none", log_config=None, timeout_graceful_shutdown=5)
     )
@@ -104,9 +101,9 @@ def served(hoard: Hoard, **pace: float) -> Iterator[Served]:
         try:
             wait_until(lambda: server.started or not thread.is_alive(), "the server to start")
             with httpx.Client(base_url=url, timeout=DEADLINE_SECONDS) as client:
-                yield Served(url, app.state.hoard.hub, client, loops[0])
+                yield Served(url, app.state.hub, client, loops[0])
         finally:
-            app.state.hoard.hub.leave()
+            app.state.hub.leave()
             server.should_exit = True
             thread.join()
 

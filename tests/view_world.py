@@ -15,11 +15,11 @@ from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.jobs.job import ImageState
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
-from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import Settings
-from projections.status.reader import RequestStatus
+from infrastructure.settings.environment import Settings
+from projections.status.fold import RequestStatus
+from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 
 LARGE = Capabilities(("A", "B"), 20, 2048 * 2048, True, 1, False, "test:1:large")
@@ -30,7 +30,7 @@ class ViewWorld:
 
     def __init__(self, folder: Path, ledger_url: str | None = None, **settings: Any) -> None:
         self.clock = HandClock()
-        self.hoard = assemble(
+        self.hoard = assembled(
             Settings(data=folder, ledger_url=ledger_url, **settings),
             clock=self.clock,
             random_source=SeededRandomSource(),
@@ -51,12 +51,14 @@ class ViewWorld:
         """Ask for images and return the request's id."""
         request_id, _ = self.hoard.ledger.requests.submit(
             SubmitRequest(
-                account_id=account_id,
-                prompt="a red square",
-                negative_prompt="",
-                settings=ImageSettings(side, side, steps, "k_euler", 5.0, True, 1),
-                requirements=Requirements(tuple(models), side * side, nsfw, False, True, False),
-                images=images,
+                Requester(account_id),
+                RequestSpecification(
+                    prompt="a red square",
+                    negative_prompt="",
+                    settings=ImageSettings(side, side, steps, "k_euler", 5.0, True, 1),
+                    requirements=Requirements(tuple(models), side * side, nsfw, False, True, False),
+                    images=images,
+                ),
                 priority=priority,
             )
         )
@@ -82,13 +84,13 @@ class ViewWorld:
 
     def follow(self) -> None:
         """Let every view catch up with the log."""
-        for follower in self.hoard.followers:
+        for follower in self.hoard.views.followers:
             while follower.catch_up():
                 pass
 
     def status(self, request_id: UUID) -> RequestStatus:
         """Return the status of a request that must be there."""
-        status = self.hoard.status.status(request_id)
+        status = self.hoard.views.status.status(request_id)
         assert status is not None
         return status
 
@@ -97,11 +99,9 @@ class ViewWorld:
         self.hoard.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ViewWorld]:
+@pytest.fixture
+def world(ledger_url: str | None, tmp_path: Path) -> Iterator[ViewWorld]:
     """A Hoard on SQLite files, and once more on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    ledger_url = request.getfixturevalue("postgres_url") if on_postgresql else None
     made = ViewWorld(tmp_path, ledger_url)
     yield made
     made.close()

@@ -17,11 +17,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.ledger.webhooks import PlannedDelivery
-from domain.requests.commands import SubmitRequest
 from domain.requests.notifications import notification_of
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.kinds import WEBHOOK_KINDS, NotificationKind
-from domain.webhooks.webhook import USUAL_KINDS, WebhookTarget
+from domain.webhooks.kinds import DEFAULT_KINDS, WEBHOOK_KINDS, NotificationKind
+from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
 from infrastructure.processes.webhooks import sender_of
 from infrastructure.webhooks.posts import WebhookPosts
@@ -47,8 +47,8 @@ class WebhookWorld(ViewWorld):
         posts = WebhookPosts(
             permitted=self.hoard.settings.permitted_networks, ssl_context=receiver.trusting()
         )
-        self.hoard.webhook_posts.close()
-        self.hoard = replace(self.hoard, webhook_posts=posts)
+        self.hoard.sending.posts.close()
+        self.hoard = replace(self.hoard, sending=replace(self.hoard.sending, posts=posts))
 
     def sender(self) -> WebhookSender:
         """Return what sends deliveries, with nothing remembered."""
@@ -59,24 +59,26 @@ class WebhookWorld(ViewWorld):
         images: int = 1,
         *,
         address: str | None = None,
-        kinds: tuple[NotificationKind, ...] = USUAL_KINDS,
+        kinds: tuple[NotificationKind, ...] = DEFAULT_KINDS,
         account_id: UUID | None = None,
     ) -> UUID:
         """Ask for images, to be told of at an address of the request's own."""
         account_id = self.integrator if account_id is None else account_id
         wish = None
         if address is not None:
-            destination = self.hoard.webhook_keys.destination(account_id, address)
+            destination = self.hoard.sending.keys.destination(account_id, address)
             wish = WebhookTarget(address, destination, kinds)
         request_id, _ = self.hoard.ledger.requests.submit(
             SubmitRequest(
-                account_id=account_id,
-                prompt="a red square",
-                negative_prompt="",
-                settings=ImageSettings(64, 64, 2, "k_euler", 5.0, True, 1),
-                requirements=Requirements((), 64 * 64, False, False, True, False),
-                images=images,
-                webhook=wish,
+                Requester(account_id),
+                RequestSpecification(
+                    prompt="a red square",
+                    negative_prompt="",
+                    settings=ImageSettings(64, 64, 2, "k_euler", 5.0, True, 1),
+                    requirements=Requirements((), 64 * 64, False, False, True, False),
+                    images=images,
+                    webhook=wish,
+                ),
             )
         )
         return request_id
@@ -98,7 +100,7 @@ class WebhookWorld(ViewWorld):
     ) -> list[PlannedDelivery]:
         """Return all that is to be told of what happened to a request so far, at its own address
         or at an endpoint, in order."""
-        history = RequestHistory.read(self.hoard.log, request_id)
+        history = RequestHistory.read(self.hoard.storage.log, request_id)
         assert history is not None
         own = history.submitted.webhook
         if endpoint_id is None:
@@ -131,7 +133,7 @@ class WebhookWorld(ViewWorld):
 
     def history(self, delivery_id: UUID) -> list[Any]:
         """Return the events of a delivery."""
-        return [record.event for record in self.hoard.log.tails({delivery_id: 0})]
+        return [record.event for record in self.hoard.storage.log.tails({delivery_id: 0})]
 
     def tries(self, delivery_id: UUID) -> list[WebhookDelivery.Attempted]:
         """Return each try of a delivery."""

@@ -1,4 +1,4 @@
-"""Who is asking: from the ``apikey`` header to an account."""
+"""Authentication: from the header ``apikey`` to an account."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ ApiKey = Annotated[
 
 
 class Keys(Protocol):
-    """Whose key is whose."""
+    """The port to the keys."""
 
     def account_by_key(self, key_digest: str) -> AccountEntry | None:
         """Return the account whose key, or shared key, has this SHA-256."""
 
 
-class Accounts:
+class Authentication:
     """Finds accounts by their keys and remembers, for seconds, those it found.
 
     Only digests are remembered. A key that no account has is looked up each time, so that a new
@@ -69,8 +69,18 @@ class Accounts:
         self._kept: dict[str, tuple[float, AccountEntry]] = {}
         self._forgotten = 0
 
+    def account(self, key: str | None) -> AccountEntry:
+        """Return the account of its own key. A shared key is refused: it only asks for images.
+
+        :raises Refused: ``InvalidAPIKey`` or ``DeletedUser``.
+        """
+        account = self.by_key(key)
+        if account.shared_key_id is not None:
+            raise Refused("InvalidAPIKey", "A shared key only asks for images.")
+        return account
+
     def by_key(self, key: str | None) -> AccountEntry:
-        """Return the account of a key.
+        """Return the account of a key, be it a shared one.
 
         :raises Refused: ``InvalidAPIKey``, or ``DeletedUser`` of an account that was closed.
         """

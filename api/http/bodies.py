@@ -79,7 +79,7 @@ def _refusal(model: type[Body], error: ValidationError) -> Refused:
     errors = {_name(detail): detail["msg"] for detail in reversed(details[:_MOST_ERRORS])}
     if code == "BadRequest":
         return Refused(code, f"{field}: {first['msg']}", errors)
-    # What a validator of ours says of the case is fit to be told; what pydantic says need not be.
+    # Figures of the case that a validator of ours gives may be shown; pydantic's need not be.
     known = first.get("ctx", {}) if first["type"] == code else {}
     return Refused(code, None, errors, **known)
 
@@ -120,5 +120,5 @@ def _fields_with_nul(value: Any, name: str) -> Iterator[str]:
                 else:
                     yield from _fields_with_nul(inner, f"{name}.{key}" if name else key)
         case list():
-            for place, inner in enumerate(value):
-                yield from _fields_with_nul(inner, f"{name}.{place}")
+            for index, inner in enumerate(value):
+                yield from _fields_with_nul(inner, f"{name}.{index}")

@@ -55,7 +55,7 @@ def install_error_answers(app: FastAPI, *, public_url: str = "") -> None:
 
 
 def error_answer(
-    asked: HTTPConnection,
+    connection: HTTPConnection,
     refusal: Refused,
     *,
     status: int | None = None,
@@ -66,24 +66,24 @@ def error_answer(
     :param status: the HTTP status, where it is not the catalogue's.
     :param headers: what else is to be said.
     """
-    told = _Told(refusal, asked.headers.get("accept-language"))
+    worded = _Worded(refusal, connection.headers.get("accept-language"))
     status = status or refusal.code.status
-    said = {**_VARIES, "content-language": told.language, **(headers or {})}
+    said = {**_VARIES, "content-language": worded.language, **(headers or {})}
     rc, errors = refusal.code.name, {"errors": refusal.errors} if refusal.errors else {}
-    if _wants_problem(asked.headers.get("accept", "")):
+    if _wants_problem(connection.headers.get("accept", "")):
         problem = {
-            "type": f"{_page(asked)}#{rc}",
-            "title": told.title,
+            "type": f"{_page(connection)}#{rc}",
+            "title": worded.title,
             "status": status,
-            "detail": told.message,
+            "detail": worded.message,
             "rc": rc,
             **errors,
         }
         return Response(orjson.dumps(problem), status, said, PROBLEM)
-    return Answer({"message": told.message, "rc": rc, **errors}, status, said)
+    return Answer({"message": worded.message, "rc": rc, **errors}, status, said)
 
 
-class _Told:
+class _Worded:
     """A refusal in the language of whoever reads it."""
 
     def __init__(self, refusal: Refused, accepted: str | None) -> None:
@@ -104,8 +104,8 @@ def _wants_problem(accepted: str) -> bool:
     return weights.get(PROBLEM, 0.0) > 0 and weights[PROBLEM] >= weights.get("application/json", 0)
 
 
-def _page(asked: HTTPConnection) -> str:
-    state = asked.scope["app"].state if "app" in asked.scope else None
+def _page(connection: HTTPConnection) -> str:
+    state = connection.scope["app"].state if "app" in connection.scope else None
     return str(getattr(state, "return_codes_page", RETURN_CODES_PATH))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,7 @@ from domain.images.controlnet import CONTROL_TYPES
 from domain.images.post_processing import POST_PROCESSORS
 from domain.images.sampling import SAMPLERS
 from domain.images.workflows import WORKFLOWS
+from domain.webhooks.kinds import WEBHOOK_KINDS
 
 _ADDRESS_LENGTHS = (10, 1024)
 
@@ -100,13 +101,17 @@ WebhookAddress = Annotated[
     ),
 ]
 
-WebhookEvent = Literal["started", "image", "progress", "ended"]
+# Whoever adds a kind adds it there alone; type checkers cannot compute it.
+if TYPE_CHECKING:
+    WebhookEvent = str
+else:
+    WebhookEvent = Literal[tuple(kind.value for kind in WEBHOOK_KINDS)]
 
 WebhookEvents = Annotated[
     list[WebhookEvent],
     Field(
         min_length=1,
-        max_length=4,
-        description="What is told there; left out, each image and the end.",
+        max_length=len(WEBHOOK_KINDS),
+        description="What is sent there; left out, each image and the end.",
     ),
 ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import orjson
 from fastapi import Header
 
-from api.context import Context
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.directory import AccountEntry
 from domain.ledger.idempotency import HEADER, IdempotencyKey
@@ -26,8 +25,15 @@ IdempotencyKeyHeader = Annotated[
 """A handler's parameter: the key as the client wrote it."""
 
 
-def attempt_from(
-    hoard: Context,
+class KeyedDigest(Protocol):
+    """The port to digests that say nothing to whoever lacks this installation's master key."""
+
+    def __call__(self, *parts: bytes) -> str:
+        """Return the digest of several byte strings in their order, as 64 hex digits."""
+
+
+def idempotency_key_from(
+    digest: KeyedDigest,
     key: str | None,
     raw: bytes,
     *,
@@ -35,7 +41,7 @@ def attempt_from(
     account: AccountEntry,
     client_address: str,
 ) -> IdempotencyKey | None:
-    """Return what tells this POST when it is sent again; None without a key.
+    """Return what a POST that is sent again is known by; None without a key.
 
     A key counts for one account; for anonymous, which many share, for one address. Bodies that
     differ in their spaces or in the order of their fields are the same.
@@ -52,7 +58,6 @@ def attempt_from(
             f"{HEADER}: send 1 to {MOST_CHARACTERS} printable characters",
             {HEADER: "is no key"},
         )
-    digest = hoard.services.keyed_digest
     who = account.account_id.bytes + (account.shared_key_id.bytes if account.shared_key_id else b"")
     where = client_address if account.account_id == ANONYMOUS_ID else ""
     return IdempotencyKey(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Protocol
 
 from PIL import Image, ImageOps
 
@@ -27,6 +28,19 @@ _QUALITY = 95
 _one_large_image = threading.Lock()
 
 
+class Blobs(Protocol):
+    """The port to the store of images."""
+
+    def put(self, data: bytes) -> str:
+        """Store the bytes, durably, and return their SHA-256 in hexadecimal."""
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes.
+
+        :raises LookupError: when there is no such blob, or no longer.
+        """
+
+
 class ImageUnreadable(Exception):
     """These bytes are no image that is taken; the message says why."""
 
@@ -37,7 +51,7 @@ class TooManyPixels(ImageUnreadable):
 
 @dataclass(frozen=True, slots=True)
 class CleanImage:
-    """An image and nothing else: no place, no camera, no name in it."""
+    """An image and nothing else: no location, no camera, no name in it."""
 
     data: bytes
     """A WebP."""
@@ -95,6 +109,11 @@ def cleaned(data: bytes, *, most_pixels: int, lossless: bool = False) -> CleanIm
         bare = Image.frombytes(image.mode, image.size, image.tobytes())
         bare.save(file, "WEBP", quality=_QUALITY, lossless=lossless, exact=True, method=2)
     return CleanImage(file.getvalue(), transparent)
+
+
+def as_base64(data: bytes) -> str:
+    """Return an image as bodies carry it."""
+    return base64.b64encode(data).decode("ascii")
 
 
 def media_type_of(data: bytes) -> str:

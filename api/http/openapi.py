@@ -8,10 +8,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 from pydantic.json_schema import models_json_schema
 
 from api.http.bodies import Body
-from api.http.error_schemas import RequestError, RequestValidationError
+from api.http.schemas import RequestError, RequestValidationError
 from domain.return_codes import RETURN_CODES
 
 _COMPONENT = "#/components/schemas/{model}"
@@ -35,7 +36,15 @@ _TOO_LARGE = {
 """What every address that takes a body may answer, before anybody looks at the body."""
 
 
-def request_body(*models: type[Body], required: bool = True) -> dict[str, Any]:
+class BodyDescription(dict[str, Any]):
+    """What a route adds to its description, together with the models that it refers to."""
+
+    def __init__(self, models: Sequence[type[Body]], description: dict[str, Any]) -> None:
+        super().__init__(description)
+        self.models = models
+
+
+def request_body(*models: type[Body], required: bool = True) -> BodyDescription:
     """Return what a route adds to its description to say which JSON body, or which, it takes.
 
     :param required: whether there has to be one.
@@ -43,7 +52,7 @@ def request_body(*models: type[Body], required: bool = True) -> dict[str, Any]:
     references = [{"$ref": _COMPONENT.format(model=model.__name__)} for model in models]
     schema = references[0] if len(references) == 1 else {"anyOf": references}
     content = {"application/json": {"schema": schema}}
-    return {"requestBody": {"required": required, "content": content}}
+    return BodyDescription(models, {"requestBody": {"required": required, "content": content}})
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -57,7 +66,7 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def describe(app: FastAPI, bodies: Sequence[type[Body]]) -> None:
+def describe(app: FastAPI) -> None:
     """Have an application describe itself, with the bodies that its routes take."""
 
     def openapi() -> dict[str, Any]:
@@ -69,7 +78,7 @@ def describe(app: FastAPI, bodies: Sequence[type[Body]]) -> None:
                 routes=app.routes,
             )
             _, definitions = models_json_schema(
-                [(body, "validation") for body in bodies], ref_template=_COMPONENT
+                [(body, "validation") for body in _bodies_of(app)], ref_template=_COMPONENT
             )
             schema["components"]["schemas"].update(definitions["$defs"])
             _forget_unused(schema)
@@ -79,6 +88,22 @@ def describe(app: FastAPI, bodies: Sequence[type[Body]]) -> None:
 
     # FastAPI's own way of replacing the description.
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _bodies_of(app: FastAPI) -> Sequence[type[Body]]:
+    """Return the models that routes refer to with :func:`request_body`, each once."""
+    described = [
+        getattr(context.original_route, "openapi_extra", None)
+        for context in iter_route_contexts(app.routes)
+    ]
+    return tuple(
+        dict.fromkeys(
+            model
+            for extra in described
+            if isinstance(extra, BodyDescription)
+            for model in extra.models
+        )
+    )
 
 
 def _forget_unused(schema: dict[str, Any]) -> None:

@@ -49,7 +49,7 @@ async def return_codes(
     language = language_for(lang or accept_language)
     words = q.casefold().split()
     groups: dict[str, list[_Shown]] = {}
-    for code in sorted(RETURN_CODES.values(), key=_place):
+    for code in sorted(RETURN_CODES.values(), key=_order):
         shown = _shown(code, language)
         if shown.has(words):
             groups.setdefault(_heading(code), []).append(shown)
@@ -75,7 +75,7 @@ def _shown(code: ReturnCode, language: str) -> _Shown:
     return _Shown(code.name, code.status, said.message, code.when, said.advice)
 
 
-def _place(code: ReturnCode) -> tuple[bool, bool, int]:
+def _order(code: ReturnCode) -> tuple[bool, bool, int]:
     """What clients meet comes first, by status; else the catalogue's order stays."""
     return code.reserved, code.base, code.status if code.may_be_raised else 0
 

@@ -8,10 +8,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from api.context import Provided, address_of
+from api.http.answer import NOT_KEPT
 from api.http.bodies import RawBody
+from api.http.parameters import address_of
 from api.pages.rendering import page
-from api.registration.registrations import Registered
+from api.registration.registrations import Registered, Registration
 from domain.accounts.rights import require_registered
 from domain.names import LONGEST_CONTACT, LONGEST_USER_NAME
 from domain.return_codes import Refused
@@ -24,39 +25,38 @@ _HONEYPOT = "website"
 """A field that people do not see and robots fill in."""
 
 _MOST_FIELDS = 10
-_NOT_KEPT = {"cache-control": "no-store"}
 
 
 @router.get(REGISTRATION_PATH)
-async def form(hoard: Provided) -> HTMLResponse:
+async def form(feature: Registration) -> HTMLResponse:
     """Show the forms."""
-    return _page(is_open=hoard.services.registrations_per_hour > 0)
+    return _page(is_open=feature.registrations.is_open)
 
 
 @router.post(REGISTRATION_PATH)
-def register(hoard: Provided, request: Request, raw: RawBody) -> HTMLResponse:
+def register(feature: Registration, request: Request, raw: RawBody) -> HTMLResponse:
     """Open an account and show its key, once."""
     fields = _fields(raw)
     name, contact = fields.get("username", ""), fields.get("contact", "")
     try:
         if fields.get(_HONEYPOT):
             raise Refused("Forbidden", "Leave the hidden field empty: it is there for robots.")
-        registered = hoard.registrations.register(name, contact, address=address_of(request))
+        registered = feature.registrations.register(name, contact, address=address_of(request))
     except Refused as refusal:
         return _page(refusal=refusal, name=name, contact=contact)
     return _page(registered=registered)
 
 
 @router.post(f"{REGISTRATION_PATH}/key")
-def another_key(hoard: Provided, raw: RawBody) -> HTMLResponse:
+def another_key(feature: Registration, raw: RawBody) -> HTMLResponse:
     """Put a new key in an old one's place and show it, once."""
     try:
-        account = hoard.account(_fields(raw).get("apikey", "").strip())
+        account = feature.authentication.account(_fields(raw).get("apikey", "").strip())
         require_registered(account)
-        registered = hoard.registrations.another_key(account)
+        registered = feature.registrations.another_key(account)
     except Refused as refusal:
         return _page(refusal=refusal)
-    hoard.accounts.forget()
+    feature.authentication.forget()
     return _page(registered=registered)
 
 
@@ -80,7 +80,7 @@ def _page(
     return page(
         "registration.html",
         status=refusal.code.status if refusal is not None else 200,
-        headers=_NOT_KEPT,
+        headers=NOT_KEPT,
         message=refusal.message if refusal is not None else "",
         registered=registered,
         is_open=is_open,

@@ -1,1 +1,1 @@
-"""Telling clients at once what happens to their requests: streams and long polling."""
+"""Tracking: clients learn at once what happens to their requests, by streams and long polling."""

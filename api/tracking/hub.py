@@ -1,8 +1,8 @@
-"""The hub: one reader of the log for all clients of this process that wait for something.
+"""The hub: one reader of the log for all clients of this process that wait for a request.
 
 It follows the log from where it is when the first client comes, and sleeps while there is none.
-Each event is handed to whoever watches its request; what came before a client did is read once, for
-it.
+Each event goes to the subscriptions to its request; what happened before a client came is read
+once, for it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ import anyio
 from anyio import to_thread
 from eventsourcing.domain import Aggregate
 
-from api.tracking.pace import Pace
-from api.tracking.watch import Watch
+from api.tracking.subscription import Subscription
 from domain.jobs.job import Job
 from domain.requests.request import Request
 from projections.following.wakeups import Wakeups
@@ -30,61 +29,79 @@ from projections.view import Log, RecordedEvent
 
 _PORTION = 500
 _READERS = 4
-"""Clients whose past is read at a time: a crowd that comes back leaves others their turn."""
+"""Clients whose past is read at a time: many that come back at once leave others their turn."""
 
 _SIDE_READERS = 2
-"""Streams at a time for which something else is read, such as their place in the queue."""
+"""Streams at a time for which something else is read, such as their queue position."""
 
 _logger = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
 
 
-@dataclass(slots=True)
-class _Watched:
-    """A request that somebody watches."""
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How often the hub and its streams look for something new, in seconds, and what they keep."""
 
-    watches: set[Watch] = field(default_factory=set)
+    poll: float = 0.25
+    """Between two reads of the log, where nobody wakes the hub."""
+    poll_again: tuple[float, ...] = (0.005, 0.01, 0.02, 0.04, 0.08)
+    """Before the next reads in turn, where a wake-up came but no event was final yet."""
+    pause: float = 0.01
+    """Between two reads, however often it is woken."""
+    steps: float = 0.1
+    """Between two reports of the steps that jobs make."""
+    keep_alive: float = 15.0
+    """Between two signs of life on a stream, and two looks at its queue position."""
+    most_pending: int = 256
+    """Events that one client may be behind before its stream is cut off."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A request that somebody is subscribed to."""
+
+    subscriptions: set[Subscription] = field(default_factory=set)
     jobs: set[UUID] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A watch that has begun, and all that happened before."""
+    """A subscription that has begun, and all that happened before."""
 
-    watch: Watch
+    subscription: Subscription
     past: RequestHistory
     """What is committed of the request, some of it not final."""
     final: int
-    """The position up to which the past holds everything; the watch brings what lies above."""
+    """The position up to which the past holds everything; what lies above comes as updates."""
 
 
 class Hub:
-    """Hands events to watches. All of it happens in the event loop but reading, and being woken."""
+    """Hands events to subscriptions, in the event loop; reads and wake-ups happen elsewhere."""
 
-    def __init__(self, log: Log, wakeups: Wakeups, pace: Pace) -> None:
-        """Prepare; nothing is read before somebody watches."""
-        self.pace = pace
+    def __init__(self, log: Log, wakeups: Wakeups, timing: Timing) -> None:
+        """Prepare; nothing is read before somebody subscribes."""
+        self.timing = timing
         self._log = log
         self._wakeups = wakeups
-        self._requests: dict[UUID, _Watched] = {}
+        self._requests: dict[UUID, _Followed] = {}
         self._jobs: dict[UUID, UUID] = {}
-        """Which request each job belongs to, as far as it is watched."""
+        """Which request each job belongs to, of the requests that are followed."""
         self._position: int | None = None
-        """Everything final up to here was handed out; None while nobody watches."""
+        """Everything final up to here was handed out; None while nobody is subscribed."""
         self._beginning = 0
-        """Watches whose past is being read just now."""
+        """Subscriptions whose past is being read just now."""
         self._recent: list[RecordedEvent] = []
         """What was handed out meanwhile, for those."""
         self._waking = asyncio.Lock()
         self._resuming = asyncio.Semaphore(_READERS)
         self._woken = asyncio.Event()
-        self._rung = False
+        self._wake_pending = False
         self._steps: dict[UUID, tuple[int, int]] = {}
-        self._steps_told_at = 0.0
-        self._telling_steps: asyncio.TimerHandle | None = None
+        self._steps_sent_at = 0.0
+        self._sending_steps: asyncio.TimerHandle | None = None
         self._leaving = True
-        """Whether every watch is over as soon as it begins: nothing comes before the hub runs."""
+        """Whether every subscription is over as soon as it begins, as it is before the hub runs."""
         self._is_failing = False
         """Whether the log could not be read the last time."""
         self._stop_listening: Callable[[], None] | None = None
@@ -106,57 +123,57 @@ class Hub:
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
-            self._fall_asleep()
+            self._stop_following()
 
     def leave(self) -> None:
-        """End every watch, since the process stops; from any thread or signal handler."""
+        """End every subscription, since the process stops; from any thread or signal handler."""
         # The loop may be gone already.
         with suppress(RuntimeError, AttributeError):
             self._loop.call_soon_threadsafe(self._end_all)
 
     @property
     def is_leaving(self) -> bool:
-        """Whether it keeps nobody any more, or not yet."""
+        """Whether it takes no subscriptions: the process stops, or has not begun."""
         return self._leaving
 
     @property
-    def watches(self) -> int:
-        """How many clients watch something."""
-        return sum(len(watched.watches) for watched in self._requests.values())
+    def subscriptions(self) -> int:
+        """How many clients are subscribed."""
+        return sum(len(followed.subscriptions) for followed in self._requests.values())
 
     async def open(self, request_id: UUID) -> Opened | None:
-        """Begin to watch a request; None when there is no such request. Close the watch."""
+        """Subscribe to a request; None when there is no such request. Close the subscription."""
         async with self._resuming:
             if not self._leaving:
-                await self._wake_up()
+                await self._begin_to_follow()
             # From here on nothing that is handed out is lost on it.
-            watch = self._add(request_id)
+            subscription = self._add(request_id)
             self._beginning += 1
             try:
                 final, past = await self._in_thread(partial(self._read, request_id))
                 if past is None:
-                    watch.close()
+                    subscription.close()
                     return None
-                self._begin(watch, past, final)
+                self._begin(subscription, past, final)
             except BaseException:
-                watch.close()
+                subscription.close()
                 raise
             finally:
                 self._beginning -= 1
                 if not self._beginning:
                     self._recent.clear()
-        return Opened(watch, past, final)
+        return Opened(subscription, past, final)
 
     async def read(self, call: Callable[[], Found]) -> Found:
         """Call what may block and is needed by a stream, a few such calls at a time."""
         return await to_thread.run_sync(call, limiter=self._side_threads)
 
     def changed(self) -> None:
-        """Look at the log soon; from any thread."""
-        if not self._rung:
-            self._rung = True
+        """Read the log soon; from any thread."""
+        if not self._wake_pending:
+            self._wake_pending = True
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._ring)
+                self._loop.call_soon_threadsafe(self._wake)
 
     def progress(self, job_id: UUID, step: int, steps: int) -> None:
         """Hand out how far a job is; from any thread."""
@@ -172,44 +189,48 @@ class Hub:
     async def _in_thread(self, call: Callable[[], Found]) -> Found:
         return await to_thread.run_sync(call, limiter=self._threads)
 
-    async def _wake_up(self) -> None:
+    async def _begin_to_follow(self) -> None:
         async with self._waking:
             if self._position is None:
                 self._position = await self._in_thread(self._log.last_position)
                 self._stop_listening = self._wakeups.listen(self)
                 self._woken.set()
 
-    def _fall_asleep(self) -> None:
+    def _stop_following(self) -> None:
         self._position = None
         if self._stop_listening is not None:
             self._stop_listening()
             self._stop_listening = None
 
-    def _add(self, request_id: UUID) -> Watch:
-        watch = Watch(request_id, most=self.pace.most_untold, on_close=self._remove)
-        self._requests.setdefault(request_id, _Watched()).watches.add(watch)
+    def _add(self, request_id: UUID) -> Subscription:
+        subscription = Subscription(
+            request_id, most=self.timing.most_pending, on_close=self._remove
+        )
+        self._requests.setdefault(request_id, _Followed()).subscriptions.add(subscription)
         if self._leaving:
-            watch.end()
-        return watch
+            subscription.end()
+        return subscription
 
-    def _remove(self, watch: Watch) -> None:
-        watched = self._requests.get(watch.request_id)
-        if watched is None:
+    def _remove(self, subscription: Subscription) -> None:
+        followed = self._requests.get(subscription.request_id)
+        if followed is None:
             return
-        watched.watches.discard(watch)
-        if not watched.watches:
-            del self._requests[watch.request_id]
-            for job_id in watched.jobs:
+        followed.subscriptions.discard(subscription)
+        if not followed.subscriptions:
+            del self._requests[subscription.request_id]
+            for job_id in followed.jobs:
                 self._jobs.pop(job_id, None)
                 self._steps.pop(job_id, None)
 
-    def _begin(self, watch: Watch, past: RequestHistory, final: int) -> None:
+    def _begin(self, subscription: Subscription, past: RequestHistory, final: int) -> None:
         for job_id in past.batched:
-            self._know_job(job_id, watch.request_id)
+            self._know_job(job_id, subscription.request_id)
         missed = [
-            record for record in self._recent if self._request_of(record.event) == watch.request_id
+            record
+            for record in self._recent
+            if self._request_of(record.event) == subscription.request_id
         ]
-        watch.begin(final, missed)
+        subscription.begin(final, missed)
 
     def _know_job(self, job_id: UUID, request_id: UUID) -> None:
         self._jobs[job_id] = request_id
@@ -224,27 +245,27 @@ class Hub:
         pauses: Iterator[float] = iter(())
         while True:
             if not self._requests and not self._waking.locked():
-                self._fall_asleep()
+                self._stop_following()
             if self._position is None:
                 self._woken.clear()
                 await self._woken.wait()
             was_woken = self._woken.is_set()
-            # Who rings from here on is heard after this look.
+            # A wake-up from here on counts for the next read.
             self._woken.clear()
-            records = await self._look()
-            await asyncio.sleep(self.pace.rest)
+            records = await self._read_on()
+            await asyncio.sleep(self.timing.pause)
             if len(records) == _PORTION:
                 continue
             if records:
                 pauses = iter(())
             elif was_woken:
-                pauses = iter(self.pace.look_again)
+                pauses = iter(self.timing.poll_again)
             with suppress(TimeoutError):
-                async with asyncio.timeout(next(pauses, self.pace.look)):
+                async with asyncio.timeout(next(pauses, self.timing.poll)):
                     await self._woken.wait()
 
-    async def _look(self) -> Sequence[RecordedEvent]:
-        """Hand out the next events and return them; with the log out of reach there are none."""
+    async def _read_on(self) -> Sequence[RecordedEvent]:
+        """Read and hand out the next events; with the log out of reach there are none."""
         assert self._position is not None
         try:
             records = await self._in_thread(partial(self._log.after, self._position, _PORTION))
@@ -267,31 +288,31 @@ class Hub:
         if self._beginning:
             self._recent.append(record)
         request_id = self._request_of(event)
-        watched = self._requests.get(request_id) if request_id else None
-        for watch in watched.watches if watched else ():
-            watch.put(record)
+        followed = self._requests.get(request_id) if request_id else None
+        for subscription in followed.subscriptions if followed else ():
+            subscription.put(record)
 
-    def _ring(self) -> None:
-        self._rung = False
+    def _wake(self) -> None:
+        self._wake_pending = False
         self._woken.set()
 
     def _take_step(self, job_id: UUID, step: int, steps: int) -> None:
         self._steps[job_id] = (step, steps)
-        if self._telling_steps is None:
-            at = self._steps_told_at + self.pace.steps
-            self._telling_steps = self._loop.call_at(at, self._tell_steps)
+        if self._sending_steps is None:
+            at = self._steps_sent_at + self.timing.steps
+            self._sending_steps = self._loop.call_at(at, self._send_steps)
 
-    def _tell_steps(self) -> None:
-        self._telling_steps = None
-        self._steps_told_at = self._loop.time()
-        told, self._steps = self._steps, {}
-        for job_id, (step, steps) in told.items():
+    def _send_steps(self) -> None:
+        self._sending_steps = None
+        self._steps_sent_at = self._loop.time()
+        latest, self._steps = self._steps, {}
+        for job_id, (step, steps) in latest.items():
             request_id = self._jobs.get(job_id)
-            for watch in self._requests[request_id].watches if request_id else ():
-                watch.step(job_id, step, steps)
+            for subscription in self._requests[request_id].subscriptions if request_id else ():
+                subscription.step(job_id, step, steps)
 
     def _end_all(self) -> None:
         self._leaving = True
-        for watched in self._requests.values():
-            for watch in watched.watches:
-                watch.end()
+        for followed in self._requests.values():
+            for subscription in followed.subscriptions:
+                subscription.end()

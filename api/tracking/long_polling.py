@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from api.tracking.hub import Hub
 from domain.return_codes import Refused
-from projections.status.reader import RequestStatus
+from projections.status.fold import RequestStatus
 
 LONGEST_WAIT_SECONDS = 60
 
@@ -95,18 +95,18 @@ async def changed_status(
     opened = await hub.open(request_id)
     if opened is None:
         return None
-    watch, known = opened.watch, seen or etag_of(status)
-    # It waits for the news alone.
+    subscription, known = opened.subscription, seen or etag_of(status)
+    # It waits for updates alone.
     del opened
     try:
         while True:
-            # Exact for all that is committed; what is committed after it comes as news.
+            # Exact for all that is committed; what is committed after it comes as an update.
             status = await check()
             left = until - asyncio.get_running_loop().time()
             if status is None or status.done or not matches(known, etag_of(status)):
                 return status
-            if left <= 0 or watch.is_over:
+            if left <= 0 or subscription.is_over:
                 return status
-            await watch.news(left)
+            await subscription.updates(left)
     finally:
-        watch.close()
+        subscription.close()

@@ -1,4 +1,4 @@
-"""A stream: what one client is told of its request as it happens, as Server-Sent Events."""
+"""A stream of events: what happens to one request, as Server-Sent Events for one client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from api.tracking.hub import Hub, Opened
-from api.tracking.watch import News, Watch
+from api.tracking.subscription import Subscription, Updates
 from domain.requests.notifications import notification_of
 from domain.requests.request import Request
 from domain.webhooks.kinds import NotificationKind
@@ -22,8 +22,8 @@ from projections.tracking.data import notification_data, progress_data
 from projections.tracking.history import RequestHistory
 from projections.view import RecordedEvent
 
-Place = dict[str, Any]
-"""Where a request that waits stands in the queue now."""
+QueueState = dict[str, Any]
+"""The queue position of a request that waits, and how long it will wait."""
 
 _SECONDS_TO_END = 2.0
 """When the process stops, the hub ends its streams; one that takes longer is cancelled."""
@@ -32,7 +32,7 @@ _SIGN_OF_LIFE = ServerSentEvent(comment="", sep="\n")
 
 
 class Stream:
-    """Tells each recorded event once, in log order, and in between how things are now.
+    """Sends each recorded event once, in log order, and in between how things are now.
 
     What is recorded has its position in the log as its id: a client that was cut off gets what
     lies above the last one that it has seen. What has no id is true for the moment.
@@ -45,67 +45,67 @@ class Stream:
         *,
         seen: int,
         image_of: Callable[[Generation], str],
-        place_now: Callable[[], Place | None],
+        queue_state: Callable[[], QueueState | None],
     ) -> None:
-        """Prepare to tell.
+        """Prepare; nothing is sent yet.
 
         :param seen: the position of the last event that the client has seen, 0 for none.
         :param image_of: returns the ``img`` of an image; may block where the request wants the
             images themselves.
-        :param place_now: returns the place in the queue, None when the request does not wait; may
+        :param queue_state: returns the queue position, None when the request does not wait; may
             block.
         """
         past = opened.past
-        self.watch: Watch = opened.watch
+        self.subscription: Subscription = opened.subscription
         self._past = [record for record in past.records if record.position <= opened.final]
         self._history = RequestHistory(past.submitted)
         self._request_id: UUID = past.request_id
         self._hub = hub
         self._seen = seen
         self._image_of = image_of
-        self._place_now = place_now
+        self._read_queue_state = queue_state
         self._waiting = 0
-        self._place: Place | None = None
+        self._queue_state: QueueState | None = None
         self._look_at: float = 0.0
-        """When the place in the queue is looked up next."""
+        """When the queue position is looked up next."""
         self._steps: dict[UUID, int] = {}
-        """The last step told of each job."""
+        """The last step that was sent of each job."""
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is nothing to tell, now or ever: the client has seen the end."""
+        """Whether there is nothing to send, now or ever: the client has seen the end."""
         return any(
             isinstance(record.event, Request.Ended) and record.position <= self._seen
             for record in self._past
         )
 
     async def events(self) -> AsyncIterator[ServerSentEvent]:
-        """Tell until the request has ended, or the watch is over."""
-        news = News(self._past)
+        """Send until the request has ended, or the subscription is over."""
+        updates = Updates(self._past)
         self._past = []
         while True:
-            for record in news.records:
-                event = await self._told(record)
+            for record in updates.records:
+                event = await self._event_of(record)
                 if event is not None:
                     yield event
                 if isinstance(record.event, Request.Ended):
                     return
             # A stream may be open for hours: it keeps what later events need, and no more.
             self._history.records.clear()
-            for event in self._steps_told(news):
+            for event in self._progress_events(updates):
                 yield event
             if self._waiting and time.monotonic() >= self._look_at:
                 moved = await self._moved()
                 if moved is not None:
                     yield moved
-            if self.watch.is_over:
+            if self.subscription.is_over:
                 return
-            news = await self.watch.news(self._hub.pace.keep_alive)
-            if not news.records and not news.steps and not self.watch.is_over:
+            updates = await self.subscription.updates(self._hub.timing.keep_alive)
+            if not updates.records and not updates.steps and not self.subscription.is_over:
                 yield _SIGN_OF_LIFE
 
-    async def _told(self, record: RecordedEvent) -> ServerSentEvent | None:
-        """Count a recorded event; return what is told of it, if the client has not seen it."""
+    async def _event_of(self, record: RecordedEvent) -> ServerSentEvent | None:
+        """Count a recorded event; return its notification, if the client has not seen it."""
         event = record.event
         self._history.add(record)
         match event:
@@ -116,56 +116,58 @@ class Stream:
             case Request.JobReturned():
                 self._waiting += event.lost
                 self._look_at = 0.0
-        told = notification_of(event, self._request_id)
-        if told is None or record.position <= self._seen:
+        notification = notification_of(event, self._request_id)
+        if notification is None or record.position <= self._seen:
             return None
-        if told.kind is NotificationKind.PROGRESS and told.step is not None:
-            self._steps[told.about] = max(told.step, self._steps.get(told.about, 0))
-        tell = partial(notification_data, record, self._history, self._image_of)
-        if told.kind is NotificationKind.IMAGE and not self._history.submitted.r2:
-            data = await self._hub.read(tell)
+        if notification.kind is NotificationKind.PROGRESS and notification.step is not None:
+            self._steps[notification.about] = max(
+                notification.step, self._steps.get(notification.about, 0)
+            )
+        read_data = partial(notification_data, record, self._history, self._image_of)
+        if notification.kind is NotificationKind.IMAGE and not self._history.submitted.r2:
+            data = await self._hub.read(read_data)
         else:
-            data = tell()
+            data = read_data()
         if isinstance(event, Request.Submitted):
             data |= await self._look() or {}
-        return _event(told.kind, data, record.position)
+        return _event(notification.kind, data, record.position)
 
-    def _steps_told(self, news: News) -> Iterator[ServerSentEvent]:
-        for job_id, (step, steps) in news.steps.items():
+    def _progress_events(self, updates: Updates) -> Iterator[ServerSentEvent]:
+        for job_id, (step, steps) in updates.steps.items():
             job = self._history.batched.get(job_id)
             if job is not None and step > self._steps.get(job_id, 0):
                 self._steps[job_id] = step
                 yield _event(NotificationKind.PROGRESS, progress_data(job, step, steps))
 
     async def _moved(self) -> ServerSentEvent | None:
-        """Return the place in the queue, if it is another one than before."""
-        before = self._place
+        """Return the queue position, if it is another one than before."""
+        before = self._queue_state
         now = await self._look()
         if now is None or now == before:
             return None
         data = {"request": self._request_id, "images": self._history.submitted.images}
         return _event(NotificationKind.QUEUED, data | now)
 
-    async def _look(self) -> Place | None:
-        self._look_at = time.monotonic() + self._hub.pace.keep_alive
-        self._place = await self._hub.read(self._place_now)
-        return self._place
+    async def _look(self) -> QueueState | None:
+        self._look_at = time.monotonic() + self._hub.timing.keep_alive
+        self._queue_state = await self._hub.read(self._read_queue_state)
+        return self._queue_state
 
 
 class StreamResponse(EventSourceResponse):
-    """Serves a stream, and closes its watch however that ends."""
+    """Serves a stream, and closes its subscription however that ends."""
 
     def __init__(self, stream: Stream) -> None:
         """Serve this stream, which gives its own signs of life."""
         super().__init__(stream.events(), ping=0, sep="\n", shutdown_grace_period=_SECONDS_TO_END)
-        self._watch = stream.watch
+        self._subscription = stream.subscription
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve until the stream ends or the client goes."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._watch.close()
+            self._subscription.close()
 
 
 def _event(kind: NotificationKind, data: object, position: int | None = None) -> ServerSentEvent:

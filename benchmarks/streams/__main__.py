@@ -24,7 +24,7 @@ from benchmarks.running import free_port, running_hoard
 from benchmarks.streams.clients import Listeners
 from benchmarks.streams.making import Maker
 from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 
 _WARMING_UP = 50
 _QUIET = 100

@@ -10,7 +10,7 @@ from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.job import ImageState
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard
 from infrastructure.keys.api_keys import digest_of, new_api_key
@@ -34,12 +34,14 @@ class Maker:
         """Ask for one image; return the request's id."""
         request_id, _ = self._ledger.requests.submit(
             SubmitRequest(
-                account_id=ANONYMOUS_ID,
-                prompt="a red square",
-                negative_prompt="",
-                settings=ImageSettings(_SIDE, _SIDE, 20, "k_euler", 5.0, True, 1),
-                requirements=Requirements((), _SIDE * _SIDE, False, False, True, False),
-                images=1,
+                Requester(ANONYMOUS_ID),
+                RequestSpecification(
+                    prompt="a red square",
+                    negative_prompt="",
+                    settings=ImageSettings(_SIDE, _SIDE, 20, "k_euler", 5.0, True, 1),
+                    requirements=Requirements((), _SIDE * _SIDE, False, False, True, False),
+                    images=1,
+                ),
             )
         )
         return request_id

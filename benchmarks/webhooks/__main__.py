@@ -25,7 +25,7 @@ from benchmarks.webhooks.arrivals import Arrivals, Provenance, Receiver, running
 from domain.accounts.roles import Roles
 from infrastructure.bootstrap import assemble
 from infrastructure.keys.api_keys import digest_of, new_api_key
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.waiting import wait_until
 
 _FIRST_IMAGES = 5

@@ -1,1 +1,1 @@
-"""Images: how one is made, from what, and what is told of it."""
+"""Images: their settings, source images, provenance and addresses."""

@@ -1,17 +1,22 @@
-"""Whether settings suit the models of a request: what no worker could draw is refused at once."""
+"""Whether settings go together, and suit the models of a request: all the rules, in one place.
+
+What no worker could make is refused at once. The rules and their codes are the AI Horde's, but that
+a remix is refused with ``Img2ImgMismatch`` and transparency with ``BadRequest``: the codes that it
+has for them are kept for later.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from domain.images.controlnet import check_control
-from domain.images.post_processing import POST_PROCESSORS, check_post_processing
+from domain.images.controlnet import MOST_CONTROLLED_STEPS
+from domain.images.post_processing import POST_PROCESSORS, UPSCALERS
 from domain.images.settings import ImageSettings
 from domain.images.source_images import SourceProcessing
-from domain.images.workflows import check_workflow
-from domain.models.catalogue import Baseline, Models, baseline_of, heaviest
-from domain.models.loras import check_loras, check_textual_inversions
+from domain.images.workflows import QR_CODE, QR_CODE_TEXT
+from domain.models.catalogue import Baseline, Models, baseline_of
+from domain.models.loras import MOST_LORAS, MOST_TIS, Lora, TextualInversion, is_civitai_id
 from domain.return_codes import Refused
 
 _TRANSFORMERS = frozenset({Baseline.FLUX, Baseline.QWEN, Baseline.Z_IMAGE})
@@ -19,21 +24,23 @@ _UNTILABLE = _TRANSFORMERS | {Baseline.CASCADE}
 _TRANSPARENT = frozenset({Baseline.SD_1, Baseline.SDXL})
 _REMIXING = frozenset({Baseline.CASCADE})
 _PAINTING = frozenset({SourceProcessing.INPAINTING, SourceProcessing.OUTPAINTING})
+_CONTROLLABLE = frozenset({Baseline.SD_1, Baseline.SD_2, Baseline.SD_2_512, Baseline.SDXL})
+_SD_2 = frozenset({Baseline.SD_2, Baseline.SD_2_512})
+_LACKED_BY_SD_2 = frozenset({"normal", "hough"})
+_DRAWS_QR_CODES = frozenset({Baseline.SD_1, Baseline.SDXL})
 
 
 @dataclass(frozen=True, slots=True)
-class ModelsAsked:
+class ModelTraits:
     """What follows from the names of a request's models."""
 
     families: frozenset[Baseline]
     """Empty when any model will do."""
-    heaviest: Baseline
-    """What the request is priced by; that of SD 1.5 when any model will do."""
     needs_source: bool
-    """Whether one of them only changes images."""
+    """Whether one of them only changes images, as inpainting models do."""
 
 
-def models_asked(names: Sequence[str], models: Models) -> ModelsAsked:
+def traits_of(names: Sequence[str], models: Models) -> ModelTraits:
     """Look up what is known of a request's models.
 
     :raises Refused: ``UnexpectedModelName``, when one is a post-processor's.
@@ -42,9 +49,8 @@ def models_asked(names: Sequence[str], models: Models) -> ModelsAsked:
         if name in POST_PROCESSORS:
             raise Refused("UnexpectedModelName", model=name)
     entries = [entry for name in names if (entry := models.entry(name)) is not None]
-    return ModelsAsked(
+    return ModelTraits(
         families=frozenset(baseline_of(name, models) for name in names),
-        heaviest=heaviest(names, models),
         needs_source=any(entry.requires_source for entry in entries),
     )
 
@@ -52,15 +58,11 @@ def models_asked(names: Sequence[str], models: Models) -> ModelsAsked:
 def check_compatibility(
     settings: ImageSettings,
     *,
-    asked: ModelsAsked,
+    models: ModelTraits,
     source: SourceProcessing | None,
     texts: Collection[tuple[str, str]] = (),
 ) -> None:
     """Check that the settings go together, and with every model that may be chosen.
-
-    The rules and their codes are the AI Horde's, but that a remix is refused with
-    ``Img2ImgMismatch`` and transparency with ``BadRequest``: the codes that it has for them are
-    kept for later.
 
     :param source: what is done with the source image; None when there is none.
     :param texts: each extra text with what it is referred to by.
@@ -68,39 +70,112 @@ def check_compatibility(
     """
     check_loras(settings.loras)
     check_textual_inversions(settings.tis)
-    check_post_processing(settings.post_processing)
-    check_control(settings, source=source, families=asked.families, needs_source=asked.needs_source)
-    check_workflow(settings, texts=texts, source=source, families=asked.families)
-    if asked.needs_source and source is None:
+    if sum(name in UPSCALERS for name in settings.post_processing) > 1:
+        raise Refused("TooManyUpscalers")
+    _check_control(settings, source, models)
+    _check_workflow(settings, texts, source, models)
+    if models.needs_source and source is None:
         raise Refused("SourceImageRequiredForModel")
-    _check_source(source, asked.families)
+    _check_source(source, models)
     if settings.hires_fix:
-        _check_hires_fix(asked)
-    if settings.tiling and not _UNTILABLE.isdisjoint(asked.families):
+        _check_hires_fix(models)
+    if settings.tiling and not _UNTILABLE.isdisjoint(models.families):
         raise Refused("TilingMismatch")
     if settings.transparent:
-        _check_transparency(source, asked.families)
+        _check_transparency(source, models)
 
 
-def _check_source(source: SourceProcessing | None, families: Collection[Baseline]) -> None:
-    if source is SourceProcessing.REMIX and not _REMIXING.issuperset(families):
+def check_loras(loras: Sequence[Lora]) -> None:
+    """Check what a schema cannot: how many, and that versions are named by their ids.
+
+    :raises Refused: ``TooManyLoras`` or ``BadLoraVersion``.
+    """
+    if len(loras) > MOST_LORAS:
+        raise Refused("TooManyLoras")
+    for index, lora in enumerate(loras):
+        if lora.is_version and not is_civitai_id(lora.name):
+            raise Refused(
+                "BadLoraVersion", errors={f"params.loras.{index}.name": "is no version id"}
+            )
+
+
+def check_textual_inversions(tis: Sequence[TextualInversion]) -> None:
+    """Check how many there are.
+
+    :raises Refused: ``TooManyTIs``.
+    """
+    if len(tis) > MOST_TIS:
+        raise Refused("TooManyTIs")
+
+
+def _check_control(
+    settings: ImageSettings, source: SourceProcessing | None, models: ModelTraits
+) -> None:
+    """Check a control type against everything else that was asked."""
+    if settings.image_is_control and settings.return_control_map:
+        raise Refused("ControlNetInvalidPayload")
+    if settings.control_type is None:
+        if settings.image_is_control or settings.return_control_map:
+            raise Refused("ControlNetInvalidPayload")
+        return
+    if source is None:
+        raise Refused("ControlNetSourceMissing")
+    if source in _PAINTING:
+        raise Refused("ControlNetInpaintingMismatch")
+    if settings.workflow is not None or settings.transparent:
+        raise Refused("ControlNetMismatch")
+    if models.needs_source or (
+        settings.control_type in _LACKED_BY_SD_2 and not _SD_2.isdisjoint(models.families)
+    ):
+        raise Refused("ControlNetUnsupported")
+    if not _CONTROLLABLE.issuperset(models.families):
+        raise Refused("ControlNetMismatch")
+    if settings.steps > MOST_CONTROLLED_STEPS:
+        raise Refused("TooManySteps", most=MOST_CONTROLLED_STEPS)
+
+
+def _check_workflow(
+    settings: ImageSettings,
+    texts: Collection[tuple[str, str]],
+    source: SourceProcessing | None,
+    models: ModelTraits,
+) -> None:
+    """Check that a workflow gets what it needs, and nothing that it cannot use."""
+    if settings.workflow is None:
+        if texts:
+            raise Refused("BadRequest", "params.extra_texts: only a workflow draws texts")
+        return
+    if not any(reference == QR_CODE_TEXT for _, reference in texts):
+        raise Refused(
+            "BadRequest",
+            f"params.extra_texts: the workflow {QR_CODE} needs a text with the reference"
+            f" {QR_CODE_TEXT}",
+        )
+    if source is not None:
         raise Refused("Img2ImgMismatch")
-    if source in _PAINTING and Baseline.CASCADE in families:
+    if not _DRAWS_QR_CODES.issuperset(models.families):
+        raise Refused("ControlNetMismatch")
+
+
+def _check_source(source: SourceProcessing | None, models: ModelTraits) -> None:
+    if source is SourceProcessing.REMIX and not _REMIXING.issuperset(models.families):
+        raise Refused("Img2ImgMismatch")
+    if source in _PAINTING and Baseline.CASCADE in models.families:
         raise Refused("Img2ImgMismatch")
 
 
-def _check_hires_fix(asked: ModelsAsked) -> None:
-    if not _TRANSFORMERS.isdisjoint(asked.families):
+def _check_hires_fix(models: ModelTraits) -> None:
+    if not _TRANSFORMERS.isdisjoint(models.families):
         raise Refused("HiResMismatch")
-    if asked.needs_source:
+    if models.needs_source:
         # The small image that it begins with would be drawn from noise alone.
         raise Refused("HiResFixMismatch")
 
 
-def _check_transparency(source: SourceProcessing | None, families: Collection[Baseline]) -> None:
+def _check_transparency(source: SourceProcessing | None, models: ModelTraits) -> None:
     if source is not None:
         raise Refused("BadRequest", "params.transparent: does not work with a source image")
-    if not _TRANSPARENT.issuperset(families):
+    if not _TRANSPARENT.issuperset(models.families):
         raise Refused(
             "BadRequest", "params.transparent: only models of SD 1.5 and SDXL can leave it empty"
         )

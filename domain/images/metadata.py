@@ -1,4 +1,4 @@
-"""What a worker tells about an image beside the image."""
+"""Notes that a worker submits with an image."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LONGEST_REF = 255
-"""Characters of a word's ref at most."""
+"""Characters of a note's ref at most."""
 
 
 class MetadataType(StrEnum):
-    """What the word is about; the names are the v2 API's."""
+    """What the note is about; the names are the v2 API's."""
 
     LORA = "lora"
     TI = "ti"
@@ -36,7 +36,7 @@ class MetadataValue(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GenerationMetadata:
-    """One word about one image."""
+    """One note on one image."""
 
     type: MetadataType
     value: MetadataValue

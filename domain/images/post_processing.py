@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from domain.return_codes import Refused
-
 UPSCALERS = frozenset(
     {
         "2xModernSpanimationV1",
@@ -24,7 +20,7 @@ UPSCALERS = frozenset(
 """Those that make the image larger, by their v2 names."""
 
 FACE_FIXERS = frozenset({"CodeFormers", "GFPGAN", "GFPGANv1.3", "RestoreFormer"})
-"""Those that draw faces anew; ``facefixer_strength`` is theirs."""
+"""Those that draw faces again; ``facefixer_strength`` is theirs."""
 
 POST_PROCESSORS = UPSCALERS | FACE_FIXERS | {"strip_background"}
 """Every post-processor of the v2 API."""
@@ -43,12 +39,3 @@ HEAVY_POST_PROCESSORS = frozenset(
     }
 )
 """Those that need so much memory that a batch has to be smaller: the AI Horde's list."""
-
-
-def check_post_processing(names: Sequence[str]) -> None:
-    """Check that an image is made larger at most once.
-
-    :raises Refused: ``TooManyUpscalers``.
-    """
-    if sum(name in UPSCALERS for name in names) > 1:
-        raise Refused("TooManyUpscalers")

@@ -28,8 +28,8 @@ class Provenance:
     batch_size: int
     """How many images went through the model together, 1 to 20."""
     place: int
-    """The image's place in that batch, from 0; its starting noise is a function of the job's seed
-    and this place alone."""
+    """The image's batch index, from 0; its starting noise follows from the job's seed and this
+    alone."""
     pixels_sha256: str
     """SHA-256 of its pixels as they came out of the engine, before any file was made of them."""
     loras: tuple[LoraIdentity, ...] = ()

@@ -44,7 +44,9 @@ class Endings:
 
     def waiting(self, request: Request) -> timedelta:
         """Return how long a request may wait after its last activity."""
-        return self._lifetimes.waiting(extra_slow_workers=request.requirements.extra_slow_workers)
+        return self._lifetimes.waiting(
+            extra_slow_workers=request.submitted.requirements.extra_slow_workers
+        )
 
     def save_job(self, job: Job) -> None:
         """Save a job and, if it just ended, what that means for its request, as one."""
@@ -55,14 +57,14 @@ class Endings:
         # Where there is one writer at a time, whoever is in the transaction loses no race.
         with self._core.transaction():
             request = self.request(job.request_id)
-            request.take_back(
+            request.return_job(
                 job.id,
                 delivered=len(job.delivered),
                 lost=job.lost,
                 expires_at=now + self.waiting(request),
                 timestamp=now,
             )
-            others = self._ended(request, request.give_up) if request.is_beyond_hope else []
+            others = self._ended(request, request.fault) if request.should_fault else []
             self._core.save(job, request, *others)
 
     def end_request(self, request: Request, end: EndRequest) -> None:

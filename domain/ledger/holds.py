@@ -13,8 +13,8 @@ from domain.accounts.funds import Funds
 from domain.accounts.kudos import hold_for, hundredths, priority_after
 from domain.ledger.ports import Directory
 from domain.ports import Clock
-from domain.requests.commands import SubmitRequest
 from domain.requests.pricing import Quote
+from domain.requests.specification import SubmitRequest
 from domain.return_codes import Refused
 
 
@@ -61,17 +61,17 @@ class KudosHolds:
             ``SharedKeyInvalid``, ``SharedKeyExpired``, ``SharedKeyEmpty`` or
             ``SharedKeyInsufficientKudos``.
         """
-        if command.account_id == ANONYMOUS_ID:
+        if command.requester.account_id == ANONYMOUS_ID:
             if command.upfront:
                 raise Refused("KudosUpfront", kudos=price.total)
             return _NOTHING
-        key = self._shared_key(command) if command.shared_key_id else None
-        account = self._funds.lock(command.account_id)
+        key = self._shared_key(command) if command.requester.shared_key_id else None
+        account = self._funds.lock(command.requester.account_id)
         if account is None or account.deleted:
             raise Refused("InvalidAPIKey")
         most = self._allowances.images_waiting(account)
         payer = self._funds.payer_state(account.account_id, most=most)
-        waiting = command.images + payer.waiting
+        waiting = command.specification.images + payer.waiting
         if waiting > most:
             raise Refused("TooManyPrompts", waiting=waiting, concurrency=most)
         balance = payer.balance
@@ -85,9 +85,9 @@ class KudosHolds:
 
     def _shared_key(self, command: SubmitRequest) -> SharedKeyEntry:
         """Return the shared key that was shown, if it goes as far as this request."""
-        assert command.shared_key_id is not None
-        key = self._directory.shared_key(command.shared_key_id)
-        if key is None or key.owner_id != command.account_id:
+        assert command.requester.shared_key_id is not None
+        key = self._directory.shared_key(command.requester.shared_key_id)
+        if key is None or key.owner_id != command.requester.account_id:
             raise Refused("SharedKeyInvalid")
         _require_within(key, command, self._clock.now())
         return key
@@ -105,7 +105,7 @@ def _require_within(key: SharedKeyEntry, command: SubmitRequest, now: datetime) 
     limits = key.limits
     if limits.ends_at is not None and now >= limits.ends_at:
         raise Refused("SharedKeyExpired")
-    settings = command.settings
+    settings = command.specification.settings
     if limits.max_image_pixels is not None and settings.pixels > limits.max_image_pixels:
         raise Refused(
             "SharedKeyInsufficientKudos",

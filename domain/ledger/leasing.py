@@ -142,7 +142,7 @@ class Leasing:
             return None
         now = self._core.now()
         loaded = search.loaded.name if search.loaded else None
-        model = model_for(worker.capabilities, request.requirements.models, loaded)
+        model = model_for(worker.capabilities, request.submitted.requirements.models, loaded)
         family = baseline_of(model, self._models)
         job_id = job_id_from(self._random_source.new_id())
         job_number = request.jobs_sliced
@@ -151,12 +151,12 @@ class Leasing:
             worker_id=worker.worker_id,
             amount=worker.capabilities.amount,
             max_pixels=worker.capabilities.max_pixels,
-            weight=pixel_weight(request.settings, family),
+            weight=pixel_weight(request.submitted.settings, family),
             expires_at=now + self._endings.waiting(request),
             timestamp=now,
         )
         lease = self._lifetimes.lease(
-            request.settings,
+            request.submitted.settings,
             family=family,
             extra_slow_worker=worker.capabilities.extra_slow,
         )
@@ -164,15 +164,15 @@ class Leasing:
             job_id,
             images=images,
             request_id=request.id,
-            account_id=request.account_id,
+            account_id=request.submitted.account_id,
             worker_id=worker.worker_id,
             worker_name=entry.name,
             owner_id=entry.owner_id,
             model=model,
             seed=request.seed_of_job(job_number, self._random_source.new_seed()),
             lease_ends_at=now + lease,
-            kudos_per_image=round(image_kudos(request.settings), 2),
-            pixelsteps=request.settings.pixelsteps,
+            kudos_per_image=round(image_kudos(request.submitted.settings), 2),
+            pixelsteps=request.submitted.settings.pixelsteps,
             timestamp=now,
         )
         self._core.save(request, job)
@@ -184,23 +184,23 @@ class Leasing:
             model=job.model,
             prompt=opened.prompt,
             negative_prompt=opened.negative_prompt,
-            settings=request.settings,
+            settings=request.submitted.settings,
             seed=job.seed,
             lease_ends_at=job.lease_ends_at,
             lease_seconds=round(lease.total_seconds()),
-            r2=request.r2,
-            censor_nsfw=request.censor_nsfw,
-            source=request.source,
+            r2=request.submitted.r2,
+            censor_nsfw=request.submitted.censor_nsfw,
+            source=request.submitted.source,
             extra_texts=opened.extra_texts,
-            replication=request.replicates,
+            replication=request.submitted.replicates,
         )
 
     def _open(self, request: Request) -> _Opened | None:
         """Return the request's texts; None when the requester was forgotten."""
-        negative, extra = request.negative_prompt, request.extra_texts
+        negative, extra = request.submitted.negative_prompt, request.submitted.extra_texts
         try:
             return _Opened(
-                prompt=self._sealer.open(request.prompt),
+                prompt=self._sealer.open(request.submitted.prompt),
                 negative_prompt=self._sealer.open(negative) if negative else "",
                 extra_texts=(
                     tuple((text, ref) for text, ref in json.loads(self._sealer.open(extra)))

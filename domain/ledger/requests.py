@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.rights import require_may_disable_batching
-from domain.images.workflows import runs_one_by_one
+from domain.images.workflows import needs_single_jobs
 from domain.jobs.image_ids import batch_index_of, job_of
 from domain.jobs.job import ImageState, Job
 from domain.jobs.lifetimes import Lifetimes
@@ -18,15 +19,19 @@ from domain.ledger.endings import Endings
 from domain.ledger.holds import KudosHolds
 from domain.ledger.idempotency import CommandResult, IdempotencyKey
 from domain.ledger.ports import Directory
-from domain.models.catalogue import Models, heaviest
+from domain.models.catalogue import Models
 from domain.ports import RandomSource
-from domain.requests.commands import ReplicateImage, SubmitRequest
-from domain.requests.pricing import Quote, quote
+from domain.requests.pricing import Quote, price_of
 from domain.requests.request import Request
 from domain.requests.requirements import requirements_of
+from domain.requests.specification import (
+    ReplicateImage,
+    RequestSpecification,
+    SubmitRequest,
+    Terms,
+)
 from domain.return_codes import Refused
 from domain.sealing import Forgotten, Sealed, Sealer
-from domain.webhooks.webhook import Webhook
 
 
 class Requests:
@@ -78,27 +83,22 @@ class Requests:
 
         :raises Refused: ``RequiresTrust``.
         """
+        specification = command.specification
         if (
-            command.disable_batching
-            and command.images > 1
-            and not runs_one_by_one(command.settings.workflow)
+            specification.disable_batching
+            and specification.images > 1
+            and not needs_single_jobs(specification.settings.workflow)
         ):
-            require_may_disable_batching(self._directory.account(command.account_id))
+            account = self._directory.account(command.requester.account_id)
+            require_may_disable_batching(account)
 
     def price(self, command: SubmitRequest) -> Quote:
         """Return the kudos that a request would burn."""
-        return quote(
-            command.settings,
-            command.images,
-            family=heaviest(command.requirements.models, self._models),
-            has_source=command.requirements.img2img,
-            slow_workers=command.requirements.slow_workers,
-            worker_blacklist=command.requirements.worker_blacklist,
-        )
+        return price_of(command.specification, self._models)
 
     def can_afford(self, command: SubmitRequest) -> bool:
         """Whether the kudos of its account cover a request now; those of anonymous never do."""
-        return self._holds.covers(command.account_id, self.price(command))
+        return self._holds.covers(command.requester.account_id, self.price(command))
 
     def cancel(self, request_id: UUID) -> None:
         """End a request because its client wants no more; over already is no error.
@@ -139,90 +139,68 @@ class Requests:
         image = job.generated.get(batch_index_of(command.image_id))
         if image is None or image.state is not ImageState.OK:
             raise Refused("ImageNotGenerated")
+        asked = request.submitted
         settings = replace(
-            request.settings,
-            loras=loras_as_made(request.settings.loras, image.making, image.metadata),
+            asked.settings,
+            loras=loras_as_made(asked.settings.loras, image.making, image.metadata),
         )
-        replication = replication_of(image, job, earlier=request.replicates, exact=command.exact)
-        texts = json.loads(self._read(request.extra_texts)) if request.extra_texts else ()
-        wanted = request.requirements
+        replication = replication_of(image, job, earlier=asked.replicates, exact=command.exact)
+        texts = json.loads(self._read(asked.extra_texts)) if asked.extra_texts else ()
         return SubmitRequest(
-            account_id=command.account_id,
-            shared_key_id=command.shared_key_id,
-            prompt=self._read(request.prompt),
-            negative_prompt=self._read(request.negative_prompt) if request.negative_prompt else "",
-            settings=settings,
-            requirements=requirements_of(
-                settings,
-                models=(job.model,),
-                catalogue=self._models,
-                source=request.source,
-                nsfw=wanted.nsfw,
-                trusted_workers=command.trusted_workers,
-                slow_workers=command.slow_workers,
-                extra_slow_workers=wanted.extra_slow_workers,
-                unsafe_ip=command.unsafe_ip,
-                replicates=True,
+            command.requester,
+            RequestSpecification(
+                prompt=self._read(asked.prompt),
+                negative_prompt=self._read(asked.negative_prompt) if asked.negative_prompt else "",
+                settings=settings,
+                requirements=requirements_of(
+                    settings,
+                    models=(job.model,),
+                    catalogue=self._models,
+                    source=asked.source,
+                    nsfw=asked.requirements.nsfw,
+                    trusted_workers=command.trusted_workers,
+                    slow_workers=command.slow_workers,
+                    extra_slow_workers=asked.requirements.extra_slow_workers,
+                    unsafe_ip=command.unsafe_ip,
+                    replicates=True,
+                ),
+                seed=replication.seed,
+                shared=command.shared,
+                r2=command.r2,
+                censor_nsfw=asked.censor_nsfw,
+                source=asked.source,
+                extra_texts=tuple((text, reference) for text, reference in texts),
+                replicates=replication,
+                webhook=command.webhook,
             ),
-            images=1,
-            seed=replication.seed,
-            shared=command.shared,
-            r2=command.r2,
-            censor_nsfw=request.censor_nsfw,
-            source=request.source,
-            extra_texts=tuple((text, reference) for text, reference in texts),
-            client_address=command.client_address,
-            client_agent=command.client_agent,
-            replicates=replication,
-            webhook=command.webhook,
         )
 
     def _submit(self, command: SubmitRequest) -> CommandResult:
         now = self._core.now()
         request_id = self._random_source.new_id()
-        anonymous = command.account_id == ANONYMOUS_ID
-        subject = request_id if anonymous else command.account_id
+        requester, specification = command.requester, command.specification
+        anonymous = requester.account_id == ANONYMOUS_ID
+        subject = request_id if anonymous else requester.account_id
         price = self.price(command)
-
-        def seal(text: str) -> Sealed:
-            return self._sealer.seal(subject, text)
-
         with self._core.transaction():
             hold = self._holds.hold(command, price)
-            request = Request.submit(
-                request_id,
-                account_id=command.account_id,
-                shared_key_id=command.shared_key_id,
-                images=command.images,
-                settings=command.settings,
-                requirements=replace(command.requirements, unfunded=not hold.is_funded),
-                prompt=seal(command.prompt),
-                negative_prompt=seal(command.negative_prompt) if command.negative_prompt else None,
-                extra_texts=seal(json.dumps(command.extra_texts)) if command.extra_texts else None,
-                source=command.source,
-                client_address=seal(command.client_address) if command.client_address else None,
-                client_agent=command.client_agent,
-                proxied_account=seal(command.proxied_account) if command.proxied_account else None,
-                seed=command.seed,
-                seed_variation=command.seed_variation,
-                disable_batching=command.disable_batching,
-                shared=command.shared,
-                r2=command.r2,
-                censor_nsfw=command.censor_nsfw,
-                priority=hold.priority + command.priority,
+            terms = Terms(
                 kudos=price.total,
                 kudos_per_image=price.per_image,
                 held=hold.held,
+                priority=hold.priority + command.priority,
                 expires_at=now
                 + self._lifetimes.waiting(
-                    extra_slow_workers=command.requirements.extra_slow_workers
+                    extra_slow_workers=specification.requirements.extra_slow_workers
                 ),
-                replicates=command.replicates,
-                webhook=(
-                    Webhook(seal(wish.address), wish.destination, wish.kinds)
-                    if (wish := command.webhook)
-                    else None
-                ),
+            )
+            request = Request.submit(
+                request_id,
+                specification,
+                requester,
+                terms,
+                seal=partial(self._sealer.seal, subject),
+                funded=hold.is_funded,
                 timestamp=now,
             )
             self._core.save(request)
@@ -232,8 +210,9 @@ class Requests:
         """Return the job and the request of an image, if it is the account's."""
         job = self._core.load(Job, job_of(command.image_id), "ImageNotFound")
         request = self._endings.request(job.request_id)
-        own = request.account_id == command.account_id and (
-            command.shared_key_id in (None, request.shared_key_id)
+        requester, asked = command.requester, request.submitted
+        own = asked.account_id == requester.account_id and (
+            requester.shared_key_id in (None, asked.shared_key_id)
         )
         if not own or batch_index_of(command.image_id) >= len(job.image_ids):
             raise Refused("ImageNotFound")

@@ -13,10 +13,11 @@ from domain.ports import RandomSource
 from domain.requests.notifications import Notification
 from domain.return_codes import Refused
 from domain.sealing import Sealed, Sealer
+from domain.webhooks.attempts import Outcome
+from domain.webhooks.backoff import AbandonReason, Decision
 from domain.webhooks.delivery import WebhookDelivery, delivery_id_of
 from domain.webhooks.endpoint import DisableReason, WebhookEndpoint
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason, Decision, Outcome
 from domain.webhooks.secret import FIRST_NUMBER, OVERLAP, WebhookSecret, webhook_secret_id_of
 
 MOST_ENDPOINTS = 20
@@ -29,7 +30,7 @@ _SEEDS = 2**32
 class PlannedDelivery:
     """Something that happened, and where it is to be told."""
 
-    tracking: Notification
+    notification: Notification
     account_id: UUID
     """Whose request it is."""
     endpoint_id: UUID | None
@@ -40,9 +41,13 @@ class PlannedDelivery:
     @property
     def delivery_id(self) -> UUID:
         """The id of the delivery that tells it."""
-        told = self.tracking
+        notification = self.notification
         return delivery_id_of(
-            told.request_id, told.kind, told.about, endpoint_id=self.endpoint_id, step=told.step
+            notification.request_id,
+            notification.kind,
+            notification.about,
+            endpoint_id=self.endpoint_id,
+            step=notification.step,
         )
 
 
@@ -195,13 +200,13 @@ class Webhooks:
             new = [
                 WebhookDelivery.schedule(
                     account_id=planned.account_id,
-                    kind=planned.tracking.kind,
-                    about=planned.tracking.about,
-                    request_id=planned.tracking.request_id,
-                    step=planned.tracking.step,
+                    kind=planned.notification.kind,
+                    about=planned.notification.about,
+                    request_id=planned.notification.request_id,
+                    step=planned.notification.step,
                     endpoint_id=planned.endpoint_id,
                     destination=planned.destination,
-                    happened_at=planned.tracking.happened_at,
+                    happened_at=planned.notification.happened_at,
                     timestamp=now,
                 )
                 for planned in planned_deliveries
@@ -279,7 +284,7 @@ class Webhooks:
 
         def abandon_one() -> None:
             delivery = self.delivery(delivery_id)
-            delivery.give_up(reason, timestamp=self._core.now())
+            delivery.abandon(reason, timestamp=self._core.now())
             self._core.save(delivery)
 
         self._core.retried(abandon_one)
@@ -292,7 +297,7 @@ class Webhooks:
 
         def abandon_one() -> bool:
             delivery = self.delivery(delivery_id)
-            delivery.give_up_when_late(timestamp=self._core.now())
+            delivery.abandon_if_late(timestamp=self._core.now())
             is_late = bool(delivery.pending_events)
             self._core.save(delivery)
             return is_late

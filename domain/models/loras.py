@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from domain.return_codes import Refused
-
 MOST_LORAS = 5
 MOST_TIS = 20
 
@@ -26,7 +24,7 @@ LCM_LORA_VERSION_IDS = frozenset(
 """CivitAI version ids of the same."""
 
 
-class TriggerPlace(StrEnum):
+class InjectionTarget(StrEnum):
     """Where the worker writes the word that a textual inversion listens to."""
 
     PROMPT = "prompt"
@@ -56,7 +54,7 @@ class TextualInversion:
 
     name: str
     """A CivitAI model's name or id, 1 to 255 characters."""
-    inject_ti: TriggerPlace | None = None
+    inject_ti: InjectionTarget | None = None
     """Where its word is put; None leaves that to the prompt as it was written."""
     strength: float = 1.0
     """How much its word counts where it is put, -5 to 5."""
@@ -89,29 +87,6 @@ class LoraVersions(Protocol):
 
         Never raises, and never keeps its caller waiting for another server.
         """
-
-
-def check_loras(loras: Sequence[Lora]) -> None:
-    """Check what a schema cannot: how many, and that versions are named by their ids.
-
-    :raises Refused: ``TooManyLoras`` or ``BadLoraVersion``.
-    """
-    if len(loras) > MOST_LORAS:
-        raise Refused("TooManyLoras")
-    for place, lora in enumerate(loras):
-        if lora.is_version and not is_civitai_id(lora.name):
-            raise Refused(
-                "BadLoraVersion", errors={f"params.loras.{place}.name": "is no version id"}
-            )
-
-
-def check_textual_inversions(tis: Sequence[TextualInversion]) -> None:
-    """Check how many there are.
-
-    :raises Refused: ``TooManyTIs``.
-    """
-    if len(tis) > MOST_TIS:
-        raise Refused("TooManyTIs")
 
 
 def is_civitai_id(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Tracking: what clients are told while a request is being made, over a stream or by webhook."""
+"""Notifications: what clients are told while a request is made, in a stream or by webhook."""
 
 from __future__ import annotations
 

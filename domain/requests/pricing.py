@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from domain.accounts.kudos import TAX_PER_REQUEST
 from domain.images.settings import ImageSettings
-from domain.models.catalogue import Baseline
+from domain.models.catalogue import Baseline, Models, heaviest
+from domain.requests.specification import RequestSpecification
 
 _BASE_PIXELS = 64 * 64
 _REFERENCE_PIXELS = 1024 * 1024
@@ -56,9 +57,22 @@ class Quote:
     """What a request costs."""
 
     per_image: float
-    """Kudos that each delivered image burns, unrounded; never less than its maker earns."""
+    """Kudos that each submitted image burns, unrounded; never less than its maker earns."""
     total: float
     """Kudos that the request burns when all of it is made, in whole hundredths."""
+
+
+def price_of(specification: RequestSpecification, catalogue: Models) -> Quote:
+    """Return what a request costs."""
+    wanted = specification.requirements
+    return quote(
+        specification.settings,
+        specification.images,
+        family=heaviest(wanted.models, catalogue),
+        has_source=wanted.img2img,
+        slow_workers=wanted.slow_workers,
+        worker_blacklist=wanted.worker_blacklist,
+    )
 
 
 def quote(

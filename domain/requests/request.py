@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -16,6 +19,7 @@ from domain.images.source_images import SourceImages
 from domain.jobs.lifetimes import LOSSES_PER_IMAGE
 from domain.jobs.replication import Replication
 from domain.requests.batching import images_for
+from domain.requests.specification import Requester, RequestSpecification, Terms
 from domain.sealing import Sealed
 from domain.webhooks.webhook import Webhook
 from domain.workers.matching import Requirements
@@ -34,7 +38,7 @@ class RequestState(StrEnum):
 class Request(Aggregate):
     """What AI Horde calls a waiting prompt: images wanted, and the jobs that make them.
 
-    Every image is in exactly one place: waiting here, held by an open job, delivered, or (only once
+    Every image is in exactly one place: waiting here, held by an open job, submitted, or (only once
     the request is over) abandoned. A job that ends without some of its images returns them.
     """
 
@@ -49,49 +53,42 @@ class Request(Aggregate):
         TOPIC = "Request.Created"
 
     class Submitted(Created):
-        """A front-end asked for images."""
+        """A front-end asked for images.
+
+        Its fields are those of :class:`RequestSpecification`, :class:`Requester` and
+        :class:`Terms`, under the same names, with the texts sealed.
+        """
 
         TOPIC = "Request.Submitted"
         class_version = 4
         account_id: UUID
         shared_key_id: UUID | None
-        """The shared key that was shown instead of the account's own."""
         images: int
         settings: ImageSettings
         requirements: Requirements
         prompt: Sealed
         negative_prompt: Sealed | None
         extra_texts: Sealed | None
-        """A JSON list of the texts that a workflow draws."""
+        """A JSON list of pairs."""
         source: SourceImages | None
-        """None for text to image."""
         client_address: Sealed | None
         client_agent: str
         proxied_account: Sealed | None
-        """Whom a service account asks for, in its own words."""
         seed: int | None
         """None: every job gets a seed of its own, drawn when it is sliced."""
         seed_variation: int
         disable_batching: bool
         shared: bool
         r2: bool
-        """Whether status answers with addresses (true) or base64."""
         censor_nsfw: bool
-        """Whether workers should censor what turns out to be adult content."""
         priority: float
-        """Higher is served first."""
         kudos: float
-        """What the request burns when all of it is made."""
         kudos_per_image: float
-        """What each delivered image burns, unrounded."""
         held: float
-        """What was held of its account's kudos; no more than this is ever burnt. 0 for anonymous,
-        which has none."""
+        """0 for anonymous, which has no kudos."""
         expires_at: datetime
         replicates: Replication | None
-        """The image that is to be made again; None for new ones."""
         webhook: Webhook | None
-        """Where it wants to be told of; None for nowhere."""
 
         @staticmethod
         def upcast_v1_v2(state: dict[str, Any]) -> None:
@@ -113,8 +110,13 @@ class Request(Aggregate):
 
         @staticmethod
         def upcast_v3_v4(state: dict[str, Any]) -> None:
-            """Nobody was told by webhook."""
+            """There were no webhooks."""
             state["webhook"] = None
+
+        def apply(self, aggregate: Request) -> None:
+            """Let every image wait."""
+            aggregate.submitted = self
+            aggregate.remaining = self.images
 
     class Sliced(Event):
         """A worker got a slice as one job; the figures that led to its size stand here."""
@@ -148,7 +150,7 @@ class Request(Aggregate):
             aggregate.jobs_sliced += 1
 
     class JobReturned(Event):
-        """A job ended: what it delivered stays, what it lost waits again."""
+        """A job ended: its submitted images stay, those that it lost wait again."""
 
         TOPIC = "Request.JobReturned"
         class_version = 2
@@ -156,7 +158,7 @@ class Request(Aggregate):
         delivered: int
         lost: int
         burnt: float
-        """Kudos that the delivered images burnt of what is held."""
+        """Kudos that the submitted images burnt of what is held."""
         payer: Payer | None
         """Whose kudos these are; None where nothing was held."""
         expires_at: datetime
@@ -167,7 +169,7 @@ class Request(Aggregate):
             state |= {"burnt": 0.0, "payer": None}
 
         def apply(self, aggregate: Request) -> None:
-            """Take the job's images back, each to its place."""
+            """Count each of the job's images as submitted or as waiting."""
             del aggregate.open_jobs[self.job_id]
             aggregate.delivered += self.delivered
             aggregate.remaining += self.lost
@@ -192,7 +194,7 @@ class Request(Aggregate):
             state |= {"burnt": 0.0, "refunded": 0.0, "payer": None}
 
     class Completed(Ended):
-        """Every image was delivered."""
+        """Every image was submitted."""
 
         TOPIC = "Request.Completed"
 
@@ -205,7 +207,7 @@ class Request(Aggregate):
 
         TOPIC = "Request.Cancelled"
         abandoned: int
-        """Images that were never delivered."""
+        """Images that were never submitted."""
 
         def apply(self, aggregate: Request) -> None:
             """Close the request."""
@@ -216,138 +218,74 @@ class Request(Aggregate):
 
         TOPIC = "Request.Expired"
         abandoned: int
-        """Images that were never delivered."""
+        """Images that were never submitted."""
 
         def apply(self, aggregate: Request) -> None:
             """Close the request."""
             aggregate.close(RequestState.EXPIRED, self.abandoned)
 
     class Faulted(Ended):
-        """Its images were lost too often to try again."""
+        """Its images were lost too often to be made after all."""
 
         TOPIC = "Request.Faulted"
         abandoned: int
-        """Images that were never delivered."""
+        """Images that were never submitted."""
         lost: int
-        """How many images its jobs lost, all tries together."""
+        """How many images its jobs lost, all jobs together."""
 
         def apply(self, aggregate: Request) -> None:
             """Close the request."""
             aggregate.close(RequestState.FAULTED, self.abandoned)
 
-    def __init__(
-        self,
-        account_id: UUID,
-        shared_key_id: UUID | None,
-        images: int,
-        settings: ImageSettings,
-        requirements: Requirements,
-        prompt: Sealed,
-        negative_prompt: Sealed | None,
-        seed: int | None,
-        seed_variation: int,
-        disable_batching: bool,
-        r2: bool,
-        extra_texts: Sealed | None,
-        source: SourceImages | None,
-        censor_nsfw: bool,
-        kudos_per_image: float,
-        held: float,
-        replicates: Replication | None,
-        webhook: Webhook | None,
-    ) -> None:
-        """Start with every image waiting; called with the facts of :class:`Submitted`."""
-        self.account_id = account_id
-        self.shared_key_id = shared_key_id
-        self.payer = Payer(account_id, shared_key_id) if hundredths(held) else None
-        self.images = images
-        self.settings = settings
-        self.requirements = requirements
-        self.prompt = prompt
-        self.negative_prompt = negative_prompt
-        self.seed = seed
-        self.seed_variation = seed_variation
-        self.disable_batching = disable_batching
-        self.r2 = r2
-        self.extra_texts = extra_texts
-        self.source = source
-        self.censor_nsfw = censor_nsfw
-        self.kudos_per_image = kudos_per_image
-        self.held = held
-        self.replicates = replicates
-        self.webhook = webhook
-        self.burnt = 0
-        """Hundredths of kudos."""
+    def __init__(self) -> None:
+        """Start with no image; :class:`Submitted` says how many wait."""
+        self.submitted: Request.Submitted
+        """What was asked for, by whom and on which terms: it never changes."""
         self.state = RequestState.OPEN
-        self.remaining = images
+        self.remaining = 0
         self.open_jobs: dict[UUID, int] = {}
         self.jobs_sliced = 0
         self.delivered = 0
         self.lost = 0
+        self.burnt = 0
+        """Hundredths of kudos."""
 
     @classmethod
     def submit(
         cls,
         request_id: UUID,
+        specification: RequestSpecification,
+        requester: Requester,
+        terms: Terms,
         *,
-        account_id: UUID,
-        shared_key_id: UUID | None,
-        images: int,
-        settings: ImageSettings,
-        requirements: Requirements,
-        prompt: Sealed,
-        negative_prompt: Sealed | None,
-        extra_texts: Sealed | None,
-        source: SourceImages | None,
-        client_address: Sealed | None,
-        client_agent: str,
-        proxied_account: Sealed | None,
-        seed: int | None,
-        seed_variation: int,
-        disable_batching: bool,
-        shared: bool,
-        r2: bool,
-        censor_nsfw: bool,
-        priority: float,
-        kudos: float,
-        kudos_per_image: float,
-        held: float,
-        expires_at: datetime,
-        replicates: Replication | None = None,
-        webhook: Webhook | None = None,
+        seal: Callable[[str], Sealed],
+        funded: bool,
         timestamp: datetime,
     ) -> Self:
-        """Return a new request with its first event pending."""
-        return cls._create(
-            cls.Submitted,
-            id=request_id,
-            account_id=account_id,
-            shared_key_id=shared_key_id,
-            images=images,
-            settings=settings,
-            requirements=requirements,
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            extra_texts=extra_texts,
-            source=source,
-            client_address=client_address,
-            client_agent=client_agent,
-            proxied_account=proxied_account,
-            seed=seed,
-            seed_variation=seed_variation,
-            disable_batching=disable_batching,
-            shared=shared,
-            r2=r2,
-            censor_nsfw=censor_nsfw,
-            priority=priority,
-            kudos=kudos,
-            kudos_per_image=kudos_per_image,
-            held=held,
-            expires_at=expires_at,
-            replicates=replicates,
-            webhook=webhook,
-            timestamp=timestamp,
-        )
+        """Return a new request with its first event pending.
+
+        :param seal: seals a text under the requester's key.
+        :param funded: whether its account had the whole price; some workers take nothing else.
+        """
+        facts = {**_fields(specification), **_fields(requester), **_fields(terms)}
+        texts, webhook = specification.extra_texts, specification.webhook
+        facts |= {
+            "requirements": replace(specification.requirements, unfunded=not funded),
+            "prompt": seal(specification.prompt),
+            "negative_prompt": _sealed(specification.negative_prompt, seal),
+            "extra_texts": _sealed(json.dumps(texts) if texts else "", seal),
+            "client_address": _sealed(requester.client_address, seal),
+            "proxied_account": _sealed(requester.proxied_account, seal),
+            "webhook": webhook
+            and Webhook(seal(webhook.address), webhook.destination, webhook.kinds),
+        }
+        return cls._create(cls.Submitted, id=request_id, **facts, timestamp=timestamp)
+
+    @property
+    def payer(self) -> Payer | None:
+        """Whose kudos are held; None where nothing is."""
+        asked = self.submitted
+        return Payer(asked.account_id, asked.shared_key_id) if hundredths(asked.held) else None
 
     @property
     def is_open(self) -> bool:
@@ -377,11 +315,12 @@ class Request(Aggregate):
         """
         if not self.is_waiting:
             raise ValueError("nothing of this request waits")
+        asked = self.submitted
         images = images_for(
-            amount=1 if self.disable_batching else amount,
+            amount=1 if asked.disable_batching else amount,
             max_pixels=max_pixels,
-            width=self.settings.width,
-            height=self.settings.height,
+            width=asked.settings.width,
+            height=asked.settings.height,
             remaining=self.remaining,
             weight=weight,
         )
@@ -404,18 +343,19 @@ class Request(Aggregate):
         """Return a job's seed: from the client's seed if there is one, else the ``drawn`` one; of
         an image that is made again, the one that it was made with, whichever job it is.
         """
-        if self.replicates is not None:
-            return self.replicates.seed
-        if self.seed is None:
+        asked = self.submitted
+        if asked.replicates is not None:
+            return asked.replicates.seed
+        if asked.seed is None:
             return drawn
-        return seed_of_job(self.seed, self.seed_variation, job_number)
+        return seed_of_job(asked.seed, asked.seed_variation, job_number)
 
-    def take_back(
+    def return_job(
         self, job_id: UUID, *, delivered: int, lost: int, expires_at: datetime, timestamp: datetime
     ) -> None:
-        """Take a job's images back, and complete the request if that was the last one.
+        """Take back a job's images, and complete the request if no image is missing.
 
-        A request that is over, or a job that was taken back before, is no error.
+        A request that is over, or a job that was returned before, is no error.
         """
         if not self.is_open or job_id not in self.open_jobs:
             return
@@ -429,18 +369,18 @@ class Request(Aggregate):
             expires_at=expires_at,
             timestamp=timestamp,
         )
-        if self.delivered == self.images:
+        if self.delivered == self.submitted.images:
             self.trigger_event(self.Completed, **self._settled(0), timestamp=timestamp)
 
     @property
-    def is_beyond_hope(self) -> bool:
-        """Whether its images were lost so often that it should be given up as faulted."""
-        return self.is_open and self.lost > LOSSES_PER_IMAGE * self.images
+    def should_fault(self) -> bool:
+        """Whether its images were lost so often that it should end as faulted."""
+        return self.is_open and self.lost > LOSSES_PER_IMAGE * self.submitted.images
 
     def cancel(self, *, delivered_by_open_jobs: int, timestamp: datetime) -> None:
         """End it because the client wants no more; over already is no error.
 
-        :param delivered_by_open_jobs: images that jobs delivered which are not taken back yet.
+        :param delivered_by_open_jobs: images that jobs submitted which are not returned yet.
         """
         if self.is_open:
             self.trigger_event(
@@ -450,10 +390,10 @@ class Request(Aggregate):
                 timestamp=timestamp,
             )
 
-    def give_up(self, *, delivered_by_open_jobs: int, timestamp: datetime) -> None:
+    def fault(self, *, delivered_by_open_jobs: int, timestamp: datetime) -> None:
         """End it as faulted; over already is no error.
 
-        :param delivered_by_open_jobs: images that jobs delivered which are not taken back yet.
+        :param delivered_by_open_jobs: images that jobs submitted which are not returned yet.
         """
         if self.is_open:
             self.trigger_event(
@@ -477,23 +417,33 @@ class Request(Aggregate):
     def close(self, state: RequestState, abandoned: int) -> None:
         """Evolve into a final state; called by the events that end a request."""
         self.state = state
-        self.delivered = self.images - abandoned
+        self.delivered = self.submitted.images - abandoned
         self.remaining = 0
         self.open_jobs = {}
 
     @property
     def _undelivered(self) -> int:
-        return self.images - self.delivered
+        return self.submitted.images - self.delivered
 
     def _still_to_burn(self, delivered: int) -> float:
         """Return the kudos that so many more images burn, in whole hundredths."""
+        terms = self.submitted
         in_all = burnt_by(
-            self.delivered + delivered, per_image=self.kudos_per_image, held=self.held
+            self.delivered + delivered, per_image=terms.kudos_per_image, held=terms.held
         )
         return kudos_from(hundredths(in_all) - self.burnt)
 
     def _settled(self, delivered_by_open_jobs: int) -> dict[str, float | Payer | None]:
         """Return what is burnt, what is given back, and to whom, when it ends now."""
         burnt = self._still_to_burn(delivered_by_open_jobs)
-        refunded = hundredths(self.held) - self.burnt - hundredths(burnt)
+        refunded = hundredths(self.submitted.held) - self.burnt - hundredths(burnt)
         return {"burnt": burnt, "refunded": kudos_from(refunded), "payer": self.payer}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _sealed(text: str, seal: Callable[[str], Sealed]) -> Sealed | None:
+    """Seal a text; None where there is none."""
+    return seal(text) if text else None

@@ -1,13 +1,15 @@
-"""Demands: what a request's settings and images ask of the worker that makes it."""
+"""Requirements: what a request's settings and images demand of the worker that makes it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from domain.images.settings import ImageSettings
 from domain.images.source_images import SourceImages
 from domain.models.catalogue import Baseline, Models, baseline_of
+from domain.requests.specification import RequestSpecification
 from domain.workers.bridges import Feature
 from domain.workers.matching import Requirements
 
@@ -32,7 +34,7 @@ def requirements_of(
     unsafe_ip: bool = False,
     replicates: bool = False,
 ) -> Requirements:
-    """Return what matching asks of a worker; whether its kudos are there is added by the ledger.
+    """Return what a request demands of a worker; the ledger adds whether its kudos are there.
 
     :param models: names of which the worker must offer one; empty means any.
     :param workers: the workers that alone may serve it, or with ``worker_blacklist`` may not.
@@ -62,6 +64,34 @@ def requirements_of(
     )
 
 
+def with_settings(
+    specification: RequestSpecification, settings: ImageSettings, catalogue: Models
+) -> RequestSpecification:
+    """Return what asks for the same images with other settings, and requires what these require."""
+    required = specification.requirements
+    found = requirements_of(
+        settings,
+        models=required.models,
+        catalogue=catalogue,
+        source=specification.source,
+        replicates=specification.replicates is not None,
+    )
+    return replace(
+        specification,
+        settings=settings,
+        requirements=replace(
+            required,
+            pixels=found.pixels,
+            post_processing=found.post_processing,
+            controlnet=found.controlnet,
+            sdxl_controlnet=found.sdxl_controlnet,
+            lora=found.lora,
+            many_steps=found.many_steps,
+            features=found.features,
+        ),
+    )
+
+
 def _usual_steps(models: Sequence[str], catalogue: Models) -> float:
     """Return what workers that limit steps take at most: the AI Horde's rule.
 
@@ -85,7 +115,7 @@ def _features_of(
     *,
     replicates: bool,
 ) -> tuple[str, ...]:
-    asked = {
+    wanted = {
         Feature.CLIP_SKIP: settings.clip_skip > 1,
         Feature.EXTRA_SOURCE_IMAGES: source is not None and bool(source.extra),
         Feature.FLUX: Baseline.FLUX in families,
@@ -99,5 +129,5 @@ def _features_of(
         Feature.TILING: settings.tiling,
         Feature.TRANSPARENT: settings.transparent,
     }
-    features = {feature.value for feature, wanted in asked.items() if wanted}
+    features = {feature.value for feature, is_wanted in wanted.items() if is_wanted}
     return tuple(sorted(features | set(settings.post_processing)))

@@ -28,18 +28,18 @@ _BLOCK = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """How much is asked of the workers that are here."""
+class Load:
+    """How busy the installation is."""
 
     threads: int = 0
-    """Jobs that they can run at a time, together."""
+    """Jobs that the workers which are here can run at a time, together."""
     waiting: int = 0
     """Images that wait for a worker."""
 
 
-def free_side(demand: Demand, family: Baseline) -> int:
+def free_side(load: Load, family: Baseline) -> int:
     """Return the side of the largest square that needs no kudos, in pixels, 576 to 1024."""
-    side = _SIDE + _SIDE_PER_THREAD * demand.threads - round(_SIDE_PER_WAITING * demand.waiting)
+    side = _SIDE + _SIDE_PER_THREAD * load.threads - round(_SIDE_PER_WAITING * load.waiting)
     return max(min(side, _SIDE), _SMALLEST_SIDE, _SIDE_OF_FAMILY.get(family, 0))
 
 
@@ -51,12 +51,12 @@ def free_steps(settings: ImageSettings) -> int:
 
 
 def is_always_free(settings: ImageSettings, family: Baseline) -> bool:
-    """Whether an image is so small that it needs no kudos for its size, however high the demand."""
+    """Whether an image is so small that its size needs no kudos, however many images wait."""
     return settings.pixels <= max(_SMALLEST_SIDE, _SIDE_OF_FAMILY.get(family, 0)) ** 2
 
 
-def upfront_needed(
-    settings: ImageSettings, family: Baseline, *, slow_workers: bool, demand: Demand
+def needs_upfront(
+    settings: ImageSettings, family: Baseline, *, slow_workers: bool, load: Load
 ) -> bool:
     """Whether the kudos of a request have to be there beforehand: the AI Horde's rule.
 
@@ -68,18 +68,18 @@ def upfront_needed(
     return (
         not slow_workers
         or settings.counted_steps > free_steps(settings)
-        or settings.pixels > free_side(demand, family) ** 2
+        or settings.pixels > free_side(load, family) ** 2
     )
 
 
-def downgraded(settings: ImageSettings, family: Baseline, *, demand: Demand) -> ImageSettings:
+def downgraded(settings: ImageSettings, family: Baseline, *, load: Load) -> ImageSettings:
     """Return settings whose size and steps need no kudos up front.
 
     The longer side shrinks in steps of 64 pixels until the area fits; steps are cut to the most
     that are free, unless the sampler chooses its own. What needs none comes back as it is.
     """
     width, height = settings.width, settings.height
-    most = free_side(demand, family) ** 2
+    most = free_side(load, family) ** 2
     while width * height > most:
         if width >= height:
             width -= _BLOCK

@@ -1,4 +1,4 @@
-"""Advice: settings that work, but waste steps or draw worse than the model can."""
+"""Warnings: a request is taken, but waits in vain, wastes steps, or draws worse than it could."""
 
 from __future__ import annotations
 
@@ -32,33 +32,41 @@ class WarningCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestWarning:
-    """One piece of advice."""
+    """A note on a request that is taken all the same."""
 
     code: WarningCode
     message: str
-    """What a person is told, in English."""
+    """For a person, in English."""
 
 
-def advice_on(settings: ImageSettings, models: Iterable[ModelEntry]) -> tuple[RequestWarning, ...]:
+NO_AVAILABLE_WORKER = RequestWarning(
+    WarningCode.NO_AVAILABLE_WORKER,
+    "No worker that is here now may serve this request; it waits for one until it expires.",
+)
+
+
+def warnings_for(
+    settings: ImageSettings, models: Iterable[ModelEntry]
+) -> tuple[RequestWarning, ...]:
     """Return what would make the images better or cheaper, each code once.
 
-    An LCM is judged by what LCMs need, whatever its model is usually made with.
+    An LCM is measured by what LCMs need, whatever its model is usually made with.
 
     :param models: those of the request's models that the catalogue knows.
     """
     lcm = uses_lcm(settings)
-    found = list(_on_lcm(settings)) if lcm else []
+    found = list(_lcm_warnings(settings)) if lcm else []
     for model in models:
-        found += _on_clip_skip(settings, model)
+        found += _clip_skip_warnings(settings, model)
         if not lcm:
-            found += _on_model(settings, model)
+            found += _model_warnings(settings, model)
     first: dict[WarningCode, RequestWarning] = {}
-    for advice in found:
-        first.setdefault(advice.code, advice)
+    for warning in found:
+        first.setdefault(warning.code, warning)
     return tuple(first.values())
 
 
-def _on_lcm(settings: ImageSettings) -> Iterable[RequestWarning]:
+def _lcm_warnings(settings: ImageSettings) -> Iterable[RequestWarning]:
     if settings.counted_steps > MOST_LCM_STEPS:
         yield RequestWarning(
             WarningCode.STEPS_TOO_MANY,
@@ -76,7 +84,7 @@ def _on_lcm(settings: ImageSettings) -> Iterable[RequestWarning]:
         )
 
 
-def _on_clip_skip(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWarning]:
+def _clip_skip_warnings(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWarning]:
     best = model.optimal.clip_skip
     if best is not None and best != settings.clip_skip:
         yield RequestWarning(
@@ -84,7 +92,7 @@ def _on_clip_skip(settings: ImageSettings, model: ModelEntry) -> Iterable[Reques
         )
 
 
-def _on_model(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWarning]:
+def _model_warnings(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWarning]:
     best = model.optimal
     if best.steps_min is not None and settings.steps < best.steps_min:
         yield RequestWarning(
@@ -95,7 +103,7 @@ def _on_model(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWar
             WarningCode.STEPS_TOO_MANY,
             f"{model.name} gains nothing from more than {best.steps_max} steps.",
         )
-    yield from _on_cfg_scale(settings.cfg_scale, model.name, best)
+    yield from _cfg_scale_warnings(settings.cfg_scale, model.name, best)
     if best.samplers and settings.sampler not in best.samplers:
         yield RequestWarning(
             WarningCode.SAMPLER_MISMATCH,
@@ -109,7 +117,9 @@ def _on_model(settings: ImageSettings, model: ModelEntry) -> Iterable[RequestWar
         )
 
 
-def _on_cfg_scale(cfg_scale: float, name: str, best: OptimalSettings) -> Iterable[RequestWarning]:
+def _cfg_scale_warnings(
+    cfg_scale: float, name: str, best: OptimalSettings
+) -> Iterable[RequestWarning]:
     least, most = best.cfg_min, best.cfg_max
     if least is not None and least == most:
         if cfg_scale != least:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, Self
+from typing import Self
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
@@ -23,13 +23,6 @@ class Modes:
     """Whether new workers are taken from invited accounts only."""
     raid: bool = False
     """Whether moderators expect abuse; said to moderators only."""
-
-
-class PresentModes(Protocol):
-    """Tells, as a port, in which modes the service is; cheap enough for each request."""
-
-    def now(self) -> Modes:
-        """Return the modes, as of up to a second ago."""
 
 
 class Horde(Aggregate):

@@ -1,4 +1,4 @@
-"""A webhook delivery: one thing that happened, to be told at one address."""
+"""A webhook delivery: one notification on its way to one webhook."""
 
 from __future__ import annotations
 
@@ -10,18 +10,9 @@ from uuid import UUID, uuid5
 from eventsourcing.domain import Aggregate
 
 from domain.sealing import Sealed
+from domain.webhooks.attempts import Outcome, Problem
+from domain.webhooks.backoff import AbandonReason, Decision, Policy, decide, policy_for
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import (
-    ONCE,
-    PER_ACCOUNT,
-    PER_REQUEST,
-    AbandonReason,
-    Decision,
-    Outcome,
-    Policy,
-    Problem,
-    decide,
-)
 
 _DELIVERIES = UUID("8c6f2b1e-6d0a-4f53-9b7e-1f4f0f6f5a07")
 
@@ -34,43 +25,33 @@ def delivery_id_of(
     endpoint_id: UUID | None,
     step: int | None = None,
 ) -> UUID:
-    """Return the id of the delivery that tells this to that endpoint: always the same.
+    """Return the id of the delivery of one notification to one webhook: always the same.
 
-    So what is scheduled twice is one delivery, and its receiver knows again what it had already:
-    the id is the ``webhook-id`` of every try.
+    So what is scheduled twice is one delivery, and its receiver recognises what it has already
+    received: the id is the ``webhook-id`` of every attempt.
 
     :param request_id: None for a test.
     :param about: see :class:`WebhookDelivery.Scheduled`.
-    :param endpoint_id: None for the address that the request itself named.
+    :param endpoint_id: None for the request's own webhook.
     :param step: for progress, how far the job was.
     """
     parts = (request_id, kind.value, about, step, endpoint_id)
     return uuid5(_DELIVERIES, "/".join(str(part) for part in parts))
 
 
-def policy_for(kind: NotificationKind, endpoint_id: UUID | None) -> Policy:
-    """Return how often a delivery is tried.
-
-    :param endpoint_id: None for the address that the request itself named.
-    """
-    if kind is NotificationKind.TEST:
-        return ONCE
-    return PER_REQUEST if endpoint_id is None else PER_ACCOUNT
-
-
 class DeliveryState(StrEnum):
     """Where a delivery stands."""
 
     DUE = "due"
-    """It is to be tried, now or later."""
+    """An attempt is to be made, now or later."""
     DELIVERED = "delivered"
     ABANDONED = "given_up"
 
 
 class WebhookDelivery(Aggregate):
-    """What is to be told, how often it was tried, and what came of it.
+    """One notification for one webhook, the attempts so far, and their outcome.
 
-    What is sent stands in no event: it is made anew for each try from the history of what it tells.
+    No event holds what is sent: each attempt makes it anew from the history of the request.
     """
 
     TOPIC = "WebhookDelivery"
@@ -84,7 +65,7 @@ class WebhookDelivery(Aggregate):
         TOPIC = "WebhookDelivery.Created"
 
     class Scheduled(Created):
-        """Something happened that is to be told; it is due at once."""
+        """A notification is to be delivered; it is due at once."""
 
         TOPIC = "WebhookDelivery.Scheduled"
         account_id: UUID
@@ -98,21 +79,21 @@ class WebhookDelivery(Aggregate):
         step: int | None
         """For progress, how far the job was; None for all else."""
         endpoint_id: UUID | None
-        """The account's endpoint; None for the address that the request itself named."""
+        """The account's endpoint; None for the request's own webhook."""
         destination: UUID
-        """Under what it is put in order and counted with others: the endpoint, or an id that this
+        """What it shares its order and its limits with: the endpoint's id, or an id that this
         installation makes with a key of its own from the address that the request named."""
         happened_at: datetime
         """When it happened; the event's own time is when that was noticed."""
         give_up_at: datetime
-        """When its time is over, tried or not."""
+        """When it is abandoned at the latest, attempted or not."""
 
     class Attempted(Event):
-        """It was sent once; the event's time is when that ended."""
+        """An attempt was made; the event's time is when it ended."""
 
         TOPIC = "WebhookDelivery.Attempted"
         number: int
-        """1 for the first try; goes on counting when it is sent again by hand."""
+        """1 for the first attempt; goes on counting when the delivery is resent."""
         status: int | None
         """The HTTP status; None when no answer came."""
         problem: Problem | None
@@ -120,17 +101,17 @@ class WebhookDelivery(Aggregate):
         seconds: float
         """How long it took."""
         answer: Sealed | None
-        """The beginning of the answer's body: it may repeat what it was told. None for an empty
+        """The beginning of the answer's body, which may repeat what was sent. None for an empty
         one, and where no answer came."""
         retry_after: float | None
         """The seconds that the receiver asked to wait."""
         again_at: datetime | None
-        """When the next try is due; None when this was the last."""
+        """When the next attempt is due; None when this was the last."""
 
         def apply(self, aggregate: WebhookDelivery) -> None:
             """Count it."""
             aggregate.attempts = self.number
-            aggregate.tries += 1
+            aggregate.attempts_since_scheduled += 1
             aggregate.due_at = self.again_at
 
     class Delivered(Event):
@@ -145,7 +126,7 @@ class WebhookDelivery(Aggregate):
             aggregate.close(DeliveryState.DELIVERED)
 
     class Abandoned(Event):
-        """It is not tried any more, unless somebody wants it sent again."""
+        """No further attempt will be made, unless somebody wants it resent."""
 
         TOPIC = "WebhookDelivery.GivenUp"
         attempts: int
@@ -167,12 +148,12 @@ class WebhookDelivery(Aggregate):
         destination: UUID
         """As when it was scheduled."""
         give_up_at: datetime
-        """When its time is over now."""
+        """When it is abandoned at the latest now."""
 
         def apply(self, aggregate: WebhookDelivery) -> None:
             """Begin anew."""
             aggregate.state = DeliveryState.DUE
-            aggregate.tries = 0
+            aggregate.attempts_since_scheduled = 0
             aggregate.due_at = self.timestamp
             aggregate.give_up_at = self.give_up_at
 
@@ -188,7 +169,7 @@ class WebhookDelivery(Aggregate):
         happened_at: datetime,
         give_up_at: datetime,
     ) -> None:
-        """Start due and untried; called with the facts of :class:`Scheduled`."""
+        """Start due, without attempts; called with the facts of :class:`Scheduled`."""
         self.account_id = account_id
         self.kind = kind
         self.about = about
@@ -200,11 +181,11 @@ class WebhookDelivery(Aggregate):
         self.give_up_at = give_up_at
         self.state = DeliveryState.DUE
         self.due_at: datetime | None = self.created_on
-        """When it is to be tried; None once it is delivered or given up."""
+        """When the next attempt is due; None once it is delivered or abandoned."""
         self.attempts = 0
-        """How often it was sent in all."""
-        self.tries = 0
-        """How often it was sent since it was scheduled, or last sent again by hand."""
+        """How many there were in all."""
+        self.attempts_since_scheduled = 0
+        """How many there were since it was scheduled or last resent."""
 
     @classmethod
     def schedule(
@@ -220,7 +201,7 @@ class WebhookDelivery(Aggregate):
         happened_at: datetime,
         timestamp: datetime,
     ) -> Self:
-        """Return a new delivery with its first event pending; its id follows from what it tells."""
+        """Return a new delivery with its first event pending; its id follows from the facts."""
         return cls._create(
             cls.Scheduled,
             id=delivery_id_of(request_id, kind, about, endpoint_id=endpoint_id, step=step),
@@ -238,12 +219,12 @@ class WebhookDelivery(Aggregate):
 
     @property
     def is_due(self) -> bool:
-        """Whether it is still to be tried, now or later."""
+        """Whether an attempt is still to be made, now or later."""
         return self.state is DeliveryState.DUE
 
     @property
     def policy(self) -> Policy:
-        """How often it is tried."""
+        """How many attempts it gets, and how far apart."""
         return policy_for(self.kind, self.endpoint_id)
 
     def record_attempt(
@@ -255,28 +236,28 @@ class WebhookDelivery(Aggregate):
         jitter: float,
         timestamp: datetime,
     ) -> Decision | None:
-        """Note what came of a try, and return what follows from it.
+        """Record what came of an attempt, and return what follows from it.
 
-        It may be over when the try ends, since another sender was faster or it was given up: then a
-        success still counts unless there was one, and all else is no news, for which None is
-        returned.
+        The delivery may be over when the attempt ends: another sender was faster, or it was
+        abandoned. Then only the first success still counts; for anything else nothing is recorded
+        and None is returned.
 
         :param seconds: how long it took.
         :param answer: the beginning of the answer's body.
-        :param chance: from 0 to below 1.
-        :param timestamp: when the try ended.
+        :param jitter: from 0 to below 1.
+        :param timestamp: when the attempt ended.
         """
         if not self.is_due and (self.state is DeliveryState.DELIVERED or not outcome.is_success):
             return None
         decision = decide(
             self.policy,
             outcome,
-            tries=self.tries + 1,
+            attempts=self.attempts_since_scheduled + 1,
             give_up_at=self.give_up_at,
             jitter=jitter,
             now=timestamp,
         )
-        asked = outcome.retry_after
+        requested = outcome.retry_after
         self.trigger_event(
             self.Attempted,
             number=self.attempts + 1,
@@ -284,30 +265,30 @@ class WebhookDelivery(Aggregate):
             problem=outcome.problem,
             seconds=seconds,
             answer=answer,
-            retry_after=None if asked is None else asked.total_seconds(),
+            retry_after=None if requested is None else requested.total_seconds(),
             again_at=decision.again_at,
             timestamp=timestamp,
         )
         if decision.delivered:
             self.trigger_event(self.Delivered, attempts=self.attempts, timestamp=timestamp)
-        elif decision.given_up is not None:
-            self.give_up(decision.given_up, timestamp=timestamp)
+        elif decision.abandoned is not None:
+            self.abandon(decision.abandoned, timestamp=timestamp)
         return decision
 
-    def give_up(self, reason: AbandonReason, *, timestamp: datetime) -> None:
-        """Try it no more; over already is no error."""
+    def abandon(self, reason: AbandonReason, *, timestamp: datetime) -> None:
+        """Make no further attempt; over already is no error."""
         if self.is_due:
             self.trigger_event(
                 self.Abandoned, attempts=self.attempts, reason=reason, timestamp=timestamp
             )
 
-    def give_up_when_late(self, *, timestamp: datetime) -> None:
-        """Give it up if its time is over; over already, or not yet, is no error."""
+    def abandon_if_late(self, *, timestamp: datetime) -> None:
+        """Abandon it if its time is over; over already, or not yet, is no error."""
         if timestamp >= self.give_up_at:
-            self.give_up(AbandonReason.LATE, timestamp=timestamp)
+            self.abandon(AbandonReason.LATE, timestamp=timestamp)
 
     def resend(self, *, by: UUID | None, timestamp: datetime) -> None:
-        """Send it again, with all its tries and time anew; one that is due anyway is no news."""
+        """Send it again, with attempts and time as if new; one that is still due stays as it is."""
         if not self.is_due:
             self.trigger_event(
                 self.Resent,

@@ -1,4 +1,4 @@
-"""A webhook endpoint: an address where an account hears what becomes of all its requests."""
+"""A webhook endpoint: an address to which the notifications of all an account's requests go."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 
 from domain.sealing import Sealed
-from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.webhook import in_order
+from domain.webhooks.kinds import NotificationKind, sorted_kinds
 
 
 class DisableReason(StrEnum):
     """Why nothing is sent to an endpoint any more."""
 
     GONE = "gone"
-    """It answered that it is there no more (410)."""
+    """It answered that it is gone (410)."""
     DEAD = "dead"
     """Nothing arrived there for days."""
     BY_HAND = "by_hand"
-    """Its account or an operator wanted it so."""
+    """Its account or an operator disabled it."""
 
 
 class WebhookEndpoint(Aggregate):
-    """Where an account's deliveries go, and which of them.
+    """An address for an account's notifications, and which kinds go there.
 
     The address is sealed under the account's key: forgetting the account forgets it.
     """
@@ -43,22 +42,22 @@ class WebhookEndpoint(Aggregate):
         TOPIC = "WebhookEndpoint.Created"
 
     class Registered(Created):
-        """An account wants to hear of its requests at an address."""
+        """An account has an address for its notifications."""
 
         TOPIC = "WebhookEndpoint.Registered"
         account_id: UUID
         address: Sealed
         kinds: tuple[NotificationKind, ...]
-        """What is told there."""
+        """Which kinds of notifications go there."""
 
     class FilterChanged(Event):
-        """Something else is told there."""
+        """Other kinds of notifications go there."""
 
         TOPIC = "WebhookEndpoint.FilterChanged"
         kinds: tuple[NotificationKind, ...]
 
         def apply(self, aggregate: WebhookEndpoint) -> None:
-            """Remember what."""
+            """Remember which."""
             aggregate.kinds = self.kinds
 
     class Disabled(Event):
@@ -67,7 +66,7 @@ class WebhookEndpoint(Aggregate):
         TOPIC = "WebhookEndpoint.Disabled"
         reason: DisableReason
         by: UUID | None
-        """The account that wanted it so; None where the receiver or its silence did."""
+        """The account that disabled it; None where the answers, or their absence, did."""
 
         def apply(self, aggregate: WebhookEndpoint) -> None:
             """Remember why."""
@@ -78,7 +77,7 @@ class WebhookEndpoint(Aggregate):
 
         TOPIC = "WebhookEndpoint.Enabled"
         by: UUID
-        """The account that wanted it so."""
+        """The account that enabled it."""
 
         def apply(self, aggregate: WebhookEndpoint) -> None:
             """Use it."""
@@ -118,33 +117,33 @@ class WebhookEndpoint(Aggregate):
     ) -> Self:
         """Return a new endpoint with its first event pending.
 
-        :param kinds: what is told there; tests always are.
+        :param kinds: which notifications go there; tests always do.
         """
         return cls._create(
             cls.Registered,
             id=endpoint_id,
             account_id=account_id,
             address=address,
-            kinds=in_order(kinds),
+            kinds=sorted_kinds(kinds),
             timestamp=timestamp,
         )
 
     @property
     def is_enabled(self) -> bool:
-        """Whether what happens is told there."""
+        """Whether notifications go there."""
         return not self.deleted and self.disabled is None
 
-    def takes(self, kind: NotificationKind) -> bool:
-        """Return whether what was scheduled for it is still to be sent.
+    def accepts(self, kind: NotificationKind) -> bool:
+        """Return whether a delivery that was scheduled for it may still be sent.
 
-        A test is, also to a disabled endpoint: whoever mended it sees so before enabling it. The
-        filter decides when something is scheduled, not when it is sent.
+        A test may, also to a disabled endpoint: whoever mended it sees that before enabling it. The
+        filter decides when a delivery is scheduled, not when it is sent.
         """
         return not self.deleted if kind is NotificationKind.TEST else self.is_enabled
 
     def change_filter(self, kinds: Collection[NotificationKind], *, timestamp: datetime) -> None:
-        """Tell something else there; the same as before, or once deleted, is no news."""
-        chosen = in_order(kinds)
+        """Change which kinds go there; the same as before, or once deleted, changes nothing."""
+        chosen = sorted_kinds(kinds)
         if not self.deleted and chosen != self.kinds:
             self.trigger_event(self.FilterChanged, kinds=chosen, timestamp=timestamp)
 

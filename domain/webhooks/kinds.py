@@ -1,15 +1,21 @@
-"""The kinds of things that clients are told while a request is being made."""
+"""The kinds of notifications: what clients can be told while a request is being made.
+
+To add one, name it here, and in ``WEBHOOK_KINDS`` if webhooks can ask for it; then say in
+:mod:`domain.requests.notifications` which event causes it, and in :mod:`projections.tracking.data`
+what its body says.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 
 class NotificationKind(StrEnum):
-    """What is told."""
+    """What a notification says."""
 
     QUEUED = "queued"
-    """The request waits, at first or again since a job lost images; never told by webhook."""
+    """The request waits, at first or again since a job lost images; never sent to a webhook."""
     STARTED = "started"
     """A worker took a job of the request."""
     IMAGE = "image"
@@ -28,4 +34,13 @@ WEBHOOK_KINDS = (
     NotificationKind.PROGRESS,
     NotificationKind.ENDED,
 )
-"""What a webhook may be asked to tell."""
+"""What a webhook can ask for, in the order in which it is listed everywhere."""
+
+DEFAULT_KINDS = (NotificationKind.IMAGE, NotificationKind.ENDED)
+"""What a webhook gets that asks for nothing in particular: each image, and the end."""
+
+
+def sorted_kinds(kinds: Collection[NotificationKind]) -> tuple[NotificationKind, ...]:
+    """Return each kind that a webhook can ask for once and in one order, so that the same filter
+    always reads the same."""
+    return tuple(kind for kind in WEBHOOK_KINDS if kind in kinds)

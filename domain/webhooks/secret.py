@@ -1,4 +1,4 @@
-"""The secret that signs an account's webhooks, and how it is replaced.
+"""The secret that signs an account's deliveries, and how it is replaced.
 
 No event holds a secret: an installation makes the secret of each number from its master key, so
 the history only says which numbers there are, and for how long the one before still counts.
@@ -16,7 +16,7 @@ FIRST_NUMBER = 1
 """The number of the secret that an account has before it ever replaced one."""
 
 OVERLAP = timedelta(hours=24)
-"""For how long a secret that was replaced still signs beside the new one, unless said otherwise."""
+"""By default, how long a secret that was replaced still signs beside the new one."""
 
 LONGEST_OVERLAP = timedelta(days=7)
 
@@ -29,7 +29,7 @@ def webhook_secret_id_of(account_id: UUID) -> UUID:
 
 
 class WebhookSecret(Aggregate):
-    """Which secrets sign what an account is told."""
+    """Which secrets sign the deliveries of an account."""
 
     TOPIC = "WebhookSecret"
 

@@ -1,41 +1,31 @@
-"""A request's own webhook: the address that it named, and what is told there."""
+"""A request's own webhook: the address that it named, and the kinds of notifications for it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
 from domain.sealing import Sealed
-from domain.webhooks.kinds import WEBHOOK_KINDS, NotificationKind
-
-USUAL_KINDS = (NotificationKind.IMAGE, NotificationKind.ENDED)
-"""What is told where a request does not say what it wants to hear: each image, and the end."""
+from domain.webhooks.kinds import DEFAULT_KINDS, NotificationKind
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where a request wants to be told of, as its first event has it."""
+    """A request's webhook as its first event has it."""
 
     address: Sealed
     destination: UUID
-    """Known again by all that goes to the same place: see :class:`WebhookTarget`."""
+    """See :class:`WebhookTarget`."""
     kinds: tuple[NotificationKind, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """The same as a client wrote it."""
+    """A request's webhook as the client named it."""
 
     address: str
     destination: UUID
     """An id that this installation makes, with a key of its own, from the account and the address
-    without its query. Deliveries of one destination share their places and their troubles, those
-    of strangers who use the same host do not."""
-    kinds: tuple[NotificationKind, ...] = USUAL_KINDS
-
-
-def in_order(kinds: Collection[NotificationKind]) -> tuple[NotificationKind, ...]:
-    """Return each kind that webhooks tell once and in one order: the same filter always reads the
-    same."""
-    return tuple(kind for kind in WEBHOOK_KINDS if kind in kinds)
+    without its query. Deliveries to one destination share their order, their limits and their
+    circuit; those of other accounts that use the same host do not."""
+    kinds: tuple[NotificationKind, ...] = DEFAULT_KINDS

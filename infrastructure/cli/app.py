@@ -7,27 +7,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 
 from infrastructure.cli.accounts import commands as accounts
 from infrastructure.cli.demo import command as demo
-from infrastructure.cli.history import events
+from infrastructure.cli.error_messages import cli_error_from
+from infrastructure.cli.history import commands as history
 from infrastructure.cli.models import commands as models
 from infrastructure.cli.projections import commands as projections
 from infrastructure.cli.requests import generate, replicate
 from infrastructure.cli.return_codes import commands as return_codes
 from infrastructure.cli.service import modes, up
-from infrastructure.cli.terminal.errors import cli_error_from
 from infrastructure.cli.terminal.output import Output
 from infrastructure.cli.webhooks import commands as webhooks
 from infrastructure.cli.workers import commands as worker
+from infrastructure.distribution import installed_version
 
 app = typer.Typer(
     name="hoard",
-    help="An event-sourced ledger of image-generation jobs that speaks the AI Horde v2 API.",
+    help="An event-sourced ledger of image-generation jobs with the AI Horde v2 API.",
     epilog="Start with `hoard demo`, then `hoard up` and `hoard generate`.",
     no_args_is_help=True,
     # A pretty traceback shows local variables, and with them prompts and keys.
@@ -38,7 +38,7 @@ app.command("demo")(demo.demo)
 app.command("up")(up.up)
 app.command("generate")(generate.generate)
 app.command("replicate")(replicate.replicate)
-app.command("events")(events.events)
+app.command("events")(history.events)
 app.command("modes")(modes.modes)
 app.add_typer(worker.app, name="worker")
 app.add_typer(projections.app, name="projections")
@@ -50,11 +50,7 @@ app.add_typer(return_codes.app, name="return-codes")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        try:
-            known = version("hoard")
-        except PackageNotFoundError:
-            known = "(not installed)"
-        typer.echo(f"hoard {known}")
+        typer.echo(f"hoard {installed_version() or '(not installed)'}")
         raise typer.Exit
 
 
@@ -67,28 +63,28 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """An event-sourced ledger of image-generation jobs that speaks the AI Horde v2 API."""
+    """An event-sourced ledger of image-generation jobs with the AI Horde v2 API."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line, without the program's name; return its exit status.
 
-    Trouble with a known cause becomes a sentence and a piece of advice on standard error; anything
-    else is a defect of Hoard and keeps its traceback.
+    An error with a known cause becomes a sentence and advice on standard error; any other is a
+    defect of Hoard and keeps its traceback.
     """
     try:
         app(args=list(arguments), prog_name="hoard")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exception as error:
-        trouble = cli_error_from(error)
-        if trouble is None:
+        known = cli_error_from(error)
+        if known is None:
             raise
         output = Output()
-        output.remark(f"hoard: {trouble.message}", style="red")
-        if trouble.advice:
-            output.remark(trouble.advice, style="")
-        return trouble.exit_status
+        output.remark(f"hoard: {known.message}", style="red")
+        if known.advice:
+            output.remark(known.advice, style="")
+        return known.exit_status
     return 0
 
 

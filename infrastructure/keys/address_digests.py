@@ -1,4 +1,4 @@
-"""Network addresses as digests: the same address can be known again, and not be read."""
+"""Digests of network addresses: equal for equal addresses, and not readable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 from infrastructure.keys.master_key import derived_key
 
 _KEY_PURPOSE = b"hoard: digests of network addresses, version 1"
-_MOST_REMEMBERED = 10_000
+_CACHE_SIZE = 10_000
 
 DIGEST_LENGTH = 40
 """Hexadecimal digits of a digest: as many as the v2 interface has room for in an address."""
@@ -22,12 +22,12 @@ class AddressDigests:
     def __init__(self, master_key: bytes) -> None:
         """Derive the key, the same in every process of an installation."""
         self._key = derived_key(master_key, _KEY_PURPOSE)
-        # Each pop asks for its worker's, and telling an address's one spelling takes long.
-        self._remembered = lru_cache(_MOST_REMEMBERED)(self._digest)
+        # Each pop asks for its worker's digest, and normalising an address is slow.
+        self._cached = lru_cache(_CACHE_SIZE)(self._digest)
 
     def __call__(self, address: str) -> str:
         """Return 40 hexadecimal digits; equal ones for two spellings of one address."""
-        return self._remembered(address)
+        return self._cached(address)
 
     def _digest(self, address: str) -> str:
         plain = normal_address(address).encode("utf-8", "surrogatepass")

@@ -21,7 +21,7 @@ class MasterKeyUnusable(Exception):
 
 
 class FolderNotPrivate(Exception):
-    """A folder that must be ours alone belongs to, or is open to, somebody else."""
+    """A folder that must be private belongs to another user, or others may enter it."""
 
 
 def parse_master_key(text: str) -> bytes:
@@ -71,7 +71,7 @@ def read_or_make_master_key(path: Path) -> bytes:
 def make_private_folder(folder: Path) -> None:
     """Make a folder that only this user may enter, or check that the one there is such a folder.
 
-    For a folder below the shared temporary folder: someone else may have made it first.
+    For a folder below the shared temporary folder: another user may have made it first.
 
     :raises FolderNotPrivate: when it is a link, belongs to another user, or others may enter it.
     """

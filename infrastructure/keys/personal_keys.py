@@ -1,4 +1,4 @@
-"""The keys of personal fields, kept outside the log so that they can be thrown away."""
+"""The keys of personal fields, stored outside the log so that they can be deleted."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import binascii
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from cachetools import LRUCache
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import (
@@ -89,9 +89,8 @@ class PersonalKeys:
         self._database = database
         self._master = AESGCM(master_key)
         self._insert = _INSERT_SQLITE if database.is_sqlite else _INSERT_POSTGRES
-        self._cache: OrderedDict[UUID, tuple[float, AESGCM]] = OrderedDict()
+        self._cache: LRUCache[UUID, tuple[float, AESGCM]] = LRUCache(cache_size)
         self._cache_guard = threading.Lock()
-        self._cache_size = cache_size
         self._cache_seconds = cache_seconds
         self._monotonic = monotonic
 
@@ -123,7 +122,7 @@ class PersonalKeys:
                 raise Forgotten(f"the key of {subject} was deleted")
             cipher = self._unwrapped(subject, wrapped)
             if not fresh:
-                self._remember(subject, cipher)
+                self._put_in_cache(subject, cipher)
         try:
             box = base64.urlsafe_b64decode(sealed.box.encode("ascii"))
             text = cipher.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], subject.bytes)
@@ -134,7 +133,7 @@ class PersonalKeys:
     def forget(self, subject: UUID) -> None:
         """Delete the subject's key: nothing sealed under it can be read again.
 
-        Backups of the table have to be thrown away by their keeper.
+        Backups of the table have to be deleted by their keeper.
         """
         with self._database.transaction() as connection:
             connection.execute(_DELETE, {"subject": subject})
@@ -159,7 +158,7 @@ class PersonalKeys:
             if existing is None:
                 raise Forgotten(f"the key of {subject} was deleted at this moment")
             cipher = self._unwrapped(subject, existing)
-            self._remember(subject, cipher)
+            self._put_in_cache(subject, cipher)
             return cipher
 
     def _fresh_keys(self) -> dict[UUID, AESGCM]:
@@ -187,12 +186,8 @@ class PersonalKeys:
             if self._monotonic() - since > self._cache_seconds:
                 del self._cache[subject]
                 return None
-            self._cache.move_to_end(subject)
             return cipher
 
-    def _remember(self, subject: UUID, cipher: AESGCM) -> None:
+    def _put_in_cache(self, subject: UUID, cipher: AESGCM) -> None:
         with self._cache_guard:
             self._cache[subject] = (self._monotonic(), cipher)
-            self._cache.move_to_end(subject)
-            while len(self._cache) > self._cache_size:
-                self._cache.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Signed addresses: whoever holds one may do one thing, for a while, without a key."""
+"""Signed addresses: a holder may do one thing, for a limited time, without an API key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AddressSigner:
 
     The key is derived from the master key (HKDF, RFC 5869), so that every process of an
     installation agrees on it and it is of no use for anything else. Nothing is stored: an address
-    cannot be taken back before it ends.
+    cannot be revoked before it expires.
     """
 
     def __init__(self, master_key: bytes, clock: Clock) -> None:

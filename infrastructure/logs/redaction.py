@@ -1,6 +1,6 @@
-"""What may never reach a log is taken out of a log entry by the name it goes by.
+"""Redacts private fields of log entries by their names.
 
-Prompts, images, keys and addresses are somebody's; a log is copied to places that nobody counts.
+Prompts, images, keys and addresses are personal, and logs are copied to many places.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
@@ -13,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from domain.images.sampling import SAMPLERS
 from domain.models.catalogue import Baseline, ModelEntry, ModelFile, ModelStyle, OptimalSettings
-from infrastructure.settings.settings import SettingsInvalid
+from infrastructure.settings.environment import SettingsInvalid
 from infrastructure.settings.watched_file import WatchedFile
 
 OPERATORS_FILE = "models.toml"
@@ -25,7 +28,7 @@ _Own = Mapping[str, ModelEntry]
 
 
 class CatalogueInvalid(SettingsInvalid):
-    """A catalogue cannot be understood; the message says what is wrong, line by line."""
+    """A catalogue is not valid; the message says what is wrong, line by line."""
 
 
 def _a_file_name(name: str) -> str:
@@ -138,7 +141,7 @@ class ModelCatalogue:
     """The models by name: the shipped ones, and the operator's, which win where names meet."""
 
     def __init__(self, shipped: Mapping[str, ModelEntry], own: WatchedFile[_Own]) -> None:
-        """Put the shipped models and a file of the operator's together."""
+        """Combine the shipped models with a file of the operator's."""
         self._shipped = shipped
         self._own = own
         self._joined: tuple[_Own, Mapping[str, ModelEntry]] = ({}, shipped)
@@ -147,7 +150,7 @@ class ModelCatalogue:
     def in_folder(cls, data: Path) -> ModelCatalogue:
         """Return the catalogue of the installation in this data folder.
 
-        :raises CatalogueInvalid: when the operator's file cannot be understood.
+        :raises CatalogueInvalid: when the operator's file is not valid.
         """
         own = WatchedFile[_Own](data / OPERATORS_FILE, models_from, empty={})
         try:
@@ -179,3 +182,40 @@ class ModelCatalogue:
             joined = {**self._shipped, **own}
             self._joined = (own, joined)
         return joined
+
+
+Fields = Mapping[str, str | bool]
+
+
+def add_model(path: Path, fields: Fields, files: Sequence[Fields]) -> ModelEntry:
+    """Add a model at the end of a catalogue, which is made if need be.
+
+    Concurrent readers see the old file or the new one.
+
+    :param fields: of the model, as the catalogue names them.
+    :param files: the fields of each of its files.
+    :raises CatalogueInvalid: when the catalogue would not be valid, such as with a model that
+        is in it already; it stays unchanged.
+    """
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    added = _table("model", fields) + "".join(_table("model.files", file) for file in files)
+    after = f"{before.rstrip()}\n\n{added}".lstrip("\n")
+    entry = models_from(after)[str(fields["name"])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        file.write(after)
+    os.chmod(file.name, path.stat().st_mode if path.exists() else 0o644)
+    os.replace(file.name, path)
+    return entry
+
+
+def _table(name: str, fields: Fields) -> str:
+    lines = [f"{field} = {_value(value)}" for field, value in fields.items()]
+    return "\n".join([f"[[{name}]]", *lines, "", ""])
+
+
+def _value(value: str | bool) -> str:
+    # A JSON string with unescaped non-ASCII letters is a TOML string, too.
+    return json.dumps(value, ensure_ascii=False)

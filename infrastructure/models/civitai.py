@@ -1,4 +1,4 @@
-"""CivitAI's metadata of LoRAs: which exact version a name or an id means, and where its file lies.
+"""CivitAI's metadata of LoRAs: the exact version of a name or an id, and where its file is.
 
 Only what this needs of the answers is read (`developer.civitai.com`, site reference, "Models" and
 "Model versions"); the rest may change without harm.
@@ -26,7 +26,7 @@ _MOST_TRIGGER_WORDS = 50
 
 
 class CivitaiAway(MetadataAway):
-    """CivitAI could not be asked, or what came back cannot be used; trying later may help."""
+    """CivitAI did not answer, or its answer is not usable; a later attempt may succeed."""
 
 
 class _Part(BaseModel):
@@ -96,7 +96,7 @@ class _VersionAlone(_Version):
 
 
 @dataclass(frozen=True, slots=True)
-class _Meant:
+class _ModelVersion:
     """A version, and the model that it is one of."""
 
     model_id: int
@@ -122,8 +122,8 @@ class Civitai:
         """Ask the API at this address.
 
         :param url: what all its addresses start with, such as ``https://civitai.com/api/v1``.
-        :param timeout: seconds within which an answer has to begin, and to go on.
-        :param token: an API key, shown to that server alone.
+        :param timeout: seconds for each step of an answer.
+        :param token: an API key, sent to that server only.
         """
         headers = {"user-agent": "Hoard (LoRA versions)", "accept": "application/json"}
         if token is not None:
@@ -141,7 +141,7 @@ class Civitai:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()
 
     def find(self, lora: Lora) -> ResolvedLora | None:
@@ -149,40 +149,40 @@ class Civitai:
 
         A name means the model that is called exactly so, whatever the case of its letters.
 
-        :raises CivitaiAway: when nobody can tell.
+        :raises CivitaiAway: when it does not answer.
         """
-        meant = self._meant(lora)
-        return None if meant is None else _resolved(meant)
+        found = self._found_version(lora)
+        return None if found is None else _resolved(found)
 
     def published(self, lora: Lora) -> PublishedLora | None:
         """Return the version that a LoRA means just now, and where its file lies.
 
         None when there is no such LoRA, or no file of it.
 
-        :raises CivitaiAway: when nobody can tell.
+        :raises CivitaiAway: when it does not answer.
         """
-        meant = self._meant(lora)
-        return None if meant is None else _published(meant)
+        found = self._found_version(lora)
+        return None if found is None else _published(found)
 
-    def _meant(self, lora: Lora) -> _Meant | None:
+    def _found_version(self, lora: Lora) -> _ModelVersion | None:
         if lora.is_version:
             return self._exact_version(lora.name)
         if is_civitai_id(lora.name):
             return self._latest_of(lora.name)
         return self._latest_called(lora.name)
 
-    def _exact_version(self, version_id: str) -> _Meant | None:
+    def _exact_version(self, version_id: str) -> _ModelVersion | None:
         answer = self._get(f"/model-versions/{version_id}")
         version = None if answer is None else _read(_VersionAlone, answer)
         if version is None or version.model.type.lower() not in _LORA_TYPES:
             return None
-        return _Meant(version.model_id, version.model.name, version.model.nsfw, version)
+        return _ModelVersion(version.model_id, version.model.name, version.model.nsfw, version)
 
-    def _latest_of(self, model_id: str) -> _Meant | None:
+    def _latest_of(self, model_id: str) -> _ModelVersion | None:
         answer = self._get(f"/models/{model_id}")
         return None if answer is None else _latest(_read(_Model, answer))
 
-    def _latest_called(self, name: str) -> _Meant | None:
+    def _latest_called(self, name: str) -> _ModelVersion | None:
         query = {"query": name.strip(), "types": "LORA", "nsfw": "true", "limit": "20"}
         answer = self._get("/models", query)
         found = _Found() if answer is None else _read(_Found, answer)
@@ -227,35 +227,35 @@ def _read(kind: type[Part], answer: bytes) -> Part:
         raise CivitaiAway("the answer is not what the reference says") from None
 
 
-def _latest(model: _Model) -> _Meant | None:
+def _latest(model: _Model) -> _ModelVersion | None:
     if not model.is_lora:
         return None
-    return _Meant(model.id, model.name, model.nsfw, model.versions[0])
+    return _ModelVersion(model.id, model.name, model.nsfw, model.versions[0])
 
 
-def _resolved(meant: _Meant) -> ResolvedLora:
-    version = meant.version
+def _resolved(found: _ModelVersion) -> ResolvedLora:
+    version = found.version
     return ResolvedLora(
-        model_id=str(meant.model_id),
+        model_id=str(found.model_id),
         version_id=str(version.id),
-        name=meant.name,
+        name=found.name,
         sha256=version.sha256,
         base_model=version.base_model,
         trigger_words=version.trained_words[:_MOST_TRIGGER_WORDS],
-        nsfw=meant.nsfw,
+        nsfw=found.nsfw,
     )
 
 
-def _published(meant: _Meant) -> PublishedLora | None:
-    version, file = meant.version, meant.version.file
+def _published(found: _ModelVersion) -> PublishedLora | None:
+    version, file = found.version, found.version.file
     # The version's own address is that of its primary file.
     url = None if file is None else file.download_url or version.download_url
     if file is None or not url:
         return None
     return PublishedLora(
-        model_id=str(meant.model_id),
+        model_id=str(found.model_id),
         version_id=str(version.id),
-        name=meant.name,
+        name=found.name,
         url=url,
         file_name=file.name,
         size_bytes=None if file.size_kb is None else int(file.size_kb * 1024),

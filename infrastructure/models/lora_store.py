@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from infrastructure.models.civitai import Civitai
 from infrastructure.outbound.downloads import GuardedDownloads
-from infrastructure.outbound.outbound import Outbound
-from infrastructure.settings.settings import Settings
+from infrastructure.outbound.guard import Outbound
+from infrastructure.settings.environment import Settings
 from workers.models.hashes import HashCache
 from workers.models.loras import LoraLimits, LoraStore
 
@@ -15,7 +15,7 @@ _MEBIBYTE = 1024**2
 def open_lora_store(settings: Settings, outbound: Outbound, hashes: HashCache) -> LoraStore:
     """Return the store of this installation's workers.
 
-    Without ``civitai_url`` it gives out only what lies in its folder.
+    Without ``civitai_url`` it has only the files in its folder.
 
     :param outbound: guards what is downloaded.
     """

@@ -1,4 +1,8 @@
-"""Which versions LoRAs mean: remembered in a table, found out beside the requests that ask."""
+"""A cache of LoRA versions: a table, refreshed in the background.
+
+It stays ours: an old entry is given at once and refreshed meanwhile, which no cache library does,
+and the table is shared by all processes.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ LORA_VERSION = Table(
     Column("found", Text),
     Column("fetched_at", Instant, nullable=False, index=True),
 )
-"""What a LoRA was asked for by (``model:`` or ``version:`` and its name), the version found (JSON,
+"""How a LoRA was named (``model:`` or ``version:`` and its name), the version found (JSON,
 NULL where there is none), and when that was."""
 
 
@@ -40,8 +44,8 @@ _log = structlog.get_logger(__name__)
 _KEPT = timedelta(days=90)
 _NOT_FOUND_KEPT = timedelta(hours=1)
 _NEVER_CHANGES = timedelta(days=30)
-_QUIET_SECONDS = 30.0
-_MOST_ASKED = 64
+_OUTAGE_PAUSE_SECONDS = 30.0
+_MAX_PENDING = 64
 _THREADS = 2
 _PRUNE_EVERY = 100
 
@@ -49,12 +53,12 @@ _as_json = TypeAdapter(ResolvedLora)
 
 
 class Source(Protocol):
-    """Who knows which version a LoRA means."""
+    """Looks up LoRA versions."""
 
     def find(self, lora: Lora) -> ResolvedLora | None:
         """Return the version, None when there is no such LoRA.
 
-        :raises CivitaiAway: when nobody can tell.
+        :raises CivitaiAway: when the look-up fails.
         """
 
     def close(self) -> None:
@@ -62,7 +66,7 @@ class Source(Protocol):
 
 
 class AsGiven:
-    """Resolves nothing: each worker finds out for itself which version is meant."""
+    """Resolves nothing: each worker looks the version up by itself."""
 
     def resolve(self, lora: Lora) -> ResolvedLora | None:
         """Return None."""
@@ -73,11 +77,11 @@ class AsGiven:
 
 
 class CachedLoraVersions:
-    """Answers from a table. What is missing or old is asked for in threads of its own.
+    """Answers from a table; other threads look up missing and old entries.
 
-    Whoever asks for what is not in the table waits for up to ``wait`` seconds; only a few may wait
-    at a time, so that a slow CivitAI never holds the API's threads. What is old is given at once
-    and asked for anew: when CivitAI is away, all that was resolved before goes on being given.
+    A caller waits for a missing entry for up to ``wait`` seconds; only a few may wait at a time, so
+    that a slow CivitAI never blocks the API's threads. An old entry is returned at once and looked
+    up again: while CivitAI is down, all old entries stay in use.
     """
 
     def __init__(
@@ -93,8 +97,8 @@ class CachedLoraVersions:
     ) -> None:
         """Keep the table in the views' database.
 
-        :param fresh: how long the latest version is taken to be the latest.
-        :param wait: seconds that one who asks may wait, 0 for not at all.
+        :param fresh: how long an entry counts as the latest version.
+        :param wait: seconds that a caller may wait, 0 for not at all.
         :param seconds: seconds of a clock that never goes back.
         """
         self._database = database
@@ -102,27 +106,27 @@ class CachedLoraVersions:
         self._clock = clock
         self._fresh = fresh
         self._wait = wait
-        self._seats = threading.BoundedSemaphore(most_waiting)
+        self._waiters = threading.BoundedSemaphore(most_waiting)
         self._seconds = seconds
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="lora-versions")
-        self._asked: dict[str, Future[ResolvedLora | None]] = {}
+        self._pending: dict[str, Future[ResolvedLora | None]] = {}
         self._guard = threading.Lock()
-        self._quiet_until = float("-inf")
+        self._paused_until = float("-inf")
         self._stored = 0
 
     def resolve(self, lora: Lora) -> ResolvedLora | None:
-        """Return the version that is meant, None when nobody can tell now or there is none."""
-        asked = _key(lora)
-        known, found, age = self._remembered(asked)
+        """Return the version that is meant, None when the look-up fails or there is none."""
+        key = _key(lora)
+        known, found, age = self._entry(key)
         if known and age < self._lasts(lora, found):
             return found
-        asking = self._ask(asked, lora)
-        if known or asking is None:
+        lookup = self._look_up(key, lora)
+        if known or lookup is None:
             return found
-        return self._wait_for(asking)
+        return self._wait_for(lookup)
 
     def close(self) -> None:
-        """Stop asking."""
+        """Stop all look-ups."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._source.close()
 
@@ -131,9 +135,9 @@ class CachedLoraVersions:
             return min(_NOT_FOUND_KEPT, self._fresh)
         return _NEVER_CHANGES if lora.is_version else self._fresh
 
-    def _remembered(self, asked: str) -> tuple[bool, ResolvedLora | None, timedelta]:
-        """Return whether it was ever found out, what was found, and how long ago."""
-        wanted = select(LORA_VERSION).where(LORA_VERSION.c.asked == asked)
+    def _entry(self, key: str) -> tuple[bool, ResolvedLora | None, timedelta]:
+        """Return whether there is an entry, its version, and its age."""
+        wanted = select(LORA_VERSION).where(LORA_VERSION.c.asked == key)
         with self._database.reading() as connection:
             row = connection.execute(wanted).first()
         if row is None:
@@ -142,53 +146,53 @@ class CachedLoraVersions:
         fetched_at: datetime = row.fetched_at
         return True, found, self._clock.now() - fetched_at
 
-    def _ask(self, asked: str, lora: Lora) -> Future[ResolvedLora | None] | None:
-        """Have it found out, unless it is being already; None when nobody is asked now."""
+    def _look_up(self, key: str, lora: Lora) -> Future[ResolvedLora | None] | None:
+        """Start a look-up, or join the pending one; None when there may be none now."""
         with self._guard:
-            if asked in self._asked:
-                return self._asked[asked]
-            if len(self._asked) >= _MOST_ASKED or self._seconds() < self._quiet_until:
+            if key in self._pending:
+                return self._pending[key]
+            if len(self._pending) >= _MAX_PENDING or self._seconds() < self._paused_until:
                 return None
             try:
-                asking = self._pool.submit(self._find_out, asked, lora)
+                lookup = self._pool.submit(self._fetch, key, lora)
             except RuntimeError:
                 # The process is about to end.
                 return None
-            self._asked[asked] = asking
-        asking.add_done_callback(lambda _: self._forget(asked))
-        return asking
+            self._pending[key] = lookup
+        lookup.add_done_callback(lambda _: self._remove(key))
+        return lookup
 
-    def _forget(self, asked: str) -> None:
+    def _remove(self, key: str) -> None:
         with self._guard:
-            self._asked.pop(asked, None)
+            self._pending.pop(key, None)
 
-    def _wait_for(self, asking: Future[ResolvedLora | None]) -> ResolvedLora | None:
-        if not self._wait or not self._seats.acquire(blocking=False):
+    def _wait_for(self, lookup: Future[ResolvedLora | None]) -> ResolvedLora | None:
+        if not self._wait or not self._waiters.acquire(blocking=False):
             return None
         try:
-            return asking.result(timeout=self._wait)
+            return lookup.result(timeout=self._wait)
         except TakesTooLong:
             return None
         finally:
-            self._seats.release()
+            self._waiters.release()
 
-    def _find_out(self, asked: str, lora: Lora) -> ResolvedLora | None:
+    def _fetch(self, key: str, lora: Lora) -> ResolvedLora | None:
         try:
             found = self._source.find(lora)
         except CivitaiAway as away:
-            # Names of LoRAs are chosen by whoever asks for images: they reach no log.
+            # Not the LoRA's name, which clients choose.
             _log.warning("civitai_away", reason=str(away))
-            self._quiet_until = self._seconds() + _QUIET_SECONDS
+            self._paused_until = self._seconds() + _OUTAGE_PAUSE_SECONDS
             return None
         row = {
-            "asked": asked,
+            "asked": key,
             "found": None if found is None else _as_json.dump_json(found).decode(),
             "fetched_at": self._clock.now(),
         }
         try:
             self._store(row)
         except SQLAlchemyError as error:
-            # What was found is good all the same; somebody will ask for it again.
+            # The version is valid all the same; a later request looks it up again.
             _log.warning("lora_version_not_kept", reason=type(error).__name__)
         return found
 

@@ -1,4 +1,4 @@
-"""Connections that lead only to addresses which were checked, and end at a deadline."""
+"""Connections to checked addresses only, with a deadline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PIECE_BYTES = 16 * 1024
 
 
 class CheckedBackend(httpcore.NetworkBackend):
-    """Connects to the addresses that were checked, whatever host is asked for."""
+    """Connects to the checked addresses, whatever host is requested."""
 
     def __init__(
         self,
@@ -26,9 +26,9 @@ class CheckedBackend(httpcore.NetworkBackend):
     ) -> None:
         """Connect to these addresses only, the first that can be reached.
 
-        :param deadline: when all is over, by the monotonic clock.
-        :param stalled_seconds: how long a connection may do nothing at all.
-        :param through: makes the connections; none: straight to the address.
+        :param deadline: the end of everything, by the monotonic clock.
+        :param stalled_seconds: how long a connection may be idle.
+        :param through: makes the connections; None: direct ones.
         """
         self._addresses = addresses
         self._deadline = deadline
@@ -44,10 +44,10 @@ class CheckedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         failed: httpcore.NetworkError | httpcore.TimeoutException = httpcore.ConnectError()
-        for place, address in enumerate(self._addresses):
+        for number, address in enumerate(self._addresses):
             left = _left(self._deadline, httpcore.ConnectTimeout)
-            # The first that leads nowhere must not use up the time of the others.
-            share = min(left / (len(self._addresses) - place), self._stalled)
+            # An unreachable address must not use up the time of the others.
+            share = min(left / (len(self._addresses) - number), self._stalled)
             try:
                 stream = self._plain.connect_tcp(address, port, share)
             except (httpcore.NetworkError, httpcore.TimeoutException) as error:
@@ -58,7 +58,7 @@ class CheckedBackend(httpcore.NetworkBackend):
 
 
 class _Timed(httpcore.NetworkStream):
-    """A connection of which every step ends at one deadline, however often a byte drips in."""
+    """A connection whose steps all end at one deadline, however slowly bytes arrive."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float, stalled: float) -> None:
         self._stream = stream
@@ -69,7 +69,7 @@ class _Timed(httpcore.NetworkStream):
         return self._stream.read(max_bytes, self._at_most(httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        # A server that takes in a large body drop by drop must not stretch one write for ever.
+        # A server that reads slowly must not extend one write beyond the deadline.
         for start in range(0, len(buffer), _PIECE_BYTES):
             piece = buffer[start : start + _PIECE_BYTES]
             self._stream.write(piece, self._at_most(httpcore.WriteTimeout))

@@ -1,4 +1,4 @@
-"""Downloads of large files through the guard on strangers' addresses."""
+"""Downloads of large files through the guard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from domain.service.fetching import FetchFailed, FetchProblem
 from infrastructure.outbound.exchanges import Streamed
-from infrastructure.outbound.outbound import Outbound
+from infrastructure.outbound.guard import Outbound
 from workers.models.downloads import DownloadFailed, DownloadLimits, Opened
 
 _OK: Final = 200
@@ -19,7 +19,7 @@ _BEYOND_THE_END: Final = 416
 _NEEDS_A_KEY: Final = frozenset({401, 403})
 _MAY_PASS: Final = frozenset({408, 425, 429})
 _FIRST_SERVER_ERROR: Final = 500
-_PASSING_TROUBLES: Final = frozenset(
+_PASSING_PROBLEMS: Final = frozenset(
     {
         FetchProblem.NOT_RESOLVED,
         FetchProblem.NOT_TRUSTED,
@@ -32,14 +32,14 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 class GuardedDownloads:
-    """Downloads files, and goes on with what was cut off (RFC 9110, section 14)."""
+    """Downloads files, and resumes interrupted downloads (RFC 9110, section 14)."""
 
     def __init__(
         self, outbound: Outbound, *, token: str | None = None, token_for: str | None = None
     ) -> None:
         """Use this guard.
 
-        :param token: is shown to the one server that it is for, and to none that it points to.
+        :param token: is sent to its own server only, and to no redirect target.
         :param token_for: an address there; scheme, host and port have to be the same.
         """
         self._outbound = outbound
@@ -50,23 +50,23 @@ class GuardedDownloads:
     def open(
         self, url: str, limits: DownloadLimits, *, start: int = 0, validator: str | None = None
     ) -> Iterator[Opened]:
-        """Ask for a file, or for the rest of it; a server that has no rest gives the whole.
+        """Request a file, or the rest of it; a server without ranges gives the whole file.
 
-        :raises DownloadFailed: saying why there is nothing to be had.
+        :raises DownloadFailed: saying why nothing can be downloaded.
         """
         if start:
-            with self._asked(url, limits, _rest_headers(start, validator)) as answer:
+            with self._requested(url, limits, _rest_headers(start, validator)) as answer:
                 begins = _begins_at(answer)
                 if begins in {0, start}:
                     yield _opened(answer, begins, limits)
                     return
-        with self._asked(url, limits, {}) as answer:
+        with self._requested(url, limits, {}) as answer:
             if _begins_at(answer) != 0:
                 raise DownloadFailed("the server gave another part of the file", may_pass=False)
             yield _opened(answer, 0, limits)
 
     @contextmanager
-    def _asked(
+    def _requested(
         self, url: str, limits: DownloadLimits, headers: dict[str, str]
     ) -> Iterator[Streamed]:
         shown = self._token is not None and _origin(url) == self._token_for
@@ -90,9 +90,9 @@ def _rest_headers(start: int, validator: str | None) -> dict[str, str]:
 
 
 def _begins_at(answer: Streamed) -> int | None:
-    """Return where in the file an answer begins; None when it is not the part that was asked for.
+    """Return where in the file an answer begins; None when it is not the requested part.
 
-    :raises DownloadFailed: when it is no part of the file at all.
+    :raises DownloadFailed: when it is not a part of the file.
     """
     status = answer.status
     if status == _BEYOND_THE_END:
@@ -103,7 +103,7 @@ def _begins_at(answer: Streamed) -> int | None:
         may_pass = status in _MAY_PASS or status >= _FIRST_SERVER_ERROR
         raise DownloadFailed(f"the server answered with status {status}", may_pass=may_pass)
     if answer.headers.get("content-type", "").strip().lower().startswith("text/html"):
-        # That is how a server asks a browser to sign in.
+        # Servers ask browsers to sign in like this.
         raise DownloadFailed("a page came instead of the file", may_pass=False)
     if not answer.is_plain:
         raise DownloadFailed("the file came compressed", may_pass=False)
@@ -129,7 +129,7 @@ def _total(answer: Streamed) -> int | None:
 
 
 def _validator(answer: Streamed) -> str | None:
-    """Return what If-Range may hold: a strong tag, else a date; a weak tag tells nothing."""
+    """Return a value for If-Range: a strong entity tag, else a date, never a weak tag."""
     tag = answer.headers.get("etag", "")
     found = tag if tag.startswith('"') else answer.headers.get("last-modified", "")
     return found if found and found.isascii() else None
@@ -143,8 +143,8 @@ def _chunks(answer: Streamed) -> Iterator[bytes]:
 
 
 def _failed(failed: FetchFailed) -> DownloadFailed:
-    trouble = failed.trouble
-    return DownloadFailed(trouble.value, may_pass=trouble in _PASSING_TROUBLES)
+    problem = failed.trouble
+    return DownloadFailed(problem.value, may_pass=problem in _PASSING_PROBLEMS)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

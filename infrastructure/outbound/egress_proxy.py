@@ -1,4 +1,4 @@
-"""Connections that leave through the operator's HTTP proxy, to an address that is given to it."""
+"""Connections through the operator's HTTP proxy, which gets IP addresses only."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _UNREADABLE = "an egress proxy is named as http://host:port or https://host:port
 class EgressBackend(httpcore.SyncBackend):
     """Opens a tunnel (``CONNECT``, RFC 9110 section 9.3.6) to whatever is connected to.
 
-    The proxy is given the IP address that it is called with, never a name: it must not resolve
-    again what was checked. TLS runs inside the tunnel, so that the proxy sees no request.
+    The proxy gets the IP address, never a name: it must not resolve again what was checked. TLS
+    runs inside the tunnel, so that the proxy sees no request.
 
     :param proxy: where the proxy listens, ``http://`` or ``https://``, with a user's name and
         password if it wants them.
     :param direct: networks that are connected to without it.
-    :param ssl_context: whom to trust as a proxy that is spoken to over TLS.
+    :param ssl_context: the certificates to trust for a proxy over TLS.
     :raises ValueError: when the proxy's address cannot be read. The message never repeats it.
     """
 
@@ -53,8 +53,8 @@ class EgressBackend(httpcore.SyncBackend):
         self._credentials: dict[str, str] = {}
         if parts.username is not None:
             user, password = unquote(parts.username), unquote(parts.password or "")
-            told = b64encode(f"{user}:{password}".encode()).decode()
-            self._credentials = {"proxy-authorization": f"Basic {told}"}
+            encoded = b64encode(f"{user}:{password}".encode()).decode()
+            self._credentials = {"proxy-authorization": f"Basic {encoded}"}
 
     def connect_tcp(
         self,
@@ -94,14 +94,14 @@ class EgressBackend(httpcore.SyncBackend):
             port=self._port,
             target=authority.encode(),
         )
-        asked = httpcore.Request(
+        connect = httpcore.Request(
             "CONNECT",
             proxy,
             headers=[*{"host": authority, **self._credentials}.items()],
             extensions={"timeout": {"read": timeout, "write": timeout}},
         )
         try:
-            answer = httpcore.HTTP11Connection(proxy.origin, stream).handle_request(asked)
+            answer = httpcore.HTTP11Connection(proxy.origin, stream).handle_request(connect)
         except (httpcore.NetworkError, httpcore.ProtocolError):
             raise httpcore.ConnectError from None
         if answer.status // 100 != 2:

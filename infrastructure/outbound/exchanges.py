@@ -1,4 +1,4 @@
-"""One request and its answer over a connection that was checked; troubles by their names."""
+"""One HTTP request and its answer over a checked connection, with named errors."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import httpcore
 
 from domain.service.fetching import FetchFailed, FetchProblem
-from infrastructure.outbound.called_addresses import CalledAddress
+from infrastructure.outbound.call_rule import CalledAddress
 from infrastructure.outbound.checked_connections import CheckedBackend
 
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """An answer whose body is on its way."""
+    """An answer whose body is still arriving."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,7 +41,7 @@ def exchange(
     backend: CheckedBackend,
     ssl_context: ssl.SSLContext,
 ) -> Iterator[Streamed]:
-    """Send a request and read its answer while the block runs; nothing is sent on elsewhere.
+    """Send a request and read its answer while the block runs; redirects are not followed.
 
     :param headers: further ones; the host and the like are set here.
     :raises FetchFailed: saying why there is no answer.
@@ -50,7 +50,7 @@ def exchange(
         "host": called.authority,
         "user-agent": "Hoard",
         "accept": accept,
-        # What is counted is what comes: a small body must not unfold into a large one.
+        # The size limit counts received bytes: a small body must not decompress into a large one.
         "accept-encoding": "identity",
         "connection": "close",
     }
@@ -66,18 +66,18 @@ def exchange(
         content=content,
     )
     with httpcore.ConnectionPool(ssl_context=ssl_context, network_backend=backend) as pool:
-        with _named_troubles():
+        with _named_errors():
             response = pool.handle_request(request)
         with closing(response):
-            told = {
+            received = {
                 name.decode("latin-1").lower(): value.decode("latin-1")
                 for name, value in response.headers
             }
-            yield Streamed(response.status, told, _chunks(response))
+            yield Streamed(response.status, received, _chunks(response))
 
 
 @contextmanager
-def _named_troubles() -> Iterator[None]:
+def _named_errors() -> Iterator[None]:
     try:
         yield
     except httpcore.TimeoutException:
@@ -90,5 +90,5 @@ def _named_troubles() -> Iterator[None]:
 
 
 def _chunks(response: httpcore.Response) -> Iterator[bytes]:
-    with _named_troubles():
+    with _named_errors():
         yield from response.iter_stream()

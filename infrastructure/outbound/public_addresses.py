@@ -1,4 +1,4 @@
-"""Which IP addresses belong to the public internet, and which a stranger must not make us call."""
+"""Tells public IP addresses from those that clients must not make Hoard call."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
-"""What tells CUDA, and ROCm as well, which of the machine's GPUs a process may see."""
+"""Limits the GPUs that a process may use, for CUDA and for ROCm."""
 
 _SECONDS_TO_ANSWER = 20.0
 
@@ -14,14 +14,14 @@ _SECONDS_TO_ANSWER = 20.0
 def visible_gpus() -> tuple[str, ...]:
     """Return the GPUs that this process may use, as :data:`VARIABLE` names them.
 
-    Those that the variable names already, else those that NVIDIA's driver tells of; elsewhere
-    (ROCm, Apple's) none are known, and nobody is told which to take.
+    Those in the variable, else those that NVIDIA's driver lists; elsewhere
+    (ROCm, Apple's) none are known, and workers are not assigned one.
     """
     given = os.environ.get(VARIABLE)
     if given is not None:
         return _named(given)
     try:
-        told = subprocess.run(
+        listed = subprocess.run(
             ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -31,11 +31,11 @@ def visible_gpus() -> tuple[str, ...]:
         )
     except (OSError, subprocess.SubprocessError):
         return ()
-    return tuple(line.strip() for line in told.stdout.splitlines() if line.strip().isdigit())
+    return tuple(line.strip() for line in listed.stdout.splitlines() if line.strip().isdigit())
 
 
 def gpu_of(number: int, gpus: tuple[str, ...]) -> dict[str, str]:
-    """Return the variables with which worker ``number`` (from 1) sees one GPU alone.
+    """Return the environment in which worker ``number`` (from 1) sees exactly one GPU.
 
     More workers than GPUs share them in turn; without GPUs there is nothing to set.
     """
@@ -45,7 +45,7 @@ def gpu_of(number: int, gpus: tuple[str, ...]) -> dict[str, str]:
 def _named(given: str) -> tuple[str, ...]:
     names: list[str] = []
     for name in (part.strip() for part in given.split(",")):
-        # CUDA sees nothing from the first name on that is none.
+        # CUDA ignores the first invalid name and all after it.
         if not name or name.startswith("-"):
             break
         names.append(name)

@@ -1,28 +1,25 @@
-"""The projector: what follows the log, the bells, and the sweep. One process, or several."""
+"""The projector: followers of the log, wake-ups of workers, and chores. One process, or several."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-import structlog
+from collections.abc import Callable, Sequence
 
 from infrastructure.bootstrap import Hoard, allowances_of, assemble
-from infrastructure.processes.supervised import start_process, stop_on_signal, tell_supervisor
-from infrastructure.storage.blobs import PLACES
-from projections.following.follow import Wake, follow
+from infrastructure.processes.lifecycle import report_ready, start_process, stop_on_signal
+from infrastructure.storage.blobs import SHARDS
+from projections.following.log_follower import LogFollower
+from projections.following.views import ViewFollower
+from projections.following.wakeups import listening
 from projections.view import RecordedEvent
 from workers.broker.app import WEBHOOK_QUEUE, WEBHOOK_TASK, make_app
-from workers.broker.tracing import where
 from workers.broker.wakeups import BrokerSender, BrokerWakeup, makes_work
 from workers.chores.balances import fold_balances, give_trust
+from workers.chores.images import ImageDeletion
 from workers.chores.losses import flag_losing_workers
+from workers.chores.runner import Chore, ChoreRunner
 from workers.chores.sweep import sweep
-from workers.webhooks.scheduler import WebhookScheduling, schedule_until
-
-_log = structlog.get_logger(__name__)
+from workers.webhooks.scheduler import LEAST_REST_SECONDS, WebhookScheduling
 
 _TRUST_EVERY_SECONDS = 60
 
@@ -34,87 +31,86 @@ def main() -> None:
     hoard = assemble(settings)
     app = make_app(settings.broker)
     webhooks = BrokerSender(app, queue=WEBHOOK_QUEUE, task=WEBHOOK_TASK)
-    with BrokerWakeup(BrokerSender(app)) as bell, BrokerWakeup(webhooks) as webhook_wakeup:
+    with BrokerWakeup(BrokerSender(app)) as workers, BrokerWakeup(webhooks) as senders:
+        chores = ChoreRunner(chores_of(hoard, workers.ring))
         beside = [
-            threading.Thread(target=run, args=(stop, hoard, rung), name=name, daemon=True)
-            for name, run, rung in (
-                ("sweep", sweep_until, bell),
-                ("webhooks", schedule_webhooks_until, webhook_wakeup),
-            )
+            threading.Thread(target=chores.run_until, args=(stop,), name="chores", daemon=True),
+            threading.Thread(
+                target=schedule_webhooks,
+                args=(stop, hoard, senders.ring),
+                name="webhooks",
+                daemon=True,
+            ),
         ]
         for thread in beside:
             thread.start()
-        tell_supervisor()
-        follow_until(stop, hoard, bell)
+        report_ready()
+        follow_with_views(stop, hoard, workers.ring)
         for thread in beside:
             thread.join()
     hoard.close()
 
 
-def follow_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None:
-    """Keep the views up to date and ring when there is new work."""
+def follow_with_views(stop: threading.Event, hoard: Hoard, wake: Callable[[], None]) -> None:
+    """Keep the views up to date until ``stop`` is set, and wake a worker when there is new work."""
 
-    def react(records: Sequence[RecordedEvent]) -> None:
+    def wake_for_work(records: Sequence[RecordedEvent]) -> None:
         if makes_work(records):
-            bell.ring()
+            wake()
 
-    with _woken(hoard) as wake:
-        follow(hoard.followers, stop, hoard.settings.follow_seconds, react, wake)
+    follower = ViewFollower.together(hoard.views.followers, on_taken=wake_for_work)
+    with listening(hoard.wakeups) as wakeup:
+        follower.follow(stop, interval=hoard.settings.follow_seconds, wakeup=wakeup)
 
 
-def schedule_webhooks_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None:
-    """Schedule what is to be told by webhook, and ring when something is due."""
+def schedule_webhooks(stop: threading.Event, hoard: Hoard, wake: Callable[[], None]) -> None:
+    """Schedule deliveries until ``stop`` is set, and wake a sender when there are new ones."""
     scheduling = WebhookScheduling(
-        hoard.log, hoard.ledger_database, hoard.ledger.webhooks, hoard.deliveries
+        hoard.storage.log,
+        hoard.storage.ledger_database,
+        hoard.ledger.webhooks,
+        hoard.inline.deliveries,
+        lambda new: wake(),
     )
-    with _woken(hoard) as wake:
-        schedule_until(
-            stop, scheduling, bell.ring, interval=hoard.settings.follow_seconds, wake=wake
+    with listening(hoard.wakeups) as wakeup:
+        LogFollower(hoard.storage.log, scheduling).follow(
+            stop,
+            interval=hoard.settings.follow_seconds,
+            least_rest=LEAST_REST_SECONDS,
+            wakeup=wakeup,
         )
 
 
-@contextmanager
-def _woken(hoard: Hoard) -> Iterator[Wake]:
-    """Be woken by whoever saves events, until the end of the block."""
-    wake = Wake()
-    end = hoard.wakeups.listen(wake)
-    try:
-        yield wake
-    finally:
-        end()
+def chores_of(hoard: Hoard, wake: Callable[[], None]) -> Sequence[Chore]:
+    """Return what time alone brings about, in the order in which it is done at the start.
 
-
-def sweep_until(stop: threading.Event, hoard: Hoard, bell: BrokerWakeup) -> None:
-    """Sweep at once and then every so many seconds, whatever happens to a round."""
-    trust_after = 0.0
-    place = 0
-    while not stop.is_set():
-        try:
-            now = hoard.clock.now()
-            swept = sweep(hoard.queue, hoard.ledger, bell.ring, now)
-            hoard.repeats.forget_those_over(now)
-            hoard.uploads.forget_those_over()
-            most_lost = hoard.settings.worker_losses_per_hour
-            flag_losing_workers(hoard.workers, hoard.ledger.workers, most_lost, now)
-            if swept.leases or swept.requests or swept.failed:
-                _log.info(
-                    "swept", leases=swept.leases, requests=swept.requests, failed=swept.failed
-                )
-            fold_balances(hoard.kudos)
-            if time.monotonic() >= trust_after:
-                trust_after = time.monotonic() + _TRUST_EVERY_SECONDS
-                allowances = allowances_of(hoard.settings)
-                if new := give_trust(
-                    hoard.kudos, hoard.ledger.kudos, allowances, hoard.clock.now()
-                ):
-                    _log.info("trusted for good work", accounts=new)
-            # A part of the store each time: all of it may be millions of files.
-            place = (place + 1) % PLACES
-            if old := hoard.blobs.delete_unused(place, hoard.settings.image_days * 86_400):
-                _log.info("images deleted", images=old)
-        except Exception as error:
-            _log.error("sweep failed", error=type(error).__name__, where=where(error))
-        stop.wait(hoard.settings.sweep_seconds)
+    :param wake: wakes a worker; called as long as anything waits for one.
+    """
+    settings, ledger, now = hoard.settings, hoard.ledger, hoard.clock.now
+    most_lost, allowances = settings.worker_losses_per_hour, allowances_of(settings)
+    images = ImageDeletion(hoard.storage.blobs, parts=SHARDS, days=settings.image_days)
+    every = settings.sweep_seconds
+    return (
+        Chore("sweep", lambda: sweep(hoard.inline.queue, ledger, wake, now()), every),
+        Chore(
+            "forget idempotency keys",
+            lambda: hoard.storage.idempotency.forget_those_over(now()),
+            every,
+        ),
+        Chore("forget uploads", hoard.storage.uploads.forget_those_over, every),
+        Chore(
+            "flag losing workers",
+            lambda: flag_losing_workers(hoard.views.workers, ledger.workers, most_lost, now()),
+            every,
+        ),
+        Chore("fold balances", lambda: fold_balances(hoard.inline.kudos), every),
+        Chore(
+            "give trust",
+            lambda: give_trust(hoard.inline.kudos, ledger.kudos, allowances, now()),
+            max(every, _TRUST_EVERY_SECONDS),
+        ),
+        Chore("delete unused images", images.run, every),
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The embedded Redis: found in a wheel or on PATH, on a Unix socket, keeping nothing on disk."""
+"""The embedded Redis: from a wheel or PATH, on a Unix socket, without persistence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_redis() -> Path:
 def redis_command(socket_path: Path, folder: Path) -> tuple[str, ...]:
     """Return the command of a server that listens on that socket, and on no TCP port.
 
-    What it holds are bells and other things that can be had again, so it keeps nothing.
+    It holds wake-ups and other data that can be lost, so it writes nothing to disk.
 
     :param folder: its working folder; nothing is written there.
     :raises RedisMissing: when there is no server to start.
@@ -55,8 +55,8 @@ def redis_command(socket_path: Path, folder: Path) -> tuple[str, ...]:
     )
 
 
-def make_place_for(socket_path: Path, data: Path) -> None:
-    """Make the folder of the socket, and take away a socket that nobody listens on any more.
+def prepare_socket(socket_path: Path, data: Path) -> None:
+    """Make the folder of the socket and remove a stale socket.
 
     :raises FolderNotPrivate: when the folder lies elsewhere and others may enter it.
     """
@@ -65,8 +65,8 @@ def make_place_for(socket_path: Path, data: Path) -> None:
     socket_path.unlink(missing_ok=True)
 
 
-def clear_place_of(socket_path: Path, data: Path) -> None:
-    """Take the socket away, and the folder that was made for it."""
+def remove_socket(socket_path: Path, data: Path) -> None:
+    """Remove the socket, and the folder that was made for it."""
     socket_path.unlink(missing_ok=True)
     if socket_path.parent != data and socket_path.parent.is_dir():
         shutil.rmtree(socket_path.parent)

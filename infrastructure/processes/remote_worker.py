@@ -1,6 +1,6 @@
-"""A remote worker: one process that makes images for somebody else's server, over HTTP.
+"""A remote worker: one process that makes images for another server, over HTTP.
 
-It has no supervisor and no broker: the server is asked again and again.
+It has no supervisor and no broker; it polls the server.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ import structlog
 from domain.workers.bridges import REMOTE_AGENT
 from domain.workers.matching import Capabilities
 from infrastructure.models.catalogue import ModelCatalogue
-from infrastructure.outbound.outbound import Outbound
-from infrastructure.processes.engine_limits import limited, start_anew
-from infrastructure.processes.engines import Supplies, make_engine
-from infrastructure.processes.interruptions import Interruptions
-from infrastructure.processes.stopping import Stopping
-from infrastructure.settings.settings import Settings
+from infrastructure.outbound.guard import Outbound
+from infrastructure.processes.engine_factory import Supplies, make_engine
+from infrastructure.processes.shutdown import SignalShutdown, StopSignals
+from infrastructure.processes.time_limits import limited, restart_process
+from infrastructure.settings.environment import Settings
 from infrastructure.system import SystemClock, SystemRandomSource
 from workers.engines.protocol import Engine
 from workers.inference.lease_watch import WorkerStopping
 from workers.inference.safety import load_inspector
 from workers.inference.watchdog import Watchdog
 from workers.inference.workplace import InClusterWorker, Workplace
-from workers.remote.backoff import Backoff
+from workers.remote.backoff import ServerBackoff
 from workers.remote.image_cache import JobImages
 from workers.remote.jobs import NOT_TOLD, RemoteJobs
 from workers.remote.server import Server
@@ -36,19 +35,19 @@ from workers.remote.serving import serve
 _log = structlog.get_logger(__name__)
 
 BRIDGE_AGENT = f"{REMOTE_AGENT}:1:operator"
-"""As what the worker presents itself, ``name:version:contact``."""
+"""The worker's software, as ``name:version:contact``."""
 
 
 def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], None]) -> None:
     """Load the engine and serve until SIGTERM or Ctrl-C; to be called from the main thread.
 
-    The batch under way is finished and delivered first; a second signal gives it back at once.
+    The batch under way is finished and submitted first; a second signal returns it at once.
 
     :param on_ready: called when the engine is loaded.
     :raises CatalogueInvalid: when the operator's own models cannot be read.
-    :raises EngineFailed: when there is no engine to be had.
-    :raises InspectorInvalid: when there is no content checker by the name that was set.
-    :raises NotAdmitted: when the server will not have this worker as it is.
+    :raises EngineFailed: when the engine cannot be built.
+    :raises InspectorInvalid: when the content checker of the settings cannot be loaded.
+    :raises NotAdmitted: when the server refuses this worker.
     """
     # Loading an engine would draw progress bars into the log.
     os.environ.setdefault("TQDM_DISABLE", "1")
@@ -56,8 +55,8 @@ def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], No
     outbound = Outbound(permitted=settings.permitted_networks, proxy=settings.egress)
     engine = make_engine(settings, Supplies(catalogue, outbound))
     try:
-        with Interruptions() as interruptions:
-            stopping = Stopping(interruptions, settings.worker_drain_seconds)
+        with StopSignals() as signals:
+            shutdown = SignalShutdown(signals, settings.worker_drain_seconds)
             job_images = JobImages()
             jobs = RemoteJobs(
                 server,
@@ -67,9 +66,9 @@ def serve_remotely(settings: Settings, server: Server, on_ready: Callable[[], No
                 clock=SystemClock(),
                 random_source=SystemRandomSource(),
             )
-            place = _workplace(settings, server, engine, jobs, job_images, stopping)
+            workplace = _workplace(settings, server, engine, jobs, job_images, shutdown)
             on_ready()
-            serve(_worker(settings), place, server, Backoff(interruptions.wait))
+            serve(_worker(settings), workplace, server, ServerBackoff(signals.wait))
             _log.info("worker ended", kudos=round(jobs.earned, 2))
     finally:
         engine.close()
@@ -92,34 +91,34 @@ def _workplace(
     engine: Engine,
     jobs: RemoteJobs,
     job_images: JobImages,
-    stopping: Stopping,
+    shutdown: SignalShutdown,
 ) -> Workplace:
     clock = SystemClock()
 
     def pause(seconds: float) -> None:
-        # Many workers, and one server that comes back.
-        stopping.wait(max(server.rest_seconds, seconds * (1 + random.random() / 2)))
-        if stopping.is_due():
+        # With jitter: many workers wait for one server.
+        shutdown.wait(max(server.rest_seconds, seconds * (1 + random.random() / 2)))
+        if shutdown.is_due():
             raise WorkerStopping
 
     return Workplace(
         jobs=jobs,
         engine=engine,
         blobs=job_images,
-        presence=_Unseen(),
+        presence=_NoPresence(),
         clock=clock,
         ring=lambda: None,
         is_leased=jobs.is_leased,
-        shutdown=stopping,
-        hung_after=limited(Watchdog(clock, bite=lambda: start_anew(stopping))),
+        shutdown=shutdown,
+        hung_after=limited(Watchdog(clock, bite=lambda: restart_process(shutdown))),
         pause=pause,
         inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
         provenance=settings.worker_provenance,
     )
 
 
-class _Unseen:
-    """The server sees its workers by their pops."""
+class _NoPresence:
+    """Reports nothing: the server sees its workers by their pops."""
 
     def seen(self, worker_id: UUID, capabilities: Capabilities) -> None:
         """Do nothing."""

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,12 +18,12 @@ import structlog
 from celery import Celery, signals
 
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.processes.supervised import start_process, tell_supervisor
+from infrastructure.processes.lifecycle import report_ready, start_process
 from infrastructure.webhooks.signing import WebhookSigner
 from projections.tracking.history import RequestHistory
 from workers.broker.app import WEBHOOK_QUEUE, make_app, register_deliver
-from workers.broker.tracing import where
-from workers.webhooks.dispatcher import CLAIM_MARGIN, PLACES, Dispatcher
+from workers.chores.runner import Chore, ChoreRunner
+from workers.webhooks.dispatcher import CLAIM_MARGIN, SLOTS, Dispatcher
 from workers.webhooks.payload import Payloads
 from workers.webhooks.sender import WebhookSender
 from workers.webhooks.sweeper import sweep_deliveries
@@ -34,7 +35,7 @@ _SECONDS_TO_FINISH = 5.0
 
 def sender_of(hoard: Hoard) -> WebhookSender:
     """Return what sends the deliveries of an assembled Hoard."""
-    settings, keys = hoard.settings, hoard.webhook_keys
+    settings, keys = hoard.settings, hoard.sending.keys
 
     def signed(account_id: UUID, delivery_id: UUID, at: datetime, body: bytes) -> dict[str, str]:
         numbers = hoard.ledger.webhooks.secret_numbers(account_id)
@@ -44,46 +45,45 @@ def sender_of(hoard: Hoard) -> WebhookSender:
 
     return WebhookSender(
         ledger=hoard.ledger.webhooks,
-        history_of=lambda request_id: RequestHistory.read(hoard.log, request_id),
-        healths=hoard.deliveries,
-        sealer=hoard.keys,
+        history_of=lambda request_id: RequestHistory.read(hoard.storage.log, request_id),
+        destinations=hoard.inline.deliveries,
+        sealer=hoard.secrets.personal_keys,
         payloads=Payloads(
-            hoard.blobs,
-            hoard.signer,
+            hoard.storage.blobs,
+            hoard.secrets.signer,
             root=settings.base_url,
             lifetime=timedelta(seconds=settings.image_address_seconds),
         ),
         signed=signed,
-        posts=hoard.webhook_posts,
+        posts=hoard.sending.posts,
         clock=hoard.clock,
         seconds=settings.webhook_seconds,
     )
 
 
-def dispatcher_of(hoard: Hoard, places: int = PLACES) -> Dispatcher:
+def dispatcher_of(hoard: Hoard, slots: int = SLOTS) -> Dispatcher:
     """Return what claims and sends the deliveries of an assembled Hoard; not started yet."""
     return Dispatcher(
-        hoard.claims,
-        hoard.deliveries,
+        hoard.sending.claims,
+        hoard.inline.deliveries,
         sender_of(hoard).send,
         hoard.clock,
         claim_lifetime=timedelta(seconds=hoard.settings.webhook_seconds) + CLAIM_MARGIN,
-        places=places,
+        slots=slots,
     )
 
 
-def sweep_until(stop: threading.Event, hoard: Hoard) -> None:
-    """Give up what is late, at once and then every so many seconds, whatever happens to a round."""
-    while not stop.is_set():
-        try:
-            now = hoard.clock.now()
-            if given_up := sweep_deliveries(
-                hoard.deliveries, hoard.claims, hoard.ledger.webhooks, now
-            ):
-                _log.info("late deliveries given up", deliveries=given_up)
-        except Exception as error:
-            _log.error("sweep failed", error=type(error).__name__, where=where(error))
-        stop.wait(hoard.settings.sweep_seconds)
+def chores_of(hoard: Hoard) -> Sequence[Chore]:
+    """Return what time alone brings about here: deliveries whose time is over are abandoned."""
+
+    def sweep() -> None:
+        now = hoard.clock.now()
+        if abandoned := sweep_deliveries(
+            hoard.inline.deliveries, hoard.sending.claims, hoard.ledger.webhooks, now
+        ):
+            _log.info("late deliveries abandoned", deliveries=abandoned)
+
+    return (Chore("sweep deliveries", sweep, hoard.settings.sweep_seconds),)
 
 
 def main() -> None:
@@ -92,13 +92,14 @@ def main() -> None:
     hoard = assemble(settings)
     dispatcher = dispatcher_of(hoard)
     stop = threading.Event()
-    sweeper = threading.Thread(target=sweep_until, args=(stop, hoard), name="sweep", daemon=True)
+    chores = ChoreRunner(chores_of(hoard))
+    doing = threading.Thread(target=chores.run_until, args=(stop,), name="chores", daemon=True)
     app = make_app(settings.broker)
     register_deliver(app, dispatcher.wake)
-    hoard.webhook_posts.prepare()
+    hoard.sending.posts.prepare()
     dispatcher.start()
-    sweeper.start()
-    tell_supervisor()
+    doing.start()
+    report_ready()
     try:
         hear_wakeups(app)
     finally:
@@ -106,12 +107,12 @@ def main() -> None:
         stop.set()
         if not dispatcher.stop(_SECONDS_TO_FINISH):
             _log.info("deliveries cut off; they are sent again")
-        sweeper.join(_SECONDS_TO_FINISH)
+        doing.join(_SECONDS_TO_FINISH)
         hoard.close()
 
 
 def hear_wakeups(app: Celery) -> None:
-    """Hear bells until a signal comes."""
+    """Receive wake-ups until a signal comes."""
     app.worker_main(
         [
             *("--quiet", "worker"),
@@ -128,7 +129,7 @@ def hear_wakeups(app: Celery) -> None:
 
 @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
 def _keep_logs(**_facts: object) -> None:
-    # They are set up already; and a line for each bell says nothing.
+    # They are set up already; and a line for each wake-up says nothing.
     for chatty in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

@@ -18,12 +18,12 @@ from celery import Celery, signals
 
 from domain.jobs.job import Job
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.logs.logs import configure_logs
-from infrastructure.processes.engines import Supplies, make_engine
-from infrastructure.processes.programs import CHILD_VARIABLE
-from infrastructure.processes.shutdown_pipe import ShutdownPipe
-from infrastructure.processes.supervised import tell_supervisor
-from infrastructure.settings.settings import Settings, load_settings
+from infrastructure.logs.configuration import configure_logs
+from infrastructure.processes.child_programs import CHILD_VARIABLE
+from infrastructure.processes.engine_factory import Supplies, make_engine
+from infrastructure.processes.lifecycle import report_ready
+from infrastructure.processes.shutdown import ShutdownPipe
+from infrastructure.settings.environment import Settings, load_settings
 from workers.broker.app import WORK_QUEUE, make_app, register_work
 from workers.broker.wakeups import BrokerSender, BrokerWakeup
 from workers.engines.protocol import EngineAway
@@ -45,15 +45,15 @@ _shutdown = ShutdownPipe(_settings.worker_drain_seconds)
 def make_worker_app(settings: Settings) -> Celery:
     """Return the Celery app whose task does this worker's jobs."""
     worker_app = make_app(settings.broker)
-    register_work(worker_app, lambda: work_until_idle(*_position(settings)))
+    register_work(worker_app, lambda: work_until_idle(*_assembled(settings)))
     return worker_app
 
 
 @cache
-def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
+def _assembled(settings: Settings) -> tuple[InClusterWorker, Workplace]:
     """Assemble everything, in the pool process and on first use: nothing of it survives a fork."""
     hoard = assemble(settings)
-    bell = BrokerWakeup(BrokerSender(make_app(settings.broker)))
+    wakeup = BrokerWakeup(BrokerSender(make_app(settings.broker)))
     worker = InClusterWorker(
         owner_id=hoard.operator.account_id,
         name=settings.worker_name,
@@ -61,13 +61,13 @@ def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
         max_pixels=settings.worker_max_pixels,
         agent=_AGENT,
     )
-    place = Workplace(
+    workplace = Workplace(
         jobs=hoard.ledger.jobs,
         engine=make_engine(settings, Supplies(hoard.catalogue, hoard.outbound)),
-        blobs=hoard.blobs,
-        presence=hoard.presence,
+        blobs=hoard.storage.blobs,
+        presence=hoard.views.presence,
         clock=hoard.clock,
-        ring=bell.ring,
+        ring=wakeup.ring,
         is_leased=lambda job_id: _is_leased(hoard, job_id),
         told=hoard.wakeups.progress,
         is_slow=lambda name: _is_slow(hoard, name),
@@ -76,21 +76,21 @@ def _position(settings: Settings) -> tuple[InClusterWorker, Workplace]:
         inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
         provenance=settings.worker_provenance,
     )
-    keep_showing(lambda: _show(hoard, worker, place))
-    return worker, place
+    keep_showing(lambda: _show(hoard, worker, workplace))
+    return worker, workplace
 
 
-def _show(hoard: Hoard, worker: InClusterWorker, place: Workplace) -> None:
-    entry = hoard.directory.worker_by_name(worker.name)
+def _show(hoard: Hoard, worker: InClusterWorker, workplace: Workplace) -> None:
+    entry = hoard.inline.directory.worker_by_name(worker.name)
     if entry is None:
         return
     try:
-        abilities = place.engine.abilities()
+        abilities = workplace.engine.abilities()
     except EngineAway:
-        # It can take no job, so it is not there: after five minutes everybody sees that.
+        # It can take no job; after five minutes it counts as gone.
         return
-    amount = place.safe_amount.of(worker.amount)
-    hoard.presence.seen(entry.worker_id, worker.capabilities(abilities, amount))
+    amount = workplace.safe_amount.of(worker.amount)
+    hoard.views.presence.seen(entry.worker_id, worker.capabilities(abilities, amount))
 
 
 def _is_leased(hoard: Hoard, job_id: UUID) -> bool:
@@ -99,8 +99,8 @@ def _is_leased(hoard: Hoard, job_id: UUID) -> bool:
 
 
 def _is_slow(hoard: Hoard, name: str) -> bool:
-    entry = hoard.directory.worker_by_name(name)
-    return entry is not None and hoard.workers.is_slow(entry.worker_id)
+    entry = hoard.inline.directory.worker_by_name(name)
+    return entry is not None and hoard.views.workers.is_slow(entry.worker_id)
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def main() -> None:
 @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
 def _set_logs_up(**_facts: object) -> None:
     configure_logs(_settings.log_level, json=_settings.log_json, for_good=True)
-    # A line for each bell, even where nothing was found, says nothing.
+    # Celery's line for each wake-up has no information.
     for chatty in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Loading an engine would draw progress bars into the log.
@@ -133,19 +133,19 @@ def _set_logs_up(**_facts: object) -> None:
 
 
 @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
-def _give_way(**_facts: object) -> None:
-    # On a machine without a GPU a batch takes every core; the API should still answer.
+def _lower_priority(**_facts: object) -> None:
+    # Without a GPU a batch takes every core; the API should still answer.
     os.nice(_NICENESS)
 
 
 @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
 def _say_ready(**_facts: object) -> None:
-    tell_supervisor()
-    # Celery's own second Ctrl-C would kill the batch instead of giving it back.
+    report_ready()
+    # Celery's own second Ctrl-C would kill the batch instead of returning it.
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
-    # Whatever was rung before this worker listened may be lost.
-    with BrokerWakeup(BrokerSender(app)) as bell:
-        bell.ring()
+    # Earlier wake-ups may be lost.
+    with BrokerWakeup(BrokerSender(app)) as wakeup:
+        wakeup.ring()
 
 
 @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]

@@ -1,4 +1,4 @@
-"""What was done lately for commands that carry an ``Idempotency-Key``, beside the events."""
+"""The results of commands with an ``Idempotency-Key``, beside the events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REPEATED_COMMAND = Table(
     Column("kudos", Double, nullable=False),
     Column("ends_at", Instant, nullable=False, index=True),
 )
-"""Digests and what came of it, nothing else. It is no view: keys and bodies are not history."""
+"""Digests and results only. It is no view: keys and bodies are not history."""
 
 _TABLE = REPEATED_COMMAND.c
 _FIND = select(_TABLE.content, _TABLE.subject, _TABLE.kudos).where(
@@ -39,10 +39,10 @@ _OVER = delete(REPEATED_COMMAND).where(_TABLE.ends_at <= bindparam("now"))
 
 
 class IdempotencyTable:
-    """Remembers commands for a while, in the database of the events."""
+    """Stores results of commands until they expire, in the database of the events."""
 
     def __init__(self, database: Database) -> None:
-        """Remember in the ledger's database, so that a note and its events are one."""
+        """Use the ledger's database, so that a result and its events are committed together."""
         self._database = database
         dialect: Any = sqlite if database.is_sqlite else postgresql
         inserted = dialect.insert(REPEATED_COMMAND)
@@ -53,12 +53,12 @@ class IdempotencyTable:
         self._insert = inserted.on_conflict_do_update(
             index_elements=["key"],
             set_=replaced,
-            # One that has ended, and that nobody has thrown away yet, is in nobody's way.
+            # An expired row that is not deleted yet may be replaced.
             where=_TABLE.ends_at <= bindparam("now", type_=Instant),
         ).returning(_TABLE.key)
 
     def earlier(self, key: IdempotencyKey, now: datetime) -> CommandResult | None:
-        """Return what came of the same command when it was sent before, if it was.
+        """Return the result of the same command when it was sent before, if it was.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """
@@ -78,7 +78,7 @@ class IdempotencyTable:
     def remember(
         self, key: IdempotencyKey, done: CommandResult, *, now: datetime, until: datetime
     ) -> bool:
-        """Note what came of a command in this thread's transaction; false when it is known."""
+        """Store a result in this thread's transaction; false when there is one already."""
         row = {
             "key": key.key,
             "content": key.content,
@@ -91,7 +91,7 @@ class IdempotencyTable:
             return connection.execute(self._insert, row).first() is not None
 
     def forget_those_over(self, now: datetime) -> int:
-        """Throw away what is remembered no longer, and return how much that was."""
+        """Delete expired results; return how many there were."""
         with self._database.transaction() as connection:
             return connection.execute(_OVER, {"now": now}).rowcount
 

@@ -1,4 +1,4 @@
-"""Uploaded images: what workers brought to their upload addresses and have not submitted yet."""
+"""Uploaded images that workers have not submitted yet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OVER = delete(UPLOADED_IMAGE).where(~exists().where(LEASE.c.job_id == UPLOADED_
 
 
 class Uploads:
-    """Keeps the first upload of each image while the image's job is at work."""
+    """Stores the first upload of each image while its job runs."""
 
     def __init__(self, database: Database) -> None:
         """Keep them in the database that holds the events, beside the leases."""
@@ -52,7 +52,7 @@ class Uploads:
         return kept == digest
 
     def forget_those_over(self) -> int:
-        """Drop the uploads of jobs that are over, and return how many there were.
+        """Delete the uploads of jobs that have ended; return how many there were.
 
         Their images are in the history by now, or no longer wanted.
         """

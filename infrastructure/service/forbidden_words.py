@@ -1,4 +1,4 @@
-"""The words that are not allowed in names: a short list of Hoard's, and the operators' own."""
+"""Forbidden words: a short list of Hoard's, and the operator's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WORDS_FILE = "forbidden-words.txt"
 
 
 class WordListFilter:
-    """The shipped list with what the operators added, at most five seconds late."""
+    """The shipped list with the operator's, at most five seconds late."""
 
     def __init__(self, data: Path) -> None:
         """Read ``forbidden-words.txt`` in this data folder, again whenever it changes."""

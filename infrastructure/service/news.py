@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from domain.service.news import NewsItem
+from api.v2.service.news import NewsItem
 from infrastructure.settings.watched_file import WatchedFile
 
 NEWS_FILE = "news.toml"

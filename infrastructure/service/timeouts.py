@@ -1,4 +1,4 @@
-"""Time-outs of network addresses, in a table of the ledger's database that forgets them."""
+"""Time-outs of network addresses, in a table of the ledger's database."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ipaddress import IPv4Network, IPv6Network
 
 from sqlalchemy import Column, MetaData, String, Table, delete, select
 
+from api.http.timeouts import AddressTimeout
 from domain.ports import Clock
 from domain.return_codes import Refused
-from domain.service.timeouts import AddressTimeout
 from infrastructure.keys.address_digests import DIGEST_LENGTH, AddressDigests, normal_address
 from infrastructure.storage.database import Database
 from projections.sql.cached import CachedAnswer
@@ -32,7 +32,7 @@ ADDRESS_TIMEOUT = Table(
 )
 """``address`` is a network in CIDR notation, a single address, or an address's digest."""
 
-_REMEMBERED_SECONDS = 1.0
+_CACHE_SECONDS = 1.0
 _WIDEST = {4: 8, 6: 16}
 """By IP version, the shortest prefix of a network that can be shut out: a slip of the hand must not
 shut everybody out."""
@@ -44,7 +44,7 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class _ShutOut:
-    """Who is shut out, ready to be looked at."""
+    """Who is shut out, indexed for look-ups."""
 
     singles: dict[str, datetime]
     """By address or digest."""
@@ -62,7 +62,7 @@ class _ShutOut:
 
 
 class AddressTimeouts:
-    """Keeps and checks who is shut out."""
+    """Stores and checks who is shut out."""
 
     def __init__(
         self,
@@ -73,17 +73,17 @@ class AddressTimeouts:
     ) -> None:
         """Keep time-outs in the ledger's database.
 
-        :param digests: with which workers' addresses are told apart.
+        :param digests: by which workers' addresses are known.
         :param seconds: seconds of a clock that never goes back.
         """
         self._database = database
         self._digests = digests
         self._clock = clock
         self._seconds = seconds
-        self._shut_out = self._remembered()
+        self._shut_out = self._new_cache()
 
     def shut_out(self, address: str, lifetime: timedelta) -> None:
-        """Shut an address or a network out; see :class:`domain.service.timeouts.Timeouts`."""
+        """Shut an address or a network out; see :class:`api.http.timeouts.Timeouts`."""
         now = self._clock.now()
         key = _key_of(address)
         _require_narrow(key)
@@ -91,14 +91,14 @@ class AddressTimeouts:
         with self._database.transaction() as connection:
             connection.execute(delete(ADDRESS_TIMEOUT).where(ADDRESS_TIMEOUT.c.ends_at <= now))
             replace_row(connection, ADDRESS_TIMEOUT, row)
-        self._shut_out = self._remembered()
+        self._shut_out = self._new_cache()
 
     def let_in(self, address: str) -> None:
         """End the time-out of an address or a network; none is no error."""
         ended = delete(ADDRESS_TIMEOUT).where(ADDRESS_TIMEOUT.c.address == _key_of(address))
         with self._database.transaction() as connection:
             connection.execute(ended)
-        self._shut_out = self._remembered()
+        self._shut_out = self._new_cache()
 
     def active(self) -> Sequence[AddressTimeout]:
         """Return who is shut out now, the first to end first."""
@@ -131,8 +131,8 @@ class AddressTimeouts:
             if left > 0:
                 raise Refused("TimeoutIP", seconds=math.ceil(left))
 
-    def _remembered(self) -> CachedAnswer[None, _ShutOut]:
-        return CachedAnswer(self._read, seconds=_REMEMBERED_SECONDS, clock=self._seconds)
+    def _new_cache(self) -> CachedAnswer[None, _ShutOut]:
+        return CachedAnswer(self._read, seconds=_CACHE_SECONDS, clock=self._seconds)
 
     def _read(self, _key: None) -> _ShutOut:
         active = self.active()

@@ -1,4 +1,4 @@
-"""Unsafe networks: where the operator says that requests come from which not every worker takes."""
+"""Unsafe networks: workers may refuse requests that come from there."""
 
 from __future__ import annotations
 

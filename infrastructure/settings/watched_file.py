@@ -1,4 +1,4 @@
-"""A file that operators edit while Hoard runs: read again when it changed, never half."""
+"""A file that operators edit while Hoard runs: read again after each change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Content = TypeVar("Content")
 
 
 class WatchedFile(Generic[Content]):
-    """What a file says, at most five seconds late; a file that is not there says nothing."""
+    """The content of a file, at most five seconds late; a default while the file is missing."""
 
     def __init__(
         self,
@@ -29,8 +29,8 @@ class WatchedFile(Generic[Content]):
     ) -> None:
         """Watch a file.
 
-        :param read: turns its text into what it says; raises ValueError when it cannot.
-        :param empty: what it says while it is not there.
+        :param read: parses its text; raises ValueError when that is not possible.
+        :param empty: the content of a missing file.
         :param clock: seconds of a clock that never goes back.
         """
         self._path = path
@@ -49,7 +49,7 @@ class WatchedFile(Generic[Content]):
     def load(self) -> None:
         """Read it now.
 
-        :raises ValueError: when it is there and cannot be understood.
+        :raises ValueError: when it exists and cannot be parsed.
         """
         mark = self._mark_of_file()
         if mark is None:
@@ -60,10 +60,10 @@ class WatchedFile(Generic[Content]):
         self._looked_at = self._clock()
 
     def content(self) -> Content:
-        """Return what it says; what it said last, when it cannot be understood any more."""
+        """Return the content; the last valid one, when it cannot be parsed now."""
         now = self._clock()
         if now - self._looked_at >= _SECONDS:
-            # Whoever comes meanwhile is given what was known before.
+            # Other threads get the previous content meanwhile.
             self._looked_at = now
             mark = self._mark_of_file()
             if mark != self._mark:

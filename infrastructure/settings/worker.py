@@ -1,4 +1,4 @@
-"""What an operator may set of in-cluster workers: their name, their engine, their models."""
+"""The settings of in-cluster workers: name, engine, models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 import workers
-from infrastructure.settings.values import absolute, web_address
+from infrastructure.settings.validation import absolute, web_address
 
 WorkerEngine = Literal["diffusers", "comfyui"]
 
@@ -60,7 +60,7 @@ class WorkerSettings(BaseSettings):
     """Whether image files say of themselves how they were made (never the prompt)."""
 
     worker_inspector: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
-    """A content checker, ``module:factory``; left out, nobody looks at pictures."""
+    """A content checker, ``module:factory``; left out, images are not checked."""
 
     worker_drain_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Seconds that a worker which is stopped has for the batch under way; left out, as long as its

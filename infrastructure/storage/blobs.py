@@ -14,14 +14,14 @@ from pathlib import Path
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _INCOMING = "incoming"
 
-PLACES = 256
-"""Parts of the store, by the first two digits of a digest."""
+SHARDS = 256
+"""Folders of the store, by the first two digits of a digest."""
 
 _USE_NOTED_SECONDS = 3600.0
-"""How exactly the last use of a blob is known: not each time that it is read is written down."""
+"""Precision of the time of last use: not every read is written to disk."""
 
 _ATTEMPTS = 5
-"""Another process may sweep a new file in the instant before it is locked, hardly ever twice."""
+"""Another process may delete a new file in the instant before it is locked, hardly ever twice."""
 
 
 class BlobMissing(LookupError):
@@ -36,14 +36,14 @@ class FolderBlobs:
     """A folder of blobs, ``aa/<digest>``, shared by any number of processes.
 
     A blob appears whole or not at all: it is written under ``incoming/``, synced and renamed.
-    Whoever opens the folder clears away what killed writers left there.
+    Opening the folder deletes the temporary files of killed writers.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._incoming = root / _INCOMING
         self._incoming.mkdir(parents=True, exist_ok=True)
-        self._sweep()
+        self._delete_stale_files()
 
     def put(self, data: bytes) -> str:
         """Store the bytes, durably, and return their digest: 64 lower-case hex digits.
@@ -105,20 +105,20 @@ class FolderBlobs:
         """
         self.path_of(digest).unlink(missing_ok=True)
 
-    def delete_unused(self, place: int, seconds: float) -> int:
-        """Delete what nobody has put or got for so long; return how many blobs that was.
+    def delete_unused(self, shard: int, seconds: float) -> int:
+        """Delete blobs that were not used for so long; return how many there were.
 
         Blobs are shared: the same bytes are one blob, however many requests name them. So age alone
         decides, and a blob that is put again in this very moment stays.
 
-        :param place: which of the :data:`PLACES` parts of the store to look through: all of it may
-            be too much at a time.
+        :param shard: which of the :data:`SHARDS` folders to look through, from 0; all of them may
+            be too many at a time.
         :param seconds: at least as long as a request can live between two uses of its images.
         """
         before = time.time() - seconds
         deleted = 0
         try:
-            paths = list((self._root / f"{place:02x}").iterdir())
+            paths = list((self._root / f"{shard:02x}").iterdir())
         except FileNotFoundError:
             return 0
         for path in paths:
@@ -131,7 +131,7 @@ class FolderBlobs:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         with os.fdopen(descriptor, "wb") as file:
             try:
-                # Held until the rename: it tells a sweeper that the writer is alive.
+                # Held until the rename: it shows that the writer is alive.
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 file.write(data)
                 file.flush()
@@ -144,15 +144,15 @@ class FolderBlobs:
                 raise
         return True
 
-    def _sweep(self) -> None:
-        for leftover in self._incoming.iterdir():
+    def _delete_stale_files(self) -> None:
+        for stale in self._incoming.iterdir():
             try:
-                descriptor = os.open(leftover, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = os.open(stale, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                leftover.unlink(missing_ok=True)
+                stale.unlink(missing_ok=True)
             except BlockingIOError:
                 continue
             finally:
@@ -166,7 +166,7 @@ def _use(path: Path, size: int) -> bool:
     except FileNotFoundError:
         return False
     try:
-        # Not while somebody decides whether to delete it; afterwards it may be gone.
+        # Not while another process decides whether to delete it; afterwards it may be gone.
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         found = os.fstat(descriptor)
         if found.st_nlink == 0 or found.st_size != size:
@@ -186,7 +186,7 @@ def _delete_if_older(path: Path, before: float) -> bool:
         if os.fstat(descriptor).st_mtime >= before:
             return False
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Looked at again: who held the lock may have used it, or deleted it and made another.
+        # Checked again: the last holder of the lock may have used or replaced it.
         if os.fstat(descriptor).st_mtime >= before or not _is_at(descriptor, path):
             return False
         path.unlink(missing_ok=True)

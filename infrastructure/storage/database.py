@@ -17,7 +17,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
 
-from infrastructure.storage.backend import Backend, ForkedInUse, GroupFailed
+from infrastructure.storage.backend_protocol import Backend, ForkedInUse, GroupFailed
 from infrastructure.storage.postgres_backend import PostgresBackend
 from infrastructure.storage.sqlite_backend import SqliteFileBackend, SqliteMemoryBackend
 

@@ -17,12 +17,12 @@ from infrastructure.storage.event_store import EventRecorder, InlineView
 from projections.following.wakeups import Wakeups
 from projections.view import RecordedEvent, View
 
-_TOLD_OF = (f"{Request.TOPIC}.", f"{Job.TOPIC}.")
-_IS_TOLD = "is told of"
+_ANNOUNCED_TOPICS = (f"{Request.TOPIC}.", f"{Job.TOPIC}.")
+_ANNOUNCED = "announced"
 
 
 class EventLog:
-    """Reads recorded events for views, for auditors and for those who read their own writes."""
+    """Reads recorded events for views, auditors, and clients that read their own writes."""
 
     def __init__(self, recorder: EventRecorder, mapper: EventMapper) -> None:
         """Read from a recorder."""
@@ -65,23 +65,25 @@ def applied_inline(
             for view in views:
                 view.apply(connection, records)
         except sqlalchemy.exc.IntegrityError as error:
-            # Two who take one name at once meet in a unique index: a lost race like any other.
-            raise IntegrityError("somebody else was first") from error
+            # Two that take one name at once violate a unique index: a lost race.
+            raise IntegrityError("another transaction was first") from error
 
     return apply
 
 
 def announcing(inline: InlineView, database: Database, wakeups: Wakeups) -> InlineView:
-    """Return the hook that does what ``inline`` does, and wakes others once that is committed.
+    """Return the hook that does what ``inline`` does, and sends a wake-up after the commit.
 
-    A transaction wakes them once, if there are events of requests or jobs in it.
+    One for each transaction, if it holds events of requests or jobs.
     """
 
     def apply(connection: Connection, notifications: Sequence[Notification]) -> None:
         inline(connection, notifications)
         notes = database.transaction_notes
-        if _IS_TOLD not in notes and any(each.topic.startswith(_TOLD_OF) for each in notifications):
-            notes[_IS_TOLD] = True
+        if _ANNOUNCED not in notes and any(
+            each.topic.startswith(_ANNOUNCED_TOPICS) for each in notifications
+        ):
+            notes[_ANNOUNCED] = True
             database.after_commit(wakeups.changed)
 
     return apply

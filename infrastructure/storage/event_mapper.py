@@ -54,7 +54,7 @@ class EventMapper(Mapper[UUID]):
     def to_domain_event(self, stored_event: StoredEvent) -> Aggregate.Event:
         """Read an event back.
 
-        :raises UnknownEvent: when nobody published an event of this name and version.
+        :raises UnknownEvent: when there is no event class of this name and version.
         :raises MapperDeserialisationError: when its fields are not what the class says.
         """
         kind = EVENT_CLASSES.get(stored_event.topic)

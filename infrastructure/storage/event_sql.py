@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-PLACE_BITS = 16
-"""A PostgreSQL position is ``(transaction id + base) << 16 | place``."""
+ORDINAL_BITS = 16
+"""A PostgreSQL position is ``(transaction id + base) << 16 | ordinal``."""
 
-MAX_PLACES = 1 << PLACE_BITS
+MAX_ORDINALS = 1 << ORDINAL_BITS
 """Most events in one transaction on PostgreSQL."""
 
 MAX_POSITION = (1 << 63) - 1
@@ -108,15 +108,15 @@ class SqliteSql:
 
 
 _BASE = "(SELECT base FROM log_epoch)"
-_HORIZON = f"((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_BASE}) << {PLACE_BITS})"
+_HORIZON = f"((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_BASE}) << {ORDINAL_BITS})"
 
 
 @dataclass(frozen=True)
 class PostgresSql:
     """PostgreSQL: a position holds its transaction's id (see ``event_store.py``).
 
-    Parameters of ``insert``: first the place that its transaction has reached, then stream id,
-    version, topic, state and place (from 0) of each event, then id and version of the event that
+    Parameters of ``insert``: first the ordinal that its transaction has reached, then stream id,
+    version, topic, state and ordinal (from 0) of each event, then id and version of the event that
     precedes the first new one of each continued stream. It yields the positions, or no row at all
     when one of those preceding events has a position that is not below.
     """
@@ -136,11 +136,11 @@ class PostgresSql:
         )
         return (
             "WITH start AS MATERIALIZED ("
-            f" SELECT ((pg_current_xact_id()::text::bigint + {_BASE}) << {PLACE_BITS})"
+            f" SELECT ((pg_current_xact_id()::text::bigint + {_BASE}) << {ORDINAL_BITS})"
             " + %b::integer AS first)"
             f" INSERT INTO event ({_COLUMNS})"
-            " SELECT start.first + g.place, g.id, g.version, g.topic, g.state"
-            f" FROM start, (VALUES {rows}) AS g (id, version, topic, state, place)"
+            " SELECT start.first + g.ordinal, g.id, g.version, g.topic, g.state"
+            f" FROM start, (VALUES {rows}) AS g (id, version, topic, state, ordinal)"
             f"{f' WHERE {in_order}' if continued else ''} RETURNING position"
         )
 

@@ -6,7 +6,7 @@ On SQLite a position is the row id: there is one writer, so commit order is id o
 
 On PostgreSQL transactions commit in parallel and a serial number would be given out in another
 order than they commit. A position is made of the transaction's own id instead, ``(xid + base) <<
-16`` plus the event's place in its transaction, and followers stop below the *horizon*, the oldest
+16`` plus the event's ordinal in its transaction, and followers stop below the *horizon*, the oldest
 transaction that was still open when their statement began: everything below is committed or gone.
 No table is locked and no counter is shared.
 
@@ -17,7 +17,7 @@ continued meanwhile; its position would then contradict the stream, so such a sa
 ``IntegrityError`` like any lost race and succeeds in a new transaction.
 
 ``base`` is 0 until a dump is restored into a cluster whose transaction ids are behind the log; see
-:mod:`infrastructure.storage.migrate`.
+:mod:`infrastructure.storage.schema`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from sqlalchemy.exc import DBAPIError
 
 from infrastructure.storage.database import Database
 from infrastructure.storage.event_sql import (
-    MAX_PLACES,
+    MAX_ORDINALS,
     MAX_POSITION,
     EventSql,
     PostgresSql,
@@ -51,7 +51,7 @@ from infrastructure.storage.event_sql import (
 from infrastructure.storage.polling_subscription import PollingSubscription
 
 _MAX_VERSION = (1 << 31) - 1
-_PLACES = "event places"
+_ORDINALS = "event ordinals"
 _ROWS_AT_ONCE = 50
 """Most rows of one statement on PostgreSQL; each number of rows is a statement to prepare."""
 
@@ -136,7 +136,7 @@ class EventRecorder(ApplicationRecorder):
                 assert cursor.lastrowid is not None
                 positions.append(cursor.lastrowid)
         except sqlite3.IntegrityError as error:
-            raise IntegrityError("a stream was changed by someone else") from error
+            raise IntegrityError("a stream was changed by another transaction") from error
         except sqlite3.Error as error:
             raise OperationalError("the events could not be appended") from error
         finally:
@@ -147,10 +147,10 @@ class EventRecorder(ApplicationRecorder):
         self, connection: Connection, events: Sequence[StoredEvent]
     ) -> Sequence[int]:
         notes = self._database.transaction_notes
-        place: int = notes.get(_PLACES, 0)
-        if place + len(events) > MAX_PLACES:
+        ordinal: int = notes.get(_ORDINALS, 0)
+        if ordinal + len(events) > MAX_ORDINALS:
             raise TooManyEvents(
-                f"{place + len(events)} events in one transaction, at most {MAX_PLACES}"
+                f"{ordinal + len(events)} events in one transaction, at most {MAX_ORDINALS}"
             )
         ids = [_uuid(event.originator_id) for event in events]
         continued: dict[UUID, int] = {}
@@ -168,7 +168,7 @@ class EventRecorder(ApplicationRecorder):
         try:
             for start in range(0, len(order), _ROWS_AT_ONCE):
                 numbers = order[start : start + _ROWS_AT_ONCE]
-                parameters: list[Any] = [place]
+                parameters: list[Any] = [ordinal]
                 for number in numbers:
                     event = events[number]
                     parameters += (
@@ -191,10 +191,10 @@ class EventRecorder(ApplicationRecorder):
             psycopg.errors.DeadlockDetected,
             psycopg.errors.SerializationFailure,
         ) as error:
-            raise IntegrityError("a stream was changed by someone else") from error
+            raise IntegrityError("a stream was changed by another transaction") from error
         except psycopg.Error as error:
             raise OperationalError("the events could not be appended") from error
-        notes[_PLACES] = place + len(events)
+        notes[_ORDINALS] = ordinal + len(events)
         return sorted(positions)
 
     def select_events(
@@ -236,7 +236,7 @@ class EventRecorder(ApplicationRecorder):
         if not tails:
             return []
         if len(tails) == 1:
-            # What is asked most, by far: a request whose jobs are not there yet, or all over.
+            # By far the most frequent case: a request without jobs yet, or whose jobs are over.
             ((stream, version),) = tails.items()
             parameters = (self._sql.stored_id(stream), version, _MAX_VERSION, _MAX_VERSION)
             return self._notifications(self._streams[False], parameters)

@@ -1,4 +1,4 @@
-"""The library's subscription port, for any recorder, by asking again and again."""
+"""The library's subscription port, for any recorder, by polling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAGE = 500
 class PollingSubscription(Subscription[ApplicationRecorder]):
     """Yields the log from a position on and then waits for more, until it is stopped.
 
-    :param interval: seconds between questions while there is nothing new, above 0.
+    :param interval: seconds between polls while there is nothing new, above 0.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from infrastructure.storage.backend import ForkedInUse, GroupFailed
+from infrastructure.storage.backend_protocol import ForkedInUse, GroupFailed
 
 _BUSY_SECONDS = 30
 """How long to wait for a program that holds SQLite's lock without holding ours."""

@@ -1,7 +1,7 @@
-"""Streams that were read before: only what was added since is read and decoded again.
+"""A cache of streams: only events that were added since are read and decoded.
 
-An event never changes, so nothing of what is remembered can grow stale; a stream can only be longer
-than remembered, and each load asks the log for that. Jobs and requests are loaded by most commands,
+An event never changes, so the cache cannot be stale; a stream can only be longer than its cached
+part, and each load asks the log for the rest. Jobs and requests are loaded by most commands,
 again and again while their images come in, and decoding a whole stream each time would cost more
 than all else that a command does.
 """
@@ -9,18 +9,18 @@ than all else that a command does.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from cachetools import LRUCache
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import EventStore, Mapper
 
 from infrastructure.storage.database import Database
 from infrastructure.storage.event_store import EventRecorder
 
-_MOST_EVENTS = 50_000
+_MAX_EVENTS = 50_000
 _READ_HERE = "streams read in this transaction"
 
 Events = tuple[DomainEventProtocol[UUID], ...]
@@ -30,9 +30,9 @@ class StreamCache(EventStore[UUID]):
     """The events of streams, decoded once in each process; thread-safe.
 
     What a transaction reads may be its own, or on SQLite of others that share its commit: it is
-    remembered only once that has been committed.
+    cached only once that has been committed.
 
-    :param most_events: events kept in memory, of whichever streams were read last.
+    :param most_events: events kept in memory; the streams that were read last stay.
     """
 
     def __init__(
@@ -41,13 +41,11 @@ class StreamCache(EventStore[UUID]):
         recorder: EventRecorder,
         database: Database,
         *,
-        most_events: int = _MOST_EVENTS,
+        most_events: int = _MAX_EVENTS,
     ) -> None:
         super().__init__(mapper, recorder)
         self._database = database
-        self._most_events = most_events
-        self._streams: OrderedDict[UUID, Events] = OrderedDict()
-        self._events = 0
+        self._streams: LRUCache[UUID, Events] = LRUCache(most_events, getsizeof=len)
         self._guard = threading.Lock()
 
     def get(
@@ -67,7 +65,7 @@ class StreamCache(EventStore[UUID]):
         added = tuple(super().get(originator_id, gt=after))
         events = known + added
         if added:
-            self._remember(originator_id, events)
+            self._cache(originator_id, events)
         return iter(events)
 
     def _known(self, stream: UUID) -> Events:
@@ -76,13 +74,10 @@ class StreamCache(EventStore[UUID]):
             if read_here is not None:
                 return read_here
         with self._guard:
-            known = self._streams.get(stream)
-            if known is None:
-                return ()
-            self._streams.move_to_end(stream)
+            known: Events = self._streams.get(stream, ())
             return known
 
-    def _remember(self, stream: UUID, events: Events) -> None:
+    def _cache(self, stream: UUID, events: Events) -> None:
         if self._database.in_transaction:
             self._read_here()[stream] = events
         else:
@@ -101,10 +96,8 @@ class StreamCache(EventStore[UUID]):
         with self._guard:
             for stream, events in read.items():
                 # Another thread may have read more of it meanwhile.
-                before = self._streams.pop(stream, ())
-                longest = max(events, before, key=len)
-                self._streams[stream] = longest
-                self._events += len(longest) - len(before)
-            while self._events > self._most_events:
-                _, forgotten = self._streams.popitem(last=False)
-                self._events -= len(forgotten)
+                longest = max(events, self._streams.get(stream, ()), key=len)
+                if len(longest) <= self._streams.maxsize:
+                    self._streams[stream] = longest
+                else:
+                    self._streams.pop(stream, None)

@@ -1,4 +1,4 @@
-"""Two channels of a Redis, over which the processes of one installation wake each other."""
+"""Wake-ups between the processes of one installation, over two channels of a Redis."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from infrastructure.wakeups.wakeups import ChannelListener, Step
+from infrastructure.wakeups.broadcast import ChannelListener, Step
 
 if TYPE_CHECKING:
     from redis import Redis
 
 SCHEMES = frozenset({"redis", "rediss", "redis+socket"})
-"""Of the brokers whose Redis this can use."""
+"""URL schemes of the brokers that this can use."""
 
-_SECONDS_TO_ANSWER = 1.0
-_LOOKED_UP_EVERY_SECONDS = 1.0
+_TIMEOUT_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _LONGEST_MESSAGE_BYTES = 1_000
-_MOST_UNANSWERED = 2
+_MOST_UNANSWERED_PINGS = 2
 
 
 class RedisChannels:
-    """Publishes and hears; what nobody hears at that moment is kept nowhere.
+    """Publishes and subscribes; a message without a subscriber is lost.
 
     Redis does not divide channels among its databases, so that the number of the broker's is part
     of their names: installations that share a server have one each.
 
-    :param check_seconds: how often a connection on which nothing comes is tried, whole seconds.
+    :param check_seconds: after how many seconds without a message a connection is checked.
     """
 
     _client: Redis | None
@@ -45,80 +45,80 @@ class RedisChannels:
         self.forked()
 
     def send(self, changed: bool, steps: Sequence[Step]) -> None:
-        """Publish, over a connection that is kept, or a new one where that was lost.
+        """Publish over the kept connection, or a new one.
 
-        :raises Exception: whatever there is, when it cannot be known that Redis got it all.
+        :raises Exception: any, unless Redis has confirmed all messages.
         """
-        client = self._client = self._client or self._connected()
+        client = self._client = self._client or self._connect()
         with client.pipeline(transaction=False) as messages:
             if changed:
                 messages.publish(self._name("changed"), self._sender)
             for step in steps:
-                told = _Told(sender=self._sender, job=step.job_id, step=step.step, steps=step.steps)
-                messages.publish(self._name("progress"), told.model_dump_json())
+                message = _StepMessage(
+                    sender=self._sender, job=step.job_id, step=step.step, steps=step.steps
+                )
+                messages.publish(self._name("progress"), message.model_dump_json())
             messages.execute()
 
-    def hear(self, ear: ChannelListener, is_wanted: Callable[[], bool]) -> None:
-        """Hear what others publish until that is no longer wanted, which is asked every second.
+    def receive(self, listener: ChannelListener, is_wanted: Callable[[], bool]) -> None:
+        """Receive what other processes publish while that is wanted, which is asked every second.
 
-        What this process publishes itself is left out.
-
-        :raises Exception: whatever there is, when the connection fails.
+        :raises Exception: any, when the connection fails.
         """
         names = {self._name("changed").encode(), self._name("progress").encode()}
-        with self._connected() as client, client.pubsub() as channels:
+        with self._connect() as client, client.pubsub() as channels:
             channels.subscribe(*names)
             while is_wanted():
-                message = channels.get_message(timeout=_LOOKED_UP_EVERY_SECONDS)
-                if channels.health_check_response_counter > _MOST_UNANSWERED:
+                message = channels.get_message(timeout=_POLL_SECONDS)
+                if channels.health_check_response_counter > _MOST_UNANSWERED_PINGS:
                     raise TimeoutError("Redis does not answer")
                 if message is None:
                     continue
                 if message["type"] == "subscribe" and message["data"] == len(names):
-                    ear.subscribed()
+                    listener.subscribed()
                 elif message["type"] == "message":
-                    self._pass_on(message["channel"], message["data"], ear)
+                    self._pass_on(message["channel"], message["data"], listener)
 
     def disconnect(self) -> None:
-        """Let go of the connection for publishing; the next message connects again."""
+        """Close the connection for publishing; the next message connects again."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
 
     def forked(self) -> None:
-        """Be another process from now on: the connections are the parent's."""
+        """Start anew in a forked child: the connection is the parent's."""
         self._client = None
         self._sender = f"{os.getpid()}.{secrets.token_hex(8)}"
 
-    def _pass_on(self, channel: bytes, data: bytes, ear: ChannelListener) -> None:
+    def _pass_on(self, channel: bytes, data: bytes, listener: ChannelListener) -> None:
         if channel == self._name("changed").encode():
             if data != self._sender.encode():
-                ear.changed()
-        elif (told := _read(data)) is not None and told.sender != self._sender:
-            ear.progress(told.job, told.step, told.steps)
+                listener.changed()
+        elif (message := _read(data)) is not None and message.sender != self._sender:
+            listener.progress(message.job, message.step, message.steps)
 
     def _name(self, what: str) -> str:
         return f"hoard.{_database(self._broker_url)}.{what}"
 
-    def _connected(self) -> Redis:
-        # Only processes that tell or hear something need the library.
+    def _connect(self) -> Redis:
+        # Imported late: only processes that send or receive need the library.
         from redis import Redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
         return Redis(
             **connection_of(self._broker_url),
-            socket_timeout=_SECONDS_TO_ANSWER,
-            socket_connect_timeout=_SECONDS_TO_ANSWER,
-            # Who tells or hears tries again by itself, and must not be held up here.
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            # The caller retries, and must not be held up here.
             retry=Retry(NoBackoff(), 0),
             health_check_interval=self._check_seconds,
-            # Every Redis knows it.
+            # RESP2, which every Redis has.
             protocol=2,
         )
 
 
-class _Told(BaseModel):
+class _StepMessage(BaseModel):
     """A step as it is published."""
 
     model_config = ConfigDict(frozen=True)
@@ -129,41 +129,41 @@ class _Told(BaseModel):
     steps: PositiveInt
 
 
-def _read(data: bytes) -> _Told | None:
-    """Return what was published; None for what anybody else left there."""
+def _read(data: bytes) -> _StepMessage | None:
+    """Read a message; None for one of another program."""
     if len(data) > _LONGEST_MESSAGE_BYTES:
         return None
     try:
-        told = _Told.model_validate(orjson.loads(data))
+        message = _StepMessage.model_validate(orjson.loads(data))
     except (ValueError, ValidationError):
         return None
-    return told if told.step <= told.steps else None
+    return message if message.step <= message.steps else None
 
 
 def connection_of(broker_url: str) -> dict[str, Any]:
-    """Where Redis is, and how one gets in, as arguments of its client, from a URL for Celery.
+    """Turn a broker URL of Celery into arguments of a Redis client: address, credentials, TLS.
 
-    :raises ValueError: when the database is no number, or the port none.
+    :raises ValueError: when the database or the port is not a number.
     """
     url = urlsplit(broker_url)
-    place: dict[str, Any] = {"db": _database(broker_url)}
+    arguments: dict[str, Any] = {"db": _database(broker_url)}
     if url.username:
-        place["username"] = unquote(url.username)
+        arguments["username"] = unquote(url.username)
     if url.password:
-        place["password"] = unquote(url.password)
+        arguments["password"] = unquote(url.password)
     if url.scheme == "redis+socket":
-        return place | {"unix_socket_path": unquote(url.path)}
-    place |= {"host": url.hostname or "127.0.0.1", "port": url.port or 6379}
+        return arguments | {"unix_socket_path": unquote(url.path)}
+    arguments |= {"host": url.hostname or "127.0.0.1", "port": url.port or 6379}
     if url.scheme == "rediss":
-        place["ssl"] = True
+        arguments["ssl"] = True
         for name, value in parse_qsl(url.query):
             if name == "ssl_cert_reqs":
-                place[name] = value.removeprefix("CERT_").lower()
+                arguments[name] = value.removeprefix("CERT_").lower()
             elif name == "ssl_check_hostname":
-                place[name] = value.lower() in {"1", "true", "yes"}
+                arguments[name] = value.lower() in {"1", "true", "yes"}
             elif name in {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}:
-                place[name] = value
-    return place
+                arguments[name] = value
+    return arguments
 
 
 def _database(broker_url: str) -> int:

@@ -1,7 +1,7 @@
 """Claims of deliveries that are due: two senders never send one at once, nor too many anywhere.
 
-A claim is no event: it ends by itself, so a sender that is killed keeps a delivery from the others
-for no longer than that. What is due is decided by the view of deliveries alone.
+A claim is no event: it expires by itself, so a sender that is killed keeps a delivery from the
+others for no longer than that. What is due is decided by the view of what is due alone.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.ports import Clock
-from domain.webhooks.retrying import room_for
+from domain.webhooks.circuit import room_for
 from infrastructure.storage.database import Database
 from projections.sql.encoding import Instant
 from projections.sql.statements import Statement
-from projections.webhooks.due_apply import health_in
-from projections.webhooks.due_tables import DUE_DELIVERY, HEADS, LOOKS, TESTS, WEBHOOK_DESTINATION
+from projections.webhooks.due.apply import health_in
+from projections.webhooks.due.tables import DUE_DELIVERY, HEADS, LOOKS, TESTS, WEBHOOK_DESTINATION
 
 _ADVISORY_LOCK = 0x636C61696D73
 """``claims`` in ASCII."""
@@ -49,7 +49,7 @@ DELIVERY_CLAIM = Table(
     Column("destination", Uuid, nullable=False, index=True),
     Column("until", Instant, nullable=False, index=True),
 )
-"""What senders have in hand, and until when. It is no view: who sends is not history."""
+"""What senders are sending, and until when. It is no view: who sends is not history."""
 
 _CLAIM = DELIVERY_CLAIM.c
 _DUE = DUE_DELIVERY.c
@@ -98,34 +98,35 @@ class DeliveryClaims:
     """Hands out deliveries that are due, each to one sender at a time."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        """Keep claims in the ledger's database, beside the view of deliveries."""
+        """Keep claims in the ledger's database, beside the view of what is due."""
         self._database = database
         self._clock = clock
         self._mine: dict[UUID, datetime] = {}
-        """Until when; a claim of which that is not true any more is somebody else's."""
+        """Until when each claim of this process holds; with another time in the database it is
+        somebody else's."""
         self._guard = threading.Lock()
         dialect: Any = sqlite if database.is_sqlite else postgresql
         inserted = dialect.insert(DELIVERY_CLAIM)
         self._take = inserted.on_conflict_do_update(
             index_elements=["delivery_id"],
             set_={"destination": inserted.excluded.destination, "until": inserted.excluded.until},
-            # One that has ended, and that nobody has thrown away yet, is in nobody's way.
+            # One that has expired, but is not deleted yet, is in nobody's way.
             where=_CLAIM.until <= _NOW,
         ).returning(_CLAIM.delivery_id)
 
-    def claim(self, *, places: int, lifetime: timedelta, unproven: int) -> Sequence[Claimed]:
+    def claim(self, *, slots: int, lifetime: timedelta, unproven: int) -> Sequence[Claimed]:
         """Take deliveries whose turn it is and for which there is room.
 
-        Destinations that have the fewest on their way come first, then those that have waited
-        longest. The time of what is returned may be over: whoever has it gives it up.
+        Destinations with the fewest in flight come first, then those that have waited longest.
+        The time of what is returned may be over: the sender abandons it then.
 
-        :param places: how many at most.
+        :param slots: how many at most.
         :param lifetime: after which somebody else may take them.
         :param unproven: how many claims, whoever's, there may be at a time of destinations that
             did not answer yet, or no more.
         """
         now = self._clock.now()
-        if places < 1 or not self._is_anything_due(now):
+        if slots < 1 or not self._is_anything_due(now):
             return ()
         with self._database.transaction() as connection:
             if not self._database.is_sqlite:
@@ -133,7 +134,7 @@ class DeliveryClaims:
                 connection.execute(
                     text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}
                 )
-            chosen = _Choice(connection, now, places, unproven).made()
+            chosen = _Choice(connection, now, slots, unproven).choose()
             taken = [
                 each for each in chosen if self._is_taken(connection, each, now, now + lifetime)
             ]
@@ -143,8 +144,8 @@ class DeliveryClaims:
         return taken
 
     def release(self, delivery_id: UUID) -> None:
-        """Give up a claim of this process; one that ended, also if somebody else has taken the
-        delivery since, is no error."""
+        """Delete a claim of this process; one that expired is no error, even if somebody else has
+        claimed the delivery since."""
         with self._guard:
             until = self._mine.pop(delivery_id, None)
         if until is None:
@@ -156,7 +157,7 @@ class DeliveryClaims:
             connection.execute(mine)
 
     def forget_those_over(self) -> None:
-        """Throw away the claims that have ended."""
+        """Delete the claims that have expired."""
         with self._database.transaction() as connection:
             connection.execute(_OVER, {"now": self._clock.now()})
 
@@ -177,24 +178,24 @@ class DeliveryClaims:
 
 
 class _Choice:
-    """What is claimed next, as things stand now."""
+    """Chooses what is claimed next."""
 
-    def __init__(self, connection: Connection, now: datetime, places: int, unproven: int) -> None:
+    def __init__(self, connection: Connection, now: datetime, slots: int, unproven: int) -> None:
         self._connection = connection
         self._now = now
-        self._places = places
+        self._slots = slots
         live = _LIVE.rows(connection, {"now": now})
         self._claimed = {delivery_id for delivery_id, _, _ in live}
-        self._on_their_way = Counter(destination for _, destination, _ in live)
+        self._in_flight = Counter(destination for _, destination, _ in live)
         self._unproven = unproven - sum(1 for _, _, proven in live if not proven)
 
-    def made(self) -> list[Claimed]:
-        """Return up to as many as there are places for."""
+    def choose(self) -> list[Claimed]:
+        """Return no more than there are slots for."""
         chosen: list[Claimed] = []
         candidates = self._candidates()
         heads: dict[UUID, Iterator[Claimed]] = {}
-        while candidates and len(chosen) < self._places:
-            on_their_way, looks_at, destination, row = heapq.heappop(candidates)
+        while candidates and len(chosen) < self._slots:
+            in_flight, looks_at, destination, row = heapq.heappop(candidates)
             if not row["proven"] and self._unproven < 1:
                 continue
             if destination not in heads:
@@ -204,22 +205,22 @@ class _Choice:
                 continue
             chosen.append(head)
             self._unproven -= not row["proven"]
-            heapq.heappush(candidates, (on_their_way + 1, looks_at, destination, row))
+            heapq.heappush(candidates, (in_flight + 1, looks_at, destination, row))
         return chosen
 
     def _candidates(self) -> list[tuple[int, datetime, UUID, dict[str, Any]]]:
         """Return destinations where something is due, as a heap.
 
-        One of which nothing is on its way has room: with as many more as there are claims, enough
-        of these are among them.
+        One with nothing in flight has room: with as many more as there are claims, enough of these
+        are among them.
         """
         found = []
-        for proven, places in ((True, self._places), (False, min(self._places, self._unproven))):
-            if places > 0:
-                values = {"now": self._now, "most": places + len(self._claimed)}
+        for proven, slots in ((True, self._slots), (False, min(self._slots, self._unproven))):
+            if slots > 0:
+                values = {"now": self._now, "most": slots + len(self._claimed)}
                 found += [_named(row) for row in _LOOK[proven].rows(self._connection, values)]
         heap = [
-            (self._on_their_way[row["destination"]], row["looks_at"], row["destination"], row)
+            (self._in_flight[row["destination"]], row["looks_at"], row["destination"], row)
             for row in found
         ]
         heapq.heapify(heap)
@@ -228,15 +229,15 @@ class _Choice:
     def _heads(self, row: dict[str, Any]) -> list[Claimed]:
         """Return what may be claimed of a destination, as much as there is room for."""
         destination, health = row["destination"], health_in(row)
-        on_their_way = self._on_their_way[destination]
-        room = room_for(health, on_their_way, self._now)
+        in_flight = self._in_flight[destination]
+        room = room_for(health, in_flight, self._now)
         statement = _HEADS
         if not room:
-            room = room_for(health, on_their_way, self._now, is_test=True)
+            room = room_for(health, in_flight, self._now, is_test=True)
             statement = _TESTS
         if not room:
             return []
-        values = {"there": destination, "now": self._now, "most": room + on_their_way}
+        values = {"there": destination, "now": self._now, "most": room + in_flight}
         rows = statement.rows(self._connection, values)
         free = [Claimed(*each) for each in rows if each[0] not in self._claimed]
         return free[:room]

@@ -1,4 +1,4 @@
-"""Posts to addresses that integrators gave, under the guard of all strangers' addresses."""
+"""Posts to addresses that integrators gave, under the guard for strangers' addresses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from domain.service.fetching import FetchFailed
-from domain.webhooks.retrying import asked_wait
+from domain.webhooks.attempts import requested_wait
 from infrastructure.outbound.exchanges import Streamed
-from infrastructure.outbound.outbound import Outbound
+from infrastructure.outbound.guard import Outbound
 
 MOST_CUT_BYTES = 1024
 """How much of an answer is kept, in bytes of UTF-8."""
@@ -34,7 +34,7 @@ class Answer:
     """The beginning of the body, at most 1 KiB of UTF-8 and without control characters; empty
     when it came compressed."""
     retry_after: timedelta | None
-    """How long it asked to wait; none when it did not, or not legibly."""
+    """How long it asked to wait; None when it did not, or when that cannot be read."""
 
 
 class WebhookPosts(Outbound):
@@ -49,7 +49,7 @@ class WebhookPosts(Outbound):
         seconds: float,
         stalled_seconds: float = STALLED_SECONDS,
     ) -> Answer:
-        """Bring a body to an address and return what was answered; nothing is sent on elsewhere.
+        """Post a body to an address and return the answer; redirects are not followed.
 
         An answer counts once its status is there, however the body goes on.
 
@@ -62,8 +62,8 @@ class WebhookPosts(Outbound):
             "POST", url, body, headers, seconds=seconds, stalled_seconds=stalled_seconds
         ) as answer:
             cut = _cut(answer)
-        asked = asked_wait(answer.headers.get("retry-after"), datetime.now(UTC))
-        return Answer(answer.status, cut, asked)
+        wait = requested_wait(answer.headers.get("retry-after"), datetime.now(UTC))
+        return Answer(answer.status, cut, wait)
 
 
 def _cut(answer: Streamed) -> str:
@@ -77,7 +77,7 @@ def _cut(answer: Streamed) -> str:
             if len(read) >= MOST_CUT_BYTES:
                 break
     except FetchFailed:
-        # The status has been said; only the rest of the talk is lost.
+        # The status is known; only the rest of the body is lost.
         pass
     text = _CONTROLS.sub(" ", read[:MOST_CUT_BYTES].decode("utf-8", "replace"))
     return text.encode()[:MOST_CUT_BYTES].decode("utf-8", "ignore")

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import Column, MetaData, String, Table, Text, Uuid, delete, func, insert, select
 
+from api.v2.workers.messages import MESSAGES_A_PAGE, MOST_ACTIVE_MESSAGES, Validity, WorkerMessage
 from domain.ports import Clock
 from domain.return_codes import Refused
-from domain.workers.messages import MESSAGES_A_PAGE, MOST_ACTIVE_MESSAGES, Validity, WorkerMessage
 from infrastructure.storage.database import Database
 from projections.sql.cached import CachedAnswer
 from projections.sql.encoding import Instant
@@ -32,13 +32,13 @@ WORKER_MESSAGE = Table(
 )
 """A message; without ``worker_id`` it is for every worker."""
 
-_REMEMBERED_SECONDS = 2.0
+_CACHE_SECONDS = 2.0
 _KEPT = timedelta(days=30)
 """For how long an expired message can still be read."""
 
 
 class MessageTable:
-    """Keeps messages, and tells workers theirs."""
+    """Stores messages, and returns each worker its own."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class MessageTable:
         self._database = database
         self._clock = clock
         self._seconds = seconds
-        self._told = self._remembered()
+        self._active = self._new_cache()
 
     def add(self, message: WorkerMessage) -> None:
-        """Keep a message; see :class:`domain.workers.messages.WorkerMessages`."""
+        """Keep a message; see :class:`api.v2.workers.messages.WorkerMessages`."""
         now = self._clock.now()
         table = WORKER_MESSAGE.c
         counted = (
@@ -76,7 +76,7 @@ class MessageTable:
                 insert(WORKER_MESSAGE),
                 {column.name: getattr(message, column.name) for column in WORKER_MESSAGE.columns},
             )
-        self._told = self._remembered()
+        self._active = self._new_cache()
 
     def message(self, message_id: UUID) -> WorkerMessage | None:
         """Return a message, be it expired."""
@@ -86,12 +86,12 @@ class MessageTable:
         return None if row is None else WorkerMessage(**row._mapping)
 
     def delete(self, message_id: UUID) -> None:
-        """Throw a message away; gone already is no error."""
+        """Delete a message; a missing one is no error."""
         with self._database.transaction() as connection:
             connection.execute(
                 delete(WORKER_MESSAGE).where(WORKER_MESSAGE.c.message_id == message_id)
             )
-        self._told = self._remembered()
+        self._active = self._new_cache()
 
     def page(
         self, *, worker_ids: Sequence[UUID] | None, validity: Validity, page: int
@@ -110,24 +110,24 @@ class MessageTable:
             return [WorkerMessage(**row._mapping) for row in connection.execute(found)]
 
     def for_worker(self, worker_id: UUID) -> Sequence[WorkerMessage]:
-        """Return what a worker is to be told now, up to two seconds late, the oldest first."""
-        told = self._told(None)
-        if not told:
+        """Return the active messages of a worker, up to two seconds late, the oldest first."""
+        active = self._active(None)
+        if not active:
             return ()
         now = self._clock.now()
-        mine = [*told.get(None, ()), *told.get(worker_id, ())]
+        mine = [*active.get(None, ()), *active.get(worker_id, ())]
         return sorted(
             (message for message in mine if message.ends_at > now),
             key=lambda message: message.created_at,
         )
 
-    def _remembered(self) -> CachedAnswer[None, Mapping[UUID | None, Sequence[WorkerMessage]]]:
-        return CachedAnswer(self._read, seconds=_REMEMBERED_SECONDS, clock=self._seconds)
+    def _new_cache(self) -> CachedAnswer[None, Mapping[UUID | None, Sequence[WorkerMessage]]]:
+        return CachedAnswer(self._read, seconds=_CACHE_SECONDS, clock=self._seconds)
 
     def _read(self, _key: None) -> Mapping[UUID | None, Sequence[WorkerMessage]]:
         active = select(WORKER_MESSAGE).where(WORKER_MESSAGE.c.ends_at > self._clock.now())
-        told: dict[UUID | None, list[WorkerMessage]] = defaultdict(list)
+        by_worker: dict[UUID | None, list[WorkerMessage]] = defaultdict(list)
         with self._database.reading() as connection:
             for row in connection.execute(active):
-                told[row.worker_id].append(WorkerMessage(**row._mapping))
-        return dict(told)
+                by_worker[row.worker_id].append(WorkerMessage(**row._mapping))
+        return dict(by_worker)

@@ -1,10 +1,10 @@
-"""The order of service as counters, so that a place in it is found without counting the queue.
+"""The order of service as counters, so that a queue position is found without counting the queue.
 
-Requests are served by priority, the highest first, then first come. A request's place in that order
-is a pair of integers: its rank (made from the priority) and its number (dense, by arrival). Pairs
-are grouped into ever smaller blocks, eight levels deep, and of each block that is not empty the
-view keeps how much waits in it. What is ahead of a request is the sum of the blocks ahead of its
-own, level by level, and of the requests ahead of it in its smallest block: at most some hundred
+Requests are served by priority, the highest first, then first come. A request's position in that
+order is a pair of integers: its rank (made from the priority) and its number (dense, by arrival).
+Pairs are grouped into ever smaller blocks, eight levels deep, and of each block that is not empty
+the view keeps how much waits in it. What is ahead of a request is the sum of the blocks ahead of
+its own, level by level, and of the requests ahead of it in its smallest block: at most some hundred
 counters, whatever waits.
 """
 
@@ -62,7 +62,7 @@ class Span:
 
 
 def blocks_of(rank: int, number: int) -> Sequence[Block]:
-    """Return the blocks that a place lies in, one for each level."""
+    """Return the blocks that a position lies in, one for each level."""
     by_rank = [Block(level, rank >> s << s, 0) for level, s in enumerate(_RANK_SHIFTS)]
     by_number = [
         Block(RANK_LEVELS + level, rank, number >> s << s) for level, s in enumerate(NUMBER_SHIFTS)

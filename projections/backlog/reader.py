@@ -31,14 +31,12 @@ from projections.backlog.ranks import (
     rank_of,
     spans_ahead,
 )
-from projections.backlog.view import BACKLOG_BLOCK, BACKLOG_LANE, BACKLOG_REQUEST, BacklogView
+from projections.backlog.tables import BACKLOG_BLOCK, BACKLOG_LANE, BACKLOG_REQUEST
 from projections.sql.cached import CachedAnswer
 from projections.sql.encoding import requirements_from_json
 from projections.sql.statements import Statement
 from projections.status.fold import RequestStatus
 from projections.view import ViewDatabase
-
-__all__ = ["Ahead", "BacklogReader", "BacklogView"]
 
 _SECONDS = 1.0
 """How old the counts of what a worker may not have can be."""
@@ -84,14 +82,14 @@ def _ahead_in_ranks(level: int) -> Select[int, int]:
     )
 
 
-def _ahead_in_numbers(place: int) -> Select[int, int]:
+def _ahead_in_numbers(level: int) -> Select[int, int]:
     blocks = BACKLOG_BLOCK.c
-    first = _block_start(NUMBER_SHIFTS[place - 1]) if place else literal(0, BigInteger)
+    first = _block_start(NUMBER_SHIFTS[level - 1]) if level else literal(0, BigInteger)
     return select(blocks.requests, blocks.pixelsteps).where(
-        blocks.level == RANK_LEVELS + place,
+        blocks.level == RANK_LEVELS + level,
         blocks.rank == bindparam("rank", type_=BigInteger),
         blocks.number >= first,
-        blocks.number < _block_start(NUMBER_SHIFTS[place]),
+        blocks.number < _block_start(NUMBER_SHIFTS[level]),
     )
 
 
@@ -144,11 +142,11 @@ class BacklogReader:
         if not status.waiting:
             return Ahead()
         rank = rank_of(status.priority)
-        place: dict[str, object] = {"request": status.request_id, "rank": rank}
+        values: dict[str, object] = {"request": status.request_id, "rank": rank}
         for span in spans_ahead(rank):
-            place[f"rank{span.level}"], place[f"end_rank{span.level}"] = span.first, span.end
+            values[f"rank{span.level}"], values[f"end_rank{span.level}"] = span.first, span.end
         with self._database.reading() as connection:
-            ((requests, pixelsteps),) = _AHEAD.rows(connection, place)
+            ((requests, pixelsteps),) = _AHEAD.rows(connection, values)
         return Ahead(int(requests or 0), int(pixelsteps or 0) / 1_000_000)
 
     def position_of(self, status: RequestStatus) -> int:

@@ -25,7 +25,7 @@ def moved_average(average: float | None, measure: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """What one has to know of a job to say what its images were worth."""
+    """What must be known of a job to count its images."""
 
     job_id: UUID
     worker_id: UUID
@@ -63,7 +63,7 @@ class OpenJobs:
     def trace(
         self, connection: Connection, records: Sequence[RecordedEvent]
     ) -> Sequence[tuple[Job.Event, JobFacts]]:
-        """Return the job events among these with their jobs, and remember what is open now.
+        """Return the job events among these with their jobs, and store what is open now.
 
         :raises NotFollowing: when an event came without those that must stand before it.
         """

@@ -38,14 +38,12 @@ from domain.accounts.kudos import Balance, hundredths
 from domain.accounts.shared_key import SharedKey
 from projections.directory.tables import ACCOUNT, account_from
 from projections.kudos.entries import entries_of
-from projections.kudos.tables import FIGURES, KUDOS_BALANCE, KUDOS_ENTRY, KUDOS_SENT, METADATA
+from projections.kudos.tables import FIGURES, KUDOS_BALANCE, KUDOS_ENTRY, KUDOS_SENT
 from projections.queue.tables import OPEN_REQUEST, WAITS
 from projections.sql.bulk import Bulk
 from projections.sql.rows import MOST_KEYS, replace_row
 from projections.sql.statements import Statement
 from projections.view import Compared, RecordedEvent, ViewDatabase
-
-__all__ = ["METADATA", "Kudos"]
 
 _MOST_UNFOLDED = 100
 """A payer with more entries than this folds them before it goes on."""
@@ -207,7 +205,9 @@ class Kudos:
             _fold(connection, free)
         return len(free)
 
-    def hopeful(self, *, earned: float, opened_before: datetime, limit: int) -> Sequence[UUID]:
+    def trust_candidates(
+        self, *, earned: float, opened_before: datetime, limit: int
+    ) -> Sequence[UUID]:
         """Return accounts that are not trusted and whose work may have earned that.
 
         :param earned: the least kudos that their workers earned, as far as folded.

@@ -10,13 +10,12 @@ from datetime import timedelta
 
 from sqlalchemy import or_, select
 
-from projections.models.view import ANY_MODEL, MODEL_RECORD, ModelRecord, ModelsView
+from projections.models.record import ModelRecord
+from projections.models.tables import ANY_MODEL, MODEL_RECORD
 from projections.sql.cached import CachedAnswer
 from projections.view import ViewDatabase
 from projections.workers.presence import Presence, PresentWorker
-from projections.workers.view import WORKER_RECORD
-
-__all__ = ["ANY_MODEL", "ModelRecord", "ModelStatus", "ModelsReader", "ModelsView"]
+from projections.workers.tables import WORKER_RECORD
 
 _ALL = select(MODEL_RECORD).order_by(MODEL_RECORD.c.model)
 _OUT_OF_SERVICE = select(WORKER_RECORD.c.worker_id).where(
@@ -45,7 +44,7 @@ class ModelStatus:
 
     @property
     def eta(self) -> timedelta | None:
-        """How long the workers present need for what waits; None when nobody can tell."""
+        """How long the workers present need for what waits; None when it is unknown."""
         if not self.record.waiting_pixelsteps:
             return timedelta()
         if not self.workers or not self.record.speed:

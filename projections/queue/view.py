@@ -16,12 +16,10 @@ from domain.requests.request import Request
 from domain.workers.matching import Candidate, as_preferred
 from projections.queue.lanes import LANE, LaneMatcher, open_lane
 from projections.queue.order import Head, claim_first, read_heads
-from projections.queue.tables import LEASE, METADATA, OPEN_REQUEST, WAITS
+from projections.queue.tables import LEASE, OPEN_REQUEST, WAITS
 from projections.sql.bulk import Bulk
 from projections.sql.statements import Statement
 from projections.view import RecordedEvent, ViewDatabase
-
-__all__ = ["LEASE", "METADATA", "OPEN_REQUEST", "Queue"]
 
 _LANES_AT_ONCE = 500
 

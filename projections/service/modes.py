@@ -50,7 +50,7 @@ class ModesView:
 
 
 class ModesReader:
-    """Tells the modes: one statement a second, however many ask."""
+    """Reads the modes: one statement a second, however many calls there are."""
 
     def __init__(self, database: ViewDatabase, clock: Callable[[], float] = time.monotonic) -> None:
         """Read from the database that holds the events.
@@ -59,17 +59,17 @@ class ModesReader:
         """
         self._database = database
         self._clock = clock
-        self._remembered = self._remember()
+        self._cached = self._new_cache()
 
     def now(self) -> Modes:
         """Return the modes, as of up to a second ago."""
-        return self._remembered(None)
+        return self._cached(None)
 
     def forget(self) -> None:
         """Look anew when asked next: this process has just changed them."""
-        self._remembered = self._remember()
+        self._cached = self._new_cache()
 
-    def _remember(self) -> CachedAnswer[None, Modes]:
+    def _new_cache(self) -> CachedAnswer[None, Modes]:
         return CachedAnswer(self._read, seconds=_SECONDS, clock=self._clock)
 
     def _read(self, _: None) -> Modes:

@@ -74,7 +74,7 @@ class Bulk:
         self._write(connection, words, words.insert, self._names, rows)
 
     def put(self, connection: Connection, rows: Collection[Mapping[str, Any]]) -> None:
-        """Insert rows, each in the place of the one with its key; none is no error."""
+        """Insert rows, each replacing the one with its key; none is no error."""
         words = self._words(connection)
         self._write(connection, words, words.put, self._names, rows)
 

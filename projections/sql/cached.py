@@ -1,4 +1,4 @@
-"""Answers that may be a second old, so that many who ask the same cost as much as one."""
+"""Cached answers: a second old at most, so that many equal questions cost as much as one."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
 
 _SHARE_OF_TIME = 20
-"""A dear answer is kept this many times as long as it took, so finding it out stays below 5 %."""
+"""A costly answer is kept this many times as long as it took: computing it stays below 5 %."""
 
 
 class CachedAnswer(Generic[Key, Answer]):
-    """Asks once for each key and repeats the answer for a while; thread-safe.
+    """Computes the answer for a key once and repeats it for a while; thread-safe.
 
-    While one thread asks anew, others are given the old answer if there is one.
+    While one thread computes it anew, others get the old answer if there is one.
     """
 
     def __init__(
         self,
-        ask: Callable[[Key], Answer],
+        compute: Callable[[Key], Answer],
         *,
         seconds: float,
         most: int = 1000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Remember what ``ask`` answers.
+        """Cache what ``compute`` returns.
 
         :param seconds: how long an answer is good for, at least.
-        :param most: how many keys are remembered.
+        :param most: how many keys are kept.
         :param clock: seconds of a clock that never goes back.
         """
-        self._ask = ask
+        self._compute = compute
         self._seconds = seconds
         self._most = most
         self._clock = clock
         self._answers: OrderedDict[Key, tuple[float, Answer]] = OrderedDict()
         self._guard = threading.Lock()
-        self._asking = threading.Lock()
+        self._computing = threading.Lock()
 
     def __call__(self, key: Key) -> Answer:
-        """Return the answer for a key, remembered or new."""
+        """Return the answer for a key, cached or new."""
         known = self._answers.get(key)
         if known is not None and self._clock() < known[0]:
             return known[1]
-        if not self._asking.acquire(blocking=known is None):
+        if not self._computing.acquire(blocking=known is None):
             assert known is not None
             return known[1]
         try:
             known = self._answers.get(key)
             if known is not None and self._clock() < known[0]:
                 return known[1]
-            return self._ask_anew(key)
+            return self._compute_anew(key)
         finally:
-            self._asking.release()
+            self._computing.release()
 
-    def _ask_anew(self, key: Key) -> Answer:
+    def _compute_anew(self, key: Key) -> Answer:
         start = self._clock()
-        answer = self._ask(key)
+        answer = self._compute(key)
         end = self._clock()
         good_until = end + max(self._seconds, _SHARE_OF_TIME * (end - start))
         with self._guard:

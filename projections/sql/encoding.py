@@ -43,7 +43,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 # Most requests ask for what others ask for, and a worker declares the same at each pop; reading and
 # writing JSON is the dearest part of a row.
-_remembered = lru_cache(10_000)
+_cached = lru_cache(10_000)
 
 _ASKED_LATER = (
     "img2img",
@@ -75,7 +75,7 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + value * _MICROSECOND
 
 
-@_remembered
+@_cached
 def requirements_to_json(requirements: Requirements) -> str:
     """Return equal text for equal requirements.
 
@@ -88,7 +88,7 @@ def requirements_to_json(requirements: Requirements) -> str:
     return json.dumps(asked, default=str, sort_keys=True, separators=(",", ":"))
 
 
-@_remembered
+@_cached
 def requirements_from_json(text: str) -> Requirements:
     """Return the requirements that :func:`requirements_to_json` wrote down."""
     fields = json.loads(text)
@@ -98,7 +98,7 @@ def requirements_from_json(text: str) -> Requirements:
     return Requirements(**fields)
 
 
-@_remembered
+@_cached
 def capabilities_to_json(capabilities: Capabilities) -> str:
     """Return equal text for equal capabilities.
 
@@ -110,7 +110,7 @@ def capabilities_to_json(capabilities: Capabilities) -> str:
     return json.dumps(declared, sort_keys=True, separators=(",", ":"))
 
 
-@_remembered
+@_cached
 def capabilities_from_json(text: str) -> Capabilities:
     """Return the capabilities that :func:`capabilities_to_json` wrote down."""
     fields = json.loads(text)

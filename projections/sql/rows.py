@@ -39,7 +39,7 @@ def insert_unless_there(connection: Connection, table: Table) -> Insert:
 
 
 def replace_row(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
-    """Insert a row, or put it in the place of the one with the same key."""
+    """Insert a row, or replace the one with the same key."""
     statement = _dialect_insert(connection, table)
     changed: dict[str, Any] = {
         column.name: statement.excluded[column.name]

@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeEngine
 
 # With named parameters the driver would look for their names in each statement anew.
 POSTGRES: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
-"""PostgreSQL's words and types, with parameters by place."""
+"""PostgreSQL's words and types, with parameters by position."""
 
 
 @contextmanager
@@ -42,7 +42,7 @@ class _Compiled:
     """A statement in the words of one dialect."""
 
     sql: Any
-    places: Sequence[tuple[str, Any, Convert]]
+    positions: Sequence[tuple[str, Any, Convert]]
     """In order: the name of a parameter, its value if none is given, and what makes it storable."""
     dialect: Dialect
 
@@ -99,7 +99,7 @@ class Statement:
         if compiled is None:
             compiled = self._compiled[dialect.name] = self._compile(dialect)
         parameters = []
-        for name, usual, convert in compiled.places:
+        for name, usual, convert in compiled.positions:
             value = values.get(name, usual)
             parameters.append(value if convert is None else convert(value))
         with driver_cursor(connection) as cursor:
@@ -118,7 +118,7 @@ class Statement:
 
         return _Compiled(
             sql=str(compiled).encode() if is_postgres else str(compiled),
-            places=[
+            positions=[
                 (name, compiled.binds[name].effective_value, storable(name))
                 for name in compiled.positiontup or ()
             ],
@@ -130,6 +130,6 @@ class Statement:
         dialect = self._compiled[connection.dialect.name].dialect
         types: list[TypeEngine[Any]] = [column.type for column in self._clause.exported_columns]
         return [
-            kind.dialect_impl(dialect).result_processor(dialect, told[1])
-            for kind, told in zip(types, cursor.description, strict=True)
+            kind.dialect_impl(dialect).result_processor(dialect, column[1])
+            for kind, column in zip(types, cursor.description, strict=True)
         ]

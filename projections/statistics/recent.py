@@ -1,4 +1,4 @@
-"""What was made within the last minute, hour, day and month, for those who ask all the time."""
+"""Statistics of the last minute, hour, day and month, cached for frequent callers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from domain.ports import Clock
 from projections.sql.cached import CachedAnswer
-from projections.statistics.view import Made, StatisticsReader
+from projections.statistics.reader import Made, StatisticsReader
 
 MONTH = timedelta(days=30)
 """What counts as a month."""
@@ -76,8 +76,8 @@ class RecentStatistics:
     def _read_totals(self, _: None) -> Totals:
         now = self._clock.now()
         return Totals(
-            minute=self._statistics.lately(now - _MINUTE),
-            hour=self._statistics.lately(now - _HOUR),
+            minute=self._statistics.recent(now - _MINUTE),
+            hour=self._statistics.recent(now - _HOUR),
             day=self._statistics.total(now - _DAY),
             month=self._statistics.total(now - MONTH),
             total=self._statistics.total(),

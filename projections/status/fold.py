@@ -3,7 +3,7 @@
 The follower folds events into the stored row with :func:`evolve`, a reader folds what the row has
 not seen yet with the same function, so both always agree.
 
-Every image is in one place. The request's own events say how many wait; the jobs' events say which
+Every image is counted once. The request's own events say how many wait; the jobs' events say which
 were delivered; the rest is being processed. So it does not matter in which order the events of one
 save stand in the log when they belong to different streams.
 """
@@ -32,7 +32,7 @@ class Generation:
     image_id: UUID
     job_id: UUID
     batch_index: int
-    """Its place in its batch, 0 for the first."""
+    """Its batch index, 0 for the first."""
     digest: str
     """SHA-256 of the image file, hexadecimal."""
     seed: int
@@ -133,7 +133,7 @@ class Tracked:
         return seen
 
     def with_generations(self, generations: tuple[Generation, ...]) -> RequestStatus:
-        """Return the status with these images in the place of the ones that it has."""
+        """Return the status with these images instead of its own."""
         if self.status.generations == generations:
             return self.status
         return replace(self.status, generations=generations)

@@ -1,4 +1,4 @@
-"""One generation as clients are told of it: the same in a status, a webhook and a stream."""
+"""One generation as clients see it: the same in a status, a webhook and a stream."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def _metadata(
 ) -> list[dict[str, str]]:
     """Return what the worker said of an image, and what replicates it as one of its batch.
 
-    The place in the batch is the ledger's own knowledge, whatever the worker said of it; the only
+    The batch index is the ledger's own knowledge, whatever the worker said of it; the only
     image of a request had no batch.
     """
-    told = [
+    metadata = [
         {"type": word.type.value, "value": word.value.value, "ref": word.ref or ""}
         for word in words
         if word.type is not MetadataType.BATCH_INDEX
     ]
-    for word in told:
+    for word in metadata:
         if not word["ref"]:
             del word["ref"]
     if images > 1:
-        told.append({"type": "batch_index", "value": "see_ref", "ref": str(batch_index)})
-    return told
+        metadata.append({"type": "batch_index", "value": "see_ref", "ref": str(batch_index)})
+    return metadata

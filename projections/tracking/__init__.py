@@ -1,1 +1,1 @@
-"""What clients are told of one event of a request, and the history that it takes."""
+"""The data of notifications, and the history of a request from which it follows."""

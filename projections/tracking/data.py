@@ -1,7 +1,7 @@
-"""What clients are told of one event of a request: the same by webhook and in a stream.
+"""The data of a notification: the same by webhook and in a stream.
 
-All of it follows from the history up to that event, so whoever is told twice is told the same; the
-address of an image alone is signed anew.
+All of it follows from the history up to that event, so a notification that is sent twice says the
+same; only the address of an image is signed anew.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from projections.view import RecordedEvent
 def notification_data(
     record: RecordedEvent, history: RequestHistory, image_of: Callable[[Generation], str]
 ) -> dict[str, Any]:
-    """Return what a client is told of an event (:mod:`domain.requests.notifications`).
+    """Return the data of the notification of an event (:mod:`domain.requests.notifications`).
 
     :param history: its request, with all events up to this one.
     :param image_of: returns the ``img`` of an image: its address, or base64.
@@ -43,11 +43,11 @@ def notification_data(
             made = generation_of(event, history.batched[event.originator_id], record.position)
             details = generation_details(made, img=image_of(made), images=history.submitted.images)
             return details | request | {"kudos": event.kudos}
-    raise ValueError(f"nobody is told of {type(event).__qualname__}")
+    raise ValueError(f"no notification is made of {type(event).__qualname__}")
 
 
 def progress_data(job: Job.Batched, step: int, steps: int) -> dict[str, Any]:
-    """Return what is told of how far a job is, recorded or not.
+    """Return the data of a job's progress, recorded or not.
 
     :param step: denoising steps that are done.
     :param steps: how many there are in all.

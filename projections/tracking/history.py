@@ -1,4 +1,4 @@
-"""The whole history of one request, out of the log: what a stream resumes from and a webhook tells.
+"""The whole history of one request, read from the log: for streams that resume and for webhooks.
 
 It is the log itself, so it is exact whatever the views hold; a request has some sixty events.
 """

@@ -1,4 +1,4 @@
-"""Presence: which workers asked for work lately. It is nobody's history, so it is no event."""
+"""Presence: which workers asked for work within five minutes; not history, so no event."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORKER_PRESENCE = Table(
 
 _WRITE_EVERY = timedelta(seconds=5)
 _PRESENT = timedelta(minutes=5)
-_REMEMBERED_SECONDS = 1.0
+_CACHED_SECONDS = 1.0
 
 _SINCE = (
     select(WORKER_PRESENCE)
@@ -42,7 +42,7 @@ _SINCE = (
 
 @dataclass(frozen=True, slots=True)
 class PresentWorker:
-    """A worker that asked for work lately."""
+    """A worker that asked for work within five minutes."""
 
     worker_id: UUID
     capabilities: Capabilities
@@ -53,7 +53,7 @@ class PresentWorker:
 
 
 class Presence:
-    """Keeps and tells which workers are there."""
+    """Keeps and reads which workers are present."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Presence:
         self._clock = clock
         self._written: dict[UUID, tuple[datetime, Capabilities]] = {}
         self._seconds = seconds
-        self._present = self._remember()
+        self._present = self._new_cache()
 
     def seen(self, worker_id: UUID, capabilities: Capabilities, address: str = "") -> None:
         """Note that a worker is there: one write in five seconds, or when it declares anew.
@@ -90,15 +90,15 @@ class Presence:
         with self._database.transaction() as connection:
             replace_row(connection, WORKER_PRESENCE, row)
         if written is None:
-            # Who has just come is here at once, as this process tells it.
-            self._present = self._remember()
+            # A worker that has just come is present at once for this process.
+            self._present = self._new_cache()
 
     def present(self, within: timedelta = _PRESENT) -> Sequence[PresentWorker]:
         """Return the workers that asked for work within this time, as of up to a second ago."""
         return self._present(within)
 
-    def _remember(self) -> CachedAnswer[timedelta, Sequence[PresentWorker]]:
-        return CachedAnswer(self._read_present, seconds=_REMEMBERED_SECONDS, clock=self._seconds)
+    def _new_cache(self) -> CachedAnswer[timedelta, Sequence[PresentWorker]]:
+        return CachedAnswer(self._read_present, seconds=_CACHED_SECONDS, clock=self._seconds)
 
     def count_at(self, address: str, within: timedelta = _PRESENT) -> int:
         """Return how many workers asked from an address, by its digest, within this time."""

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from infrastructure.models.catalogue import ModelCatalogue
 from infrastructure.models.civitai import Civitai
 from infrastructure.outbound.downloads import GuardedDownloads
-from infrastructure.outbound.outbound import Outbound
+from infrastructure.outbound.guard import Outbound
 from tests.comfyui.checkpoint import NAME, checkpoint_file
 from tests.comfyui.controlnet_weights import controlnet_weights
 from tests.comfyui.installation import installation

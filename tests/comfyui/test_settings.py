@@ -7,7 +7,7 @@ from PIL import Image
 
 from domain.images.post_processing import UPSCALERS
 from domain.images.source_images import SourceProcessing
-from domain.models.loras import Lora, TextualInversion, TriggerPlace
+from domain.models.loras import InjectionTarget, Lora, TextualInversion
 from tests.comfyui.batches import PROMPT, STEPS, a_batch, make, unheard
 from tests.comfyui.conftest import EMBEDDING, OLDER, TRIGGER, UPSCALER
 from tests.comfyui.pictures import (
@@ -67,9 +67,9 @@ def test_the_strength_of_a_lora_counts(engine: ComfyUIEngine) -> None:
     assert mean_difference(plain, full) > CLEARLY
 
 
-@pytest.mark.parametrize("place", [TriggerPlace.PROMPT, TriggerPlace.NEGATIVE_PROMPT])
+@pytest.mark.parametrize("place", [InjectionTarget.PROMPT, InjectionTarget.NEGATIVE_PROMPT])
 def test_a_textual_inversion_is_put_where_it_is_asked_for(
-    engine: ComfyUIEngine, place: TriggerPlace
+    engine: ComfyUIEngine, place: InjectionTarget
 ) -> None:
     inversion = TextualInversion(EMBEDDING, inject_ti=place)
     plain, changed = (

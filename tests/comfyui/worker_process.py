@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infrastructure.processes.process_files import birth_of
+from infrastructure.processes.pid_files import process_identity
 from tests.comfyui.server import ComfyUIServer
 from tests.e2e.program import ROOT, Program, alive, children_of
 from tests.waiting import DEADLINE_SECONDS, wait_until
@@ -40,7 +40,7 @@ def comfyui_worker(hoard: Program, comfyui: ComfyUIServer, *, amount: int) -> It
         yield log_file
     finally:
         pids = [process.pid, *children_of(process.pid)]
-        family = {(pid, birth) for pid in pids if (birth := birth_of(pid)) is not None}
+        family = {(pid, birth) for pid in pids if (birth := process_identity(pid)) is not None}
         process.kill()
         process.wait(DEADLINE_SECONDS)
         wait_until(lambda: not alive(family), "the worker's processes to be gone")

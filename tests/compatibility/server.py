@@ -14,13 +14,14 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.app import create_app
 from domain.accounts.roles import Roles
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
+from infrastructure.distribution import installed_version
 from infrastructure.keys.api_keys import digest_of, new_api_key
-from infrastructure.processes.api import services_of
-from infrastructure.settings.settings import Settings
-from projections.following.follow import follow
+from infrastructure.processes.api import app_of
+from infrastructure.settings.environment import Settings
+from projections.following.views import ViewFollower
+from tests.prepared import assembled
 from tests.waiting import wait_until
 
 _FOLLOW_SECONDS = 0.02
@@ -48,6 +49,7 @@ class Server:
     hoard: Hoard
     url: str
     noted: Noted
+    version: str
     keys: dict[str, str] = field(default_factory=dict)
 
     def key(self, name: str, **roles: bool) -> str:
@@ -69,8 +71,8 @@ class Server:
 @contextmanager
 def serving(folder: Path, listening: socket, url: str) -> Iterator[Server]:
     """Serve a new Hoard in a folder on a duplicate of a listening socket, its views following."""
-    hoard = assemble(Settings(data=folder, workers_per_address=0))
-    noted = Noted(create_app(services_of(hoard)))
+    hoard = assembled(Settings(data=folder, workers_per_address=0))
+    noted = Noted(app_of(hoard))
     server = uvicorn.Server(
         uvicorn.Config(
             noted,
@@ -86,14 +88,17 @@ def serving(folder: Path, listening: socket, url: str) -> Iterator[Server]:
     threads = [
         threading.Thread(target=server.run, args=([listening.dup()],), name="server"),
         threading.Thread(
-            target=follow, args=(hoard.followers, stop, _FOLLOW_SECONDS), name="follower"
+            target=ViewFollower.together(hoard.views.followers).follow,
+            args=(stop,),
+            kwargs={"interval": _FOLLOW_SECONDS},
+            name="follower",
         ),
     ]
     for thread in threads:
         thread.start()
     try:
         wait_until(lambda: server.started or not threads[0].is_alive(), "the server to start")
-        yield Server(hoard, url, noted)
+        yield Server(hoard, url, noted, installed_version() or "0")
     finally:
         server.should_exit = True
         stop.set()

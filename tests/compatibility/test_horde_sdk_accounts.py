@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from horde_sdk.ai_horde_api.ai_horde_clients import AIHordeAPIManualClient
 from horde_sdk.ai_horde_api.apimodels import (
     DeleteImageGenerateRequest,
@@ -82,18 +80,29 @@ def test_a_user_sees_own_workers_and_what_they_earned(server: Server) -> None:
 
 @drives(ListUsersDetailsRequest)
 def test_users_are_listed(server: Server) -> None:
-    server.key("clara")
+    clara, dora = (found(server.key(name)) for name in ("clara", "dora"))
+    dora = given_kudos(server, server.key("dora"), 5000)
 
-    def names() -> Any:
-        listed = [
-            user.username.partition("#")[0]
-            for page in range(1, 5)
-            for user in sent(ListUsersDetailsRequest(page=page, sort="kudos")).root
-        ]
-        return "clara" in listed
+    def listed(sort: str) -> list[UserDetailsResponse]:
+        pages = (sent(ListUsersDetailsRequest(page=page, sort=sort)).root for page in range(1, 5))
+        return [user for page in pages for user in page]
 
-    wait_until(names, "the account to be listed")
-    sent(ListUsersDetailsRequest(page=1, sort="age"))
+    def both_in(sort: str) -> list[UserDetailsResponse] | None:
+        """Return all that are listed once both are, and what was given has arrived."""
+        users = listed(sort)
+        kudos = {user.id_: user.kudos for user in users}
+        return users if clara.id_ in kudos and kudos.get(dora.id_) == dora.kudos else None
+
+    richest = wait_until(lambda: both_in("kudos"), "the accounts to be listed")
+    assert richest is not None
+    amounts = [user.kudos or 0 for user in richest]
+    assert amounts == sorted(amounts, reverse=True)
+    oldest = wait_until(lambda: both_in("age"), "the accounts to be listed by age")
+    assert oldest is not None
+    numbers = [user.id_ for user in oldest]
+    assert numbers.index(clara.id_) < numbers.index(dora.id_)
+    (shown,) = [user for user in oldest if user.id_ == clara.id_]
+    assert shown.username == clara.username
 
 
 @drives(ModifyUserRequest)

@@ -15,7 +15,7 @@ from tests.compatibility.driven import DRIVEN
 for _module in ("requests", "worker", "accounts"):
     import_module(f"tests.compatibility.test_horde_sdk_{_module}")
 
-PAGE = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "compatibility.md").read_text()
 
 LEFT_OUT_PATHS = {f"/v2{path}" for feature in LEFT_OUT for path in feature.paths}
 

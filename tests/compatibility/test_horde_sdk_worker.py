@@ -36,6 +36,7 @@ from horde_sdk.ai_horde_api.apimodels import (
 from horde_sdk.ai_horde_api.consts import GENERATION_STATE, MODEL_STATE, RC, WORKER_TYPE
 from horde_sdk.ai_horde_api.exceptions import AIHordeRequestError
 
+from infrastructure.service.news import NEWS_FILE
 from tests.compatibility.driven import drives
 from tests.compatibility.sdk_worker import BRIDGE_AGENT, SdkWorker, refused, sent
 from tests.compatibility.server import Server
@@ -257,6 +258,30 @@ def test_the_figures_of_the_whole_are_told(server: Server) -> None:
     assert performance.text_worker_count == 0
 
 
+NEWS = """
+[[news]]
+published = 2026-01-01
+title = "A new model"
+text = "It draws hats."
+
+[[news]]
+published = 2026-02-01
+title = "Back after the move"
+text = "All workers are here again."
+importance = "Warning"
+"""
+
+
 @drives(NewsRequest)
 def test_the_news_are_read(server: Server) -> None:
-    AIHordeAPISimpleClient().get_news()
+    (server.hoard.settings.data / NEWS_FILE).write_text(NEWS)
+    older, newer = "A new model", "Back after the move"
+
+    def titles() -> list[str | None]:
+        return [piece.title for piece in AIHordeAPISimpleClient().get_news().root]
+
+    wait_until(lambda: titles() == [newer, older], "the news, the latest first")
+    latest, _ = AIHordeAPISimpleClient().get_news().root
+    assert str(latest.date_published) == "2026-02-01"
+    assert latest.newspiece == "All workers are here again."
+    assert latest.importance == "Warning"

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 
-from infrastructure.processes.process_files import birth_of
+from infrastructure.processes.pid_files import process_identity
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +124,7 @@ class Program:
         found, todo = set(), [self.process.pid]
         while todo:
             pid = todo.pop()
-            birth = birth_of(pid)
+            birth = process_identity(pid)
             if birth is not None:
                 found.add((pid, birth))
                 todo.extend(children_of(pid))
@@ -181,7 +181,7 @@ class Program:
 
 def alive(processes: set[tuple[int, str]]) -> set[tuple[int, str]]:
     """Those of the processes that still run."""
-    return {(pid, birth) for pid, birth in processes if birth_of(pid) == birth}
+    return {(pid, birth) for pid, birth in processes if process_identity(pid) == birth}
 
 
 def children_of(pid: int) -> list[int]:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from infrastructure.cli.demo.server import ServerProcess, free_port
 from infrastructure.cli.terminal.errors import CliError
-from infrastructure.processes.folder_lock import locked
+from infrastructure.processes.supervisor import locked
 from tests.waiting import wait_until
 
 DEADLINE_SECONDS = 1200
@@ -118,7 +118,7 @@ def test_a_demo_that_is_interrupted_stops_everything(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     said = tmp_path / "said"
     with demo_in(folder, said) as demo:
-        wait_until(lambda: "Asking for" in said.read_text(), "the request")
+        wait_until(lambda: "Requesting" in said.read_text(), "the request")
         demo.send_signal(signal.SIGINT)
         assert demo.wait(MOMENT_SECONDS) == 130
     assert "Traceback" not in said.read_text()

@@ -16,7 +16,7 @@ from domain.jobs.image_ids import image_ids_of
 from domain.jobs.job import ImageState, Job
 from domain.return_codes import Refused
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.e2e.program import Program, frozen
 from tests.waiting import DEADLINE_SECONDS, wait_until
 from workers.broker.app import WORK_QUEUE
@@ -27,7 +27,7 @@ QUICK: dict[str, Any] = {"lease_minimum_seconds": 1.0, "sweep_seconds": 0.5}
 
 @pytest.fixture(scope="module")
 def hoard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """One program for all tests that kill no more than a part of it."""
+    """One program for all tests that kill some of it, or start it again after they killed it."""
     with Program(tmp_path_factory.mktemp("kills") / "data", **QUICK) as program:
         yield program
 
@@ -39,7 +39,7 @@ def opened(hoard: Program) -> Hoard:
 
 def jobs_of(hoard: Hoard, request_id: str) -> list[Job]:
     """A request's jobs in the order of their slices."""
-    records = hoard.log.after(0, 100_000)
+    records = hoard.storage.log.after(0, 100_000)
     found = [
         record.event.originator_id
         for record in records
@@ -78,7 +78,7 @@ def test_images_of_a_killed_worker_are_made_by_its_successor_and_its_late_result
             state=ImageState.OK,
         )
     beside.close()
-    assert hoard.status(request_id) == status
+    assert hoard.views.status(request_id) == status
     assert {UUID(image["id"]) for image in status["generations"]} == set(
         image_ids_of(successor.id, 2)
     )
@@ -159,61 +159,56 @@ def test_a_message_that_is_taken_by_a_worker_that_dies_is_not_missed(hoard: Prog
 
 
 def test_after_sigkill_of_the_supervisor_nothing_runs_and_a_restart_goes_on(
-    tmp_path: Path,
+    hoard: Program,
 ) -> None:
-    with Program(tmp_path / "data", **QUICK) as hoard:
-        done = hoard.ask(1)
-        hoard.wait_until_done(done)
-        at_work = ask_for_a_long_batch(hoard)
-        hoard.wait_until_at_work(at_work)
-        waiting = hoard.ask(2)
+    done = hoard.ask(1)
+    hoard.wait_until_done(done)
+    at_work = ask_for_a_long_batch(hoard)
+    hoard.wait_until_at_work(at_work)
+    waiting = hoard.ask(2)
 
-        # Waits until every process that descends from it is gone.
-        hoard.kill()
-        hoard.start()
+    # Waits until every process that descends from it is gone.
+    hoard.kill()
+    hoard.start()
 
-        assert len(hoard.status(done)["generations"]) == 1
-        assert hoard.wait_until_done(waiting)["finished"] == 2
-        assert hoard.wait_until_done(at_work)["finished"] == 2
+    assert len(hoard.views.status(done)["generations"]) == 1
+    assert hoard.wait_until_done(waiting)["finished"] == 2
+    assert hoard.wait_until_done(at_work)["finished"] == 2
 
 
 def test_processes_that_outlived_their_supervisor_are_ended_by_the_next_start(
-    tmp_path: Path,
+    tmp_path: Path, served: Program
 ) -> None:
     with Program(tmp_path / "data", workers=0) as hoard:
         # A copy of a process file whose process is alive, as a supervisor without a kernel's help
-        # would leave it behind.
-        stray = Program(tmp_path / "other", workers=0)
-        with stray:
-            assert stray.process is not None
-            left = tmp_path / "other" / "run" / "projector.pid"
-            hoard.stop()
-            (tmp_path / "data" / "run" / "projector.pid").write_text(left.read_text())
-            first = stray.pid("projector")
-            hoard.start()
-            wait_until(lambda: stray.pid("projector") != first, "the stray process to be ended")
-
-
-def test_whatever_is_killed_every_request_that_was_taken_completes(tmp_path: Path) -> None:
-    random_source = random.Random(1)
-    with Program(tmp_path / "data", **QUICK) as hoard:
-        taken: list[str] = []
-        for victim in random_source.sample(["api", "projector", "redis", "worker-1"], 4):
-            taken.append(hoard.ask(random_source.randint(1, 3)))
-            os.killpg(hoard.pid(victim), signal.SIGKILL)
-            try:
-                taken.append(hoard.ask(random_source.randint(1, 3)))
-            except httpx.TransportError:
-                # The API died under it: nothing was promised.
-                assert victim == "api"
-        hoard.kill()
+        # would leave it behind: one of another program, which starts it again when it ends.
+        left = served.data / "run" / "projector.pid"
+        hoard.stop()
+        first = served.pid("projector")
+        (tmp_path / "data" / "run" / "projector.pid").write_text(left.read_text())
         hoard.start()
+        wait_until(lambda: served.pid("projector") != first, "the stray process to be ended")
 
-        for request_id in taken:
-            status = hoard.wait_until_done(request_id, 2 * DEADLINE_SECONDS)
-            assert not status["faulted"]
-            ids = {image["id"] for image in status["generations"]}
-            assert len(ids) == status["finished"]
+
+def test_whatever_is_killed_every_request_that_was_taken_completes(hoard: Program) -> None:
+    chance = random.Random(1)
+    taken: list[str] = []
+    for victim in chance.sample(["api", "projector", "redis", "worker-1"], 4):
+        taken.append(hoard.ask(chance.randint(1, 3)))
+        os.killpg(hoard.pid(victim), signal.SIGKILL)
+        try:
+            taken.append(hoard.ask(chance.randint(1, 3)))
+        except httpx.TransportError:
+            # The API died under it: nothing was promised.
+            assert victim == "api"
+    hoard.kill()
+    hoard.start()
+
+    for request_id in taken:
+        status = hoard.wait_until_done(request_id, 2 * DEADLINE_SECONDS)
+        assert not status["faulted"]
+        ids = {image["id"] for image in status["generations"]}
+        assert len(ids) == status["finished"]
 
 
 def test_the_queue_of_bells_stays_short_while_nobody_listens(tmp_path: Path) -> None:

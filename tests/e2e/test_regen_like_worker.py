@@ -10,7 +10,6 @@ import io
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -74,49 +73,48 @@ def put(address: str, data: bytes) -> int:
     return response.status_code
 
 
-def test_a_batch_as_regen_makes_it(tmp_path: Path) -> None:
-    with Program(tmp_path / "data", workers=0) as hoard:
-        headers = {"apikey": account(hoard, "regen")}
-        pop = hoard.client.post("/generate/pop", json=POP, headers=headers).json()
-        assert (pop["id"], pop["ids"], pop["skipped"]) == (None, [], {})
+def test_a_batch_as_regen_makes_it(served: Program) -> None:
+    hoard = served
+    headers = {"apikey": account(hoard, "regen")}
+    pop = hoard.client.post("/generate/pop", json=POP, headers=headers).json()
+    assert (pop["id"], pop["ids"], pop["skipped"]) == (None, [], {})
 
-        request_id = hoard.ask(4, models=MODELS, seed="9")
-        job = hoard.client.post("/generate/pop", json=POP, headers=headers).json()
-        assert job["payload"]["n_iter"] == len(job["ids"]) == len(job["r2_uploads"]) == 4
-        assert job["id"] == job["ids"][0]
-        assert job["r2_upload"] == job["r2_uploads"][0]
-        assert job["model"] == MODELS[0]
+    request_id = hoard.ask(4, models=MODELS, seed="9")
+    job = hoard.client.post("/generate/pop", json=POP, headers=headers).json()
+    assert job["payload"]["n_iter"] == len(job["ids"]) == len(job["r2_uploads"]) == 4
+    assert job["id"] == job["ids"][0]
+    assert job["r2_upload"] == job["r2_uploads"][0]
+    assert job["model"] == MODELS[0]
 
-        faulted, said = 3, {"type": "batch_index", "value": "see_ref"}
-        for place, image_id in enumerate(job["ids"]):
-            delivery: dict[str, Any] = {"id": image_id, "state": "faulted", "generation": ""}
-            if place != faulted:
-                assert put(job["r2_uploads"][place], image(job, place)) == 200
-                delivery = {
-                    "id": image_id,
-                    "generation": "R2",
-                    "state": "ok",
-                    "seed": int(job["payload"]["seed"]),
-                    "gen_metadata": [{**said, "ref": str(place)}],
-                }
-            answer = hoard.client.post("/generate/submit", json=delivery, headers=headers)
-            assert answer.status_code == 200, answer.text
-            assert (answer.json()["reward"] > 0) is (place != faulted)
+    faulted, said = 3, {"type": "batch_index", "value": "see_ref"}
+    for place, image_id in enumerate(job["ids"]):
+        delivery: dict[str, Any] = {"id": image_id, "state": "faulted", "generation": ""}
+        if place != faulted:
+            assert put(job["r2_uploads"][place], image(job, place)) == 200
+            delivery = {
+                "id": image_id,
+                "generation": "R2",
+                "state": "ok",
+                "seed": int(job["payload"]["seed"]),
+                "gen_metadata": [{**said, "ref": str(place)}],
+            }
+        answer = hoard.client.post("/generate/submit", json=delivery, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["reward"] > 0) is (place != faulted)
 
-        # The lost image waits again, and comes with the next pop.
-        again = hoard.client.post("/generate/pop", json=POP, headers=headers).json()
-        assert len(again["ids"]) == 1
-        assert put(again["r2_upload"], image(again, 77)) == 200
-        late = hoard.client.post(
-            "/generate/submit",
-            json={"id": again["id"], "generation": "R2", "state": "ok", "seed": 1},
-            headers=headers,
-        )
-        assert late.status_code == 200, late.text
+    # The lost image waits again, and comes with the next pop.
+    again = hoard.client.post("/generate/pop", json=POP, headers=headers).json()
+    assert len(again["ids"]) == 1
+    assert put(again["r2_upload"], image(again, 77)) == 200
+    late = hoard.client.post(
+        "/generate/submit",
+        json={"id": again["id"], "generation": "R2", "state": "ok", "seed": 1},
+        headers=headers,
+    )
+    assert late.status_code == 200, late.text
 
-        generations = hoard.wait_until_done(request_id)["generations"]
-        assert len(generations) == 4
-        contents = {httpx.get(made["img"]).content for made in generations}
-        assert contents == {image(job, place) for place in (0, 1, 2, 77)}
-        assert {made["worker_name"] for made in generations} == {POP["name"]}
-        assert hoard.stop() == 0
+    generations = hoard.wait_until_done(request_id)["generations"]
+    assert len(generations) == 4
+    contents = {httpx.get(made["img"]).content for made in generations}
+    assert contents == {image(job, place) for place in (0, 1, 2, 77)}
+    assert {made["worker_name"] for made in generations} == {POP["name"]}

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,21 +17,19 @@ from tests.waiting import wait_until
 MODEL = "Hoard Scenes"
 
 
-@pytest.fixture(scope="module")
-def hoard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+@pytest.fixture
+def hoard(served: Program) -> Program:
     """A server without workers."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    with Program(folder / "data", workers=0, kudos_upfront=False) as program:
-        yield program
+    return served
 
 
 @pytest.fixture(scope="module")
-def key(hoard: Program) -> str:
+def key(served_program: Program) -> str:
     """The key of an account there."""
     done = subprocess.run(
         [sys.executable, "-m", "infrastructure.cli", "accounts", "create", "gpu", "--json"],
         cwd=ROOT,
-        env=hoard.environment(),
+        env=served_program.environment(),
         capture_output=True,
         text=True,
         check=True,

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from benchmarks.running import free_port
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 STREAMS = 50

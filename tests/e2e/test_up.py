@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.e2e.program import Program, alive
 from tests.waiting import wait_until
 
@@ -55,8 +55,9 @@ def test_started_again_it_goes_on_where_it_was(tmp_path: Path) -> None:
         assert len(hoard.wait_until_done(request_id)["generations"]) == 2
         assert hoard.stop() == 0
 
+        hoard.workers = 0
         hoard.start()
-        assert len(hoard.status(request_id)["generations"]) == 2
+        assert len(hoard.views.status(request_id)["generations"]) == 2
 
 
 def test_sigterm_in_mid_batch_returns_the_images_at_once(tmp_path: Path) -> None:
@@ -71,29 +72,27 @@ def test_sigterm_in_mid_batch_returns_the_images_at_once(tmp_path: Path) -> None
         assert (found["waiting"], found["processing"], found["restarted"]) == (20, 0, 20)
 
 
-def test_two_on_one_folder_refuse_with_a_clear_message(tmp_path: Path) -> None:
-    with Program(tmp_path / "data", workers=0) as hoard:
-        assert hoard.process is not None
-        second = Program(tmp_path / "data", workers=0)
-        process = second.spawn()
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.wait(60) == 1
-        second.client.close()
-        assert f"another `hoard up` (process {hoard.process.pid}) works on" in second.trouble()
-        assert hoard.client.get("/status/heartbeat").status_code == 200
+def test_two_on_one_folder_refuse_with_a_clear_message(served: Program) -> None:
+    assert served.process is not None
+    second = Program(served.data, workers=0)
+    process = second.spawn()
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(60) == 1
+    second.client.close()
+    assert f"another `hoard up` (process {served.process.pid}) works on" in second.trouble()
+    assert served.client.get("/status/heartbeat").status_code == 200
 
 
-def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
-    with Program(tmp_path / "one", workers=0) as hoard:
-        other = Program(tmp_path / "two", workers=0)
-        other.port = hoard.port
-        process = other.spawn()
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.wait(60) == 1
-        other.client.close()
-        assert f"port {hoard.port}: Address already in use" in other.trouble()
+def test_a_port_that_is_taken_is_named(served: Program, tmp_path: Path) -> None:
+    other = Program(tmp_path / "data", workers=0)
+    other.port = served.port
+    process = other.spawn()
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(60) == 1
+    other.client.close()
+    assert f"port {served.port}: Address already in use" in other.trouble()
 
 
 def test_a_deep_data_folder_has_its_socket_elsewhere_and_leaves_none(tmp_path: Path) -> None:
@@ -116,17 +115,6 @@ def test_two_workers_share_the_work_under_names_of_their_own(tmp_path: Path) -> 
             "Embedded Worker",
             "Embedded Worker 2",
         }
-
-
-def test_a_broker_and_a_database_of_its_own_are_used_instead_of_the_embedded_ones(
-    tmp_path: Path, redis_url: str, postgres_url: str
-) -> None:
-    with Program(tmp_path / "data", broker_url=redis_url, ledger_url=postgres_url) as hoard:
-        request_id = hoard.ask(2)
-        assert len(hoard.wait_until_done(request_id)["generations"]) == 2
-        assert not (tmp_path / "data" / "run" / "redis.pid").exists()
-        assert not list((tmp_path / "data").glob("*.db"))
-        assert hoard.stop() == 0
 
 
 def test_a_hangup_of_the_terminal_stops_it_in_order(tmp_path: Path) -> None:

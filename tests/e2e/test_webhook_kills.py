@@ -21,7 +21,7 @@ from sqlalchemy import select
 from domain.accounts.roles import Roles
 from domain.webhooks.delivery import WebhookDelivery
 from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from infrastructure.webhooks.claims import DELIVERY_CLAIM
 from tests.e2e.program import ROOT, Program, frozen
 from tests.waiting import wait_until
@@ -50,7 +50,7 @@ class Beside(WebhookWorld):
 
     def claimed(self) -> Sequence[UUID]:
         """Return the deliveries that a sender has in hand."""
-        with self.hoard.ledger_database.reading() as connection:
+        with self.hoard.storage.ledger_database.reading() as connection:
             return connection.execute(select(DELIVERY_CLAIM.c.delivery_id)).scalars().all()
 
     def wait_until_delivered(self, deliveries: list[UUID]) -> None:
@@ -104,7 +104,7 @@ class Listener:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """One program for all tests that kill no more than a part of it."""
+    """One program for all tests that kill some of it, or start it again after they killed it."""
     with Program(tmp_path_factory.mktemp("webhooks") / "data", workers=0, **QUICK) as program:
         yield program
 
@@ -274,18 +274,17 @@ def test_whatever_is_killed_everything_comes_and_in_order(
         assert [each for each in came if each in request] == request
 
 
-def test_after_sigkill_of_everything_a_restart_goes_on(tmp_path: Path, plain: Receiver) -> None:
-    with Program(tmp_path / "data", workers=0, **QUICK) as program:
-        world = Beside(program)
-        hold_first(plain)
-        told = world.told(world.make(3, address=plain.url(host=HERE)))
-        wait_until(lambda: plain.posted, "the first image")
-        program.kill()
-        program.start()
+def test_after_sigkill_of_everything_a_restart_goes_on(
+    program: Program, world: Beside, plain: Receiver
+) -> None:
+    hold_first(plain)
+    told = world.told(world.make(3, address=plain.url(host=HERE)))
+    wait_until(lambda: plain.posted, "the first image")
+    program.kill()
+    program.start()
 
-        world.wait_until_delivered(told)
-        assert ids(plain) == [told[0], *told]
-        world.close()
+    world.wait_until_delivered(told)
+    assert ids(plain) == [told[0], *told]
 
 
 def test_a_sender_that_is_stopped_in_order_finishes_what_it_sends(

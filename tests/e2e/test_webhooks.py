@@ -6,7 +6,6 @@ import base64
 import io
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -99,7 +98,7 @@ def test_a_request_is_told_over_tls_each_image_once_and_the_end_last(
     wait_until(lambda: len(secure.posted) == 4, "four webhooks")
 
     *images, ended = secure.posted
-    status = hoard.status(request_id)
+    status = hoard.views.status(request_id)
     made = {image["id"]: image for image in status["generations"]}
     assert {told(image)["id"] for image in images} == set(made)
     for image in images:
@@ -172,10 +171,9 @@ def test_an_anonymous_request_without_addresses_is_sent_its_images(
         assert is_signed_by_key(posted, public_key)
 
 
-def test_a_request_that_is_cancelled_is_told_so(tmp_path: Path, plain: Receiver) -> None:
-    with Program(tmp_path / "data", workers=0, permit_networks=LOOPBACK) as hoard:
-        request_id = ask(hoard, ANONYMOUS, 2, webhook=plain.url("/", HERE))
-        assert hoard.client.delete(f"/generate/status/{request_id}").status_code == 200
-        wait_until(lambda: plain.posted, "the end")
-        [ended] = [told(posted) for posted in plain.posted]
-        assert (ended["type"], ended["data"]["state"]) == ("request.ended", "cancelled")
+def test_a_request_that_is_cancelled_is_told_so(served: Program, plain: Receiver) -> None:
+    request_id = ask(served, ANONYMOUS, 2, webhook=plain.url("/", HERE))
+    assert served.client.delete(f"/generate/status/{request_id}").status_code == 200
+    wait_until(lambda: plain.posted, "the end")
+    [ended] = [told(posted) for posted in plain.posted]
+    assert (ended["type"], ended["data"]["state"]) == ("request.ended", "cancelled")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import workers
-from infrastructure.processes.process_files import birth_of
+from infrastructure.processes.pid_files import process_identity
 from tests.e2e.program import ROOT, Program, alive, children_of
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
@@ -42,7 +42,7 @@ class LoneWorker:
     @property
     def family(self) -> set[tuple[int, str]]:
         pids = [self.process.pid, *children_of(self.process.pid)]
-        return {(pid, birth) for pid in pids if (birth := birth_of(pid)) is not None}
+        return {(pid, birth) for pid in pids if (birth := process_identity(pid)) is not None}
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -66,13 +66,10 @@ def lone_worker(hoard: Program, *options: str, **variables: str) -> Iterator[Lon
         wait_until(lambda: not alive(family), "the worker's processes to be gone")
 
 
-@pytest.fixture(scope="module")
-def hoard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+@pytest.fixture
+def hoard(served: Program) -> Program:
     """A server without workers."""
-    with Program(
-        tmp_path_factory.mktemp("worker") / "data", workers=0, kudos_upfront=False
-    ) as program:
-        yield program
+    return served
 
 
 def test_a_worker_serves_the_folders_it_is_given_and_finishes_its_batch_when_stopped(
@@ -87,7 +84,7 @@ def test_a_worker_serves_the_folders_it_is_given_and_finishes_its_batch_when_sto
         worker.send(signal.SIGTERM)
 
         assert worker.wait() == 0
-        status = hoard.status(first)
+        status = hoard.views.status(first)
         assert status["done"]
         assert {image["worker_name"] for image in status["generations"]} == {"GPU 7"}
         assert {image["model"] for image in status["generations"]} == {"Mine"}

@@ -10,15 +10,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from api.app import create_app
 from domain.accounts.roles import Roles
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
-from infrastructure.processes.api import services_of
-from infrastructure.settings.settings import Settings
+from infrastructure.processes.api import app_of
+from infrastructure.settings.environment import Settings
+from tests.prepared import assembled
 from tests.world import HandClock
 
 MODEL = "a model"
@@ -69,7 +70,7 @@ class Api:
 
     def catch_up(self) -> None:
         """Let every view see all that happened."""
-        for follower in self.hoard.followers:
+        for follower in self.hoard.views.followers:
             while follower.catch_up():
                 continue
 
@@ -131,13 +132,27 @@ def serving(
 ) -> Iterator[Api]:
     """Serve a new Hoard on SQLite in a folder, or on the PostgreSQL database of this URL."""
     clock = HandClock()
-    hoard = assemble(Settings(data=folder, ledger_url=database, **settings), clock=clock)
+    hoard = assembled(Settings(data=folder, ledger_url=database, **settings), clock=clock)
     try:
-        app = create_app(services_of(hoard))
+        app = app_of(hoard)
         with TestClient(app, raise_server_exceptions=False) as http:
             yield Api(hoard, clock, http, follow=follow)
     finally:
         hoard.close()
+
+
+@pytest.fixture
+def api(ledger_url: str | None, tmp_path: Path) -> Iterator[Api]:
+    """A Hoard on SQLite, and once more on PostgreSQL; nothing follows its log."""
+    with serving(tmp_path, database=ledger_url) as served:
+        yield served
+
+
+@pytest.fixture
+def followed_api(ledger_url: str | None, tmp_path: Path) -> Iterator[Api]:
+    """The same, whose views follow at once."""
+    with serving(tmp_path, database=ledger_url, follow=True) as served:
+        yield served
 
 
 def picture(shade: int = 0, kind: str = "WEBP") -> bytes:

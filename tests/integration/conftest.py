@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from tests.integration.api_client import api, followed_api
 from tests.integration.event_stores import postgres_store, recorder, shared_store, store
 from tests.view_world import world
 
-__all__ = ["postgres_store", "recorder", "shared_store", "store", "world"]
+__all__ = ["api", "followed_api", "postgres_store", "recorder", "shared_store", "store", "world"]

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.delivery_world import DeliveryWorld
+from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 
 
 def open_world(folder: Path, ledger_url: str | None) -> Iterator[DeliveryWorld]:
     """Assemble a Hoard, and let go of it at the end."""
     clock = HandClock()
-    hoard = assemble(
+    hoard = assembled(
         Settings(data=folder, ledger_url=ledger_url),
         clock=clock,
         random_source=SeededRandomSource(),
@@ -30,5 +30,5 @@ def told(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DeliveryWor
     """A world of deliveries on SQLite in memory, on a SQLite file and on PostgreSQL."""
     urls = {"memory": "sqlite://", "file": None}
     on_postgres = request.param == "postgres"
-    url = request.getfixturevalue("postgres_url") if on_postgres else urls[request.param]
+    url = request.getfixturevalue("prepared_postgres_url") if on_postgres else urls[request.param]
     yield from open_world(tmp_path, url)

@@ -18,7 +18,7 @@ from eventsourcing.popo import POPOApplicationRecorder
 
 from infrastructure.storage.database import Database
 from infrastructure.storage.event_store import EventRecorder, InlineView
-from infrastructure.storage.migrate import migrate_ledger
+from tests.prepared import prepared
 
 
 def hold_transaction(store: Store, stream: UUID) -> tuple[threading.Thread, Callable[[], None]]:
@@ -58,15 +58,14 @@ class Store:
 
 def open_store(kind: str, request: pytest.FixtureRequest) -> Store:
     if kind == "postgres":
-        url: str = request.getfixturevalue("postgres_url")
+        url: str = request.getfixturevalue("prepared_postgres_url")
     elif kind == "file":
         tmp_path: Path = request.getfixturevalue("tmp_path")
         url = f"sqlite:///{tmp_path}/ledger.db"
     else:
         url = "sqlite://"
-    database = Database(url)
+    database = prepared(url)
     request.addfinalizer(database.close)
-    migrate_ledger(database)
     return Store(kind, url, database)
 
 

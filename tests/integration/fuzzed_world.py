@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from domain.webhooks.retrying import Outcome
+from domain.webhooks.attempts import Outcome
 from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.integration.api_client import MODEL, Api, in_base64, picture
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from domain.models.loras import Lora
 from infrastructure.models.civitai import Civitai
 from infrastructure.outbound.downloads import GuardedDownloads
-from infrastructure.outbound.outbound import Outbound
+from infrastructure.outbound.guard import Outbound
 from workers.models.hashes import HashCache
 from workers.models.loras import LoraStore
 

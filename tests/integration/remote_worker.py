@@ -20,7 +20,7 @@ from PIL import Image
 from domain.workers.matching import Capabilities
 from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from infrastructure.models.catalogue import ModelCatalogue
-from infrastructure.outbound.outbound import Outbound
+from infrastructure.outbound.guard import Outbound
 from infrastructure.processes.remote_worker import BRIDGE_AGENT
 from infrastructure.system import SystemClock, SystemRandomSource
 from tests.compatibility.server import Server as Hoard

@@ -42,7 +42,7 @@ MAKING = Provenance(
 def owner_of(api: Api) -> UUID:
     """Return the account that runs the workers."""
     api.key("owner")
-    entry = api.hoard.directory.account_by_name("owner")
+    entry = api.hoard.inline.directory.account_by_name("owner")
     assert entry is not None
     return entry.account_id
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,9 @@ from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.integration.api_client import Api, serving
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with serving(tmp_path, database=url, follow=True) as served:
-        yield served
+@pytest.fixture
+def api(followed_api: Api) -> Api:
+    return followed_api
 
 
 def details(api: Api, name: str, viewer: str | None = None) -> Any:
@@ -123,9 +120,9 @@ def test_a_deleted_account_is_forgotten_and_can_be_opened_again(api: Api) -> Non
     number = details(api, "somebody")["id"]
     change(api, "somebody", "somebody", contact="me@example.com")
     request_id = api.asked(key)
-    account = api.hoard.directory.account_by_number(number)
+    account = api.hoard.inline.directory.account_by_number(number)
     assert account is not None
-    sealed = api.hoard.directory.notes_on(account.account_id).contact
+    sealed = api.hoard.inline.directory.notes_on(account.account_id).contact
     assert sealed is not None
     assert api.call("DELETE", f"/users/{number}", key=key).body == {"message": "OK"}
 
@@ -134,7 +131,7 @@ def test_a_deleted_account_is_forgotten_and_can_be_opened_again(api: Api) -> Non
     assert api.pop().body["id"] is None, "a prompt that is forgotten was given away"
     assert api.check(request_id)["waiting"] == 0
     with pytest.raises(Forgotten):
-        api.hoard.keys.open(sealed)
+        api.hoard.secrets.personal_keys.open(sealed)
 
     mod = api.key("mod", moderator=True)
     assert api.call("GET", f"/users/{number}", key=mod).body["deleted"] is True
@@ -221,7 +218,7 @@ def test_robots_are_refused_on_the_page(tmp_path: Path) -> None:
         assert statuses == [200, 200, 403]
         api.clock.advance(timedelta(hours=1))
         assert form(api, "/register", username="robot").status_code == 200
-        assert len(api.hoard.directory.accounts(after=0, limit=10)) == 3
+        assert len(api.hoard.inline.directory.accounts(after=0, limit=10)) == 3
 
 
 def test_kudos_are_sent_once_and_to_whom_they_are_meant(api: Api) -> None:

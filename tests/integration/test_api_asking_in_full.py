@@ -30,14 +30,14 @@ def codes(answered: Answered) -> set[str]:
 
 
 def submitted(api: Api) -> list[Request.Submitted]:
-    events = [record.event for record in api.hoard.log.committed_after(0, 1000)]
+    events = [record.event for record in api.hoard.storage.log.committed_after(0, 1000)]
     return [event for event in events if isinstance(event, Request.Submitted)]
 
 
 def with_kudos(api: Api, name: str, kudos: float, **roles: bool) -> str:
     """Return the key of an account that has so many kudos."""
     key = api.key(name, **roles)
-    entry = api.hoard.directory.account_by_key(digest_of(key))
+    entry = api.hoard.inline.directory.account_by_key(digest_of(key))
     assert entry is not None
     api.hoard.ledger.kudos.award(entry.account_id, kudos, by=None, reason="a test")
     return key
@@ -167,7 +167,7 @@ def test_unknown_workers_are_named_in_the_answer(api: Api) -> None:
 def test_the_documentation_knows_what_lcm_saves(
     api: Api, model: str, side: int, lora: bool
 ) -> None:
-    documented = (Path(__file__).parents[2] / "docs" / "integrate.md").read_text(encoding="utf-8")
+    documented = (Path(__file__).parents[2] / "docs" / "how-to" / "lcm.md").read_text("utf-8")
     size = {"width": side, "height": side}
     loras = {"loras": [{"name": "195519"}]} if lora else {}
     prices = [

@@ -145,7 +145,7 @@ def test_a_model_that_nobody_knows_is_an_empty_list(api: Api, name: str) -> None
 
 def test_workers_out_of_service_offer_nothing(api: Api) -> None:
     api.pop(models=["Odd"])
-    worker = api.hoard.directory.worker_by_name("a worker")
+    worker = api.hoard.inline.directory.worker_by_name("a worker")
     assert worker is not None
     stream: Any = api.hoard.ledger.repository.get(worker.worker_id)
     stream.set_paused(True, timestamp=api.clock.now())

@@ -16,12 +16,11 @@ import uvicorn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.app import create_app
 from api.v2.requests.schemas import GenerationInputStable
 from api.v2.work.schemas import PopInputStable, SubmitInputStable
 from domain.return_codes import RETURN_CODES
 from infrastructure.keys.api_keys import ANONYMOUS_KEY
-from infrastructure.processes.api import services_of
+from infrastructure.processes.api import app_of
 from tests.integration.api_client import Api, serving
 
 KEY = "1" * 22
@@ -230,7 +229,7 @@ def test_neither_prompts_nor_keys_are_logged(api: Api, caplog: pytest.LogCapture
 
 def test_a_body_of_fifty_megabytes_is_refused_over_a_real_connection(tmp_path: Path) -> None:
     with serving(tmp_path) as api, socket.create_server(("127.0.0.1", 0)) as listening:
-        app = create_app(services_of(api.hoard))
+        app = app_of(api.hoard)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -28,7 +28,7 @@ from tests.integration.api_client import MODEL, Api, in_base64, picture, serving
 def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
     """A Hoard whose followers are dead, or follow at once: no answer may depend on that."""
     kind, _, followed = cast(str, request.param).partition(", ")
-    database = request.getfixturevalue("postgres_url") if kind == "postgresql" else None
+    database = request.getfixturevalue("prepared_postgres_url") if kind == "postgresql" else None
     with serving(tmp_path, database=database, follow=bool(followed), kudos_upfront=False) as api:
         yield api
 
@@ -140,7 +140,7 @@ def test_a_job_whose_lease_ended_is_refused_and_made_by_another(api: Api) -> Non
     request_id = api.asked()
     job = api.popped()
     api.clock.advance(timedelta(seconds=job["ttl"]))
-    for job_id in api.hoard.queue.due_leases(api.clock.now(), 10):
+    for job_id in api.hoard.inline.queue.due_leases(api.clock.now(), 10):
         api.hoard.ledger.jobs.expire_lease(job_id)
     late = api.submit(job["id"])
     assert (late.status, late.rc) == (400, "AbortedGen")
@@ -266,14 +266,14 @@ def test_the_history_knows_who_asked_but_not_what_in_the_clear(api: Api) -> None
     agent = {"client-agent": "a program:1:somebody"}
     body = {"prompt": "a fox ### blurry"}
     answered = api.call("POST", "/generate/async", key=ANONYMOUS_KEY, headers=agent, json=body)
-    (event,) = [record.event for record in api.hoard.log.committed_after(0, 10)]
+    (event,) = [record.event for record in api.hoard.storage.log.committed_after(0, 10)]
     assert isinstance(event, Request.Submitted)
     assert str(event.originator_id) == answered.body["id"]
     assert event.client_agent == "a program:1:somebody"
     assert event.negative_prompt
     assert event.client_address
     opened = [
-        api.hoard.keys.open(sealed)
+        api.hoard.secrets.personal_keys.open(sealed)
         for sealed in (event.prompt, event.negative_prompt, event.client_address)
     ]
     assert opened == ["a fox", "blurry", "testclient"]
@@ -283,7 +283,7 @@ def test_the_history_knows_who_asked_but_not_what_in_the_clear(api: Api) -> None
 def test_a_job_reaches_its_worker_whatever_becomes_of_presence(api: Api) -> None:
     api.pop()
     api.asked()
-    with api.hoard.view_database.transaction() as connection:
+    with api.hoard.storage.view_database.transaction() as connection:
         WORKER_PRESENCE.drop(connection)
     api.deliver(api.popped()["ids"])
 

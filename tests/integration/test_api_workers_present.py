@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from tests.integration.api_client import MODEL, Api, serving
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
+@pytest.fixture
+def api(ledger_url: str | None, tmp_path: Path) -> Iterator[Api]:
     """A Hoard whose views follow at once."""
-    kind = cast(str, request.param)
-    database = request.getfixturevalue("postgres_url") if kind == "postgresql" else None
-    with serving(tmp_path, database=database, follow=True, kudos_upfront=False) as api:
+    with serving(tmp_path, database=ledger_url, follow=True, kudos_upfront=False) as api:
         yield api
 
 

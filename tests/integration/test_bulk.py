@@ -54,7 +54,7 @@ things, counters = Bulk(THING), Bulk(COUNTER)
 
 @pytest.fixture
 def connection(world: ViewWorld) -> Iterator[Connection]:
-    with world.hoard.view_database.transaction() as connection:
+    with world.hoard.storage.view_database.transaction() as connection:
         METADATA.create_all(connection)
         yield connection
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from infrastructure.cli.requests.progress import Step
-from infrastructure.cli.requests.v2_client import Checked, V2Client
-from infrastructure.cli.requests.watching import watch
+from infrastructure.cli.requests.api_client import Checked, V2Client
+from infrastructure.cli.requests.progress_display import Step
+from infrastructure.cli.requests.watcher import watch
 from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.streaming import served
 from tests.view_world import ViewWorld

@@ -25,7 +25,7 @@ from infrastructure.storage.database import (
     TransactionDoomed,
     normalised_url,
 )
-from infrastructure.storage.migrate import migrate_ledger, migrate_views
+from infrastructure.storage.schema import migrate_ledger, migrate_views
 from infrastructure.storage.sqlite_backend import SqliteFileBackend
 from tests.servers import PostgresServer
 from tests.waiting import wait_until

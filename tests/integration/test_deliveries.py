@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import update
 
 from domain.accounts.roles import Roles
+from domain.webhooks.backoff import PER_REQUEST, AbandonReason
+from domain.webhooks.circuit import Health
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import PER_REQUEST, AbandonReason, Health
 from projections.following.rebuild import rebuild
-from projections.webhooks.due import DUE_DELIVERY, WEBHOOK_DESTINATION, EndpointEntry
+from projections.webhooks.due.reader import EndpointEntry
+from projections.webhooks.due.tables import DUE_DELIVERY, WEBHOOK_DESTINATION
 from tests.delivery_world import BROKEN, GONE, TAKEN, DeliveryWorld, address, numbered
 from tests.integration.deliveries_hoard import told
 
@@ -26,7 +28,7 @@ MOMENT = timedelta(microseconds=1)
 
 
 def endpoints(told: DeliveryWorld) -> Sequence[EndpointEntry]:
-    return told.hoard.deliveries.endpoints_of([told.account_id]).get(told.account_id, ())
+    return told.hoard.inline.deliveries.endpoints_of([told.account_id]).get(told.account_id, ())
 
 
 def line(told: DeliveryWorld, destination: UUID = HERE, request_id: UUID = MINE) -> list[UUID]:
@@ -37,7 +39,7 @@ def line(told: DeliveryWorld, destination: UUID = HERE, request_id: UUID = MINE)
 
 
 def test_an_endpoint_is_told_of_with_all_that_schedulers_need(told: DeliveryWorld) -> None:
-    before = told.hoard.log.last_position()
+    before = told.hoard.storage.log.last_position()
     endpoint_id = told.endpoint(NotificationKind.ENDED, NotificationKind.STARTED)
     assert endpoints(told) == [
         EndpointEntry(
@@ -45,11 +47,11 @@ def test_an_endpoint_is_told_of_with_all_that_schedulers_need(told: DeliveryWorl
             account_id=told.account_id,
             kinds=(NotificationKind.STARTED, NotificationKind.ENDED),
             disabled=None,
-            registered_at_position=told.hoard.log.last_position(),
+            registered_at_position=told.hoard.storage.log.last_position(),
             created_at=told.clock.now(),
         )
     ]
-    assert told.hoard.log.last_position() > before
+    assert told.hoard.storage.log.last_position() > before
 
 
 def test_endpoints_come_as_they_were_registered_and_each_by_its_account(
@@ -61,11 +63,11 @@ def test_endpoints_come_as_they_were_registered_and_each_by_its_account(
         stranger, address="https://stranger.example", kinds=[NotificationKind.IMAGE]
     )
     nobody = UUID(int=7)
-    found = told.hoard.deliveries.endpoints_of([stranger, told.account_id, nobody])
+    found = told.hoard.inline.deliveries.endpoints_of([stranger, told.account_id, nobody])
     assert {
         account_id: [each.endpoint_id for each in entries] for account_id, entries in found.items()
     } == {told.account_id: mine, stranger: [theirs]}
-    count = told.hoard.deliveries.count_of_endpoints
+    count = told.hoard.inline.deliveries.count_of_endpoints
     assert [count(each) for each in (told.account_id, stranger, nobody)] == [3, 1, 0]
 
 
@@ -82,7 +84,7 @@ def test_an_endpoint_changes_and_goes(told: DeliveryWorld) -> None:
     assert endpoints(told)[0].disabled is None
     ledger.webhooks.delete_endpoint(endpoint_id, account_id=account_id)
     assert endpoints(told) == ()
-    assert told.hoard.deliveries.count_of_endpoints(account_id) == 0
+    assert told.hoard.inline.deliveries.count_of_endpoints(account_id) == 0
 
 
 def test_one_after_the_other_has_its_turn(told: DeliveryWorld) -> None:
@@ -108,7 +110,7 @@ def test_what_is_sent_again_goes_to_the_end_of_its_line(told: DeliveryWorld) -> 
     told.hoard.ledger.webhooks.resend(first, by=None)
     assert line(told) == [second, first]
     told.clock.advance(MOMENT)
-    assert told.hoard.deliveries.late(told.clock.now(), 10) == [second]
+    assert told.hoard.inline.deliveries.late(told.clock.now(), 10) == [second]
 
 
 def test_other_requests_and_other_places_do_not_wait(told: DeliveryWorld) -> None:
@@ -126,13 +128,13 @@ def test_what_came_after_it_was_over_changes_nothing(outcome: object, told: Deli
     told.hoard.ledger.webhooks.record_attempt(
         first, TAKEN if outcome is TAKEN else GONE, seconds=1.0, answer=""
     )
-    assert told.hoard.deliveries.health(HERE) == Health()
+    assert told.hoard.inline.deliveries.health(HERE) == Health()
     assert line(told) == [second]
     assert told.differences() == ()
 
 
 def test_health_is_what_came_of_the_tries(told: DeliveryWorld) -> None:
-    health = told.hoard.deliveries.health
+    health = told.hoard.inline.deliveries.health
     assert health(HERE) == Health()
     first_failed_at = told.clock.now()
     told.wear_out(HERE, 2)
@@ -154,13 +156,13 @@ def test_an_endpoint_that_is_enabled_starts_anew(told: DeliveryWorld) -> None:
     told.hoard.ledger.webhooks.change_endpoint(
         endpoint_id, account_id=told.account_id, enabled=True
     )
-    assert told.hoard.deliveries.health(endpoint_id) == Health()
+    assert told.hoard.inline.deliveries.health(endpoint_id) == Health()
     assert told.claimed() == [waiting]
     assert told.differences() == ()
 
 
 def test_the_next_look_is_when_something_may_be_sent_next(told: DeliveryWorld) -> None:
-    next_look, start = told.hoard.deliveries.next_look, told.clock.now()
+    next_look, start = told.hoard.inline.deliveries.next_look, told.clock.now()
     assert next_look(start) is None
     failing, proven = told.due(MINE, to=HERE), told.due(MINE, to=ELSEWHERE)
     assert next_look(start - MOMENT) == start
@@ -174,14 +176,14 @@ def test_the_next_look_is_when_something_may_be_sent_next(told: DeliveryWorld) -
     told.tried(proven, TAKEN)
     assert next_look(start - MOMENT) == again_at
     told.wear_out(HERE, 7)
-    rests_until = told.hoard.deliveries.health(HERE).rests_until
+    rests_until = told.hoard.inline.deliveries.health(HERE).next_probe_at
     assert next_look(start) == rests_until
     told.hoard.ledger.webhooks.abandon(failing, AbandonReason.FAILED)
     assert next_look(start) is None
 
 
 def test_what_is_late_is_told_the_longest_overdue_first(told: DeliveryWorld) -> None:
-    late = told.hoard.deliveries.late
+    late = told.hoard.inline.deliveries.late
     first, second = told.due(MINE, to=HERE), told.due(MINE, to=HERE)
     told.clock.advance(timedelta(seconds=1))
     third = told.due(OTHER, to=ELSEWHERE)
@@ -211,10 +213,10 @@ def test_a_great_save_is_like_many_small_ones(told: DeliveryWorld) -> None:
 def test_the_view_holds_and_a_broken_one_is_put_right(told: DeliveryWorld) -> None:
     told.live_through_much()
     assert told.differences() == ()
-    database = told.hoard.ledger_database
+    database = told.hoard.storage.ledger_database
     with database.transaction() as connection:
         connection.execute(update(DUE_DELIVERY).values(due_at=told.clock.now()))
         connection.execute(update(WEBHOOK_DESTINATION).values(failures=3))
     assert told.differences() != ()
-    assert rebuild(told.hoard.deliveries, told.hoard.log, database) > 0
+    assert rebuild(told.hoard.inline.deliveries, told.hoard.storage.log, database) > 0
     assert told.differences() == ()

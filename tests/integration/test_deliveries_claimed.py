@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from domain.webhooks.retrying import AbandonReason
+from domain.webhooks.backoff import AbandonReason
 from infrastructure.webhooks.claims import DELIVERY_CLAIM, Claimed, DeliveryClaims
 from tests.delivery_world import (
     BROKEN,
@@ -29,17 +29,15 @@ MOMENT = timedelta(microseconds=1)
 
 
 def second_sender(told: DeliveryWorld) -> DeliveryClaims:
-    return DeliveryClaims(told.hoard.ledger_database, told.clock)
+    return DeliveryClaims(told.hoard.storage.ledger_database, told.clock)
 
 
-def claims_of(sender: DeliveryClaims, places: int = 100) -> list[UUID]:
-    return [
-        each.delivery_id for each in sender.claim(places=places, lifetime=LIFETIME, unproven=100)
-    ]
+def claims_of(sender: DeliveryClaims, slots: int = 100) -> list[UUID]:
+    return [each.delivery_id for each in sender.claim(slots=slots, lifetime=LIFETIME, unproven=100)]
 
 
 def count_of_claims(told: DeliveryWorld) -> int:
-    with told.hoard.ledger_database.reading() as connection:
+    with told.hoard.storage.ledger_database.reading() as connection:
         return connection.execute(select(func.count()).select_from(DELIVERY_CLAIM)).scalar_one()
 
 
@@ -82,7 +80,7 @@ def test_whoever_was_too_slow_does_not_give_back_what_is_somebody_elses(
     assert told.claimed() == [delivery_id]
     told.clock.advance(LIFETIME)
     assert claims_of(other) == [delivery_id]
-    told.hoard.claims.release(delivery_id)
+    told.hoard.sending.claims.release(delivery_id)
     assert told.claimed() == []
     other.release(delivery_id)
     assert told.claimed() == [delivery_id]
@@ -91,8 +89,8 @@ def test_whoever_was_too_slow_does_not_give_back_what_is_somebody_elses(
 def test_what_is_given_back_can_be_claimed_again(told: DeliveryWorld) -> None:
     delivery_id = told.due(numbered(1), to=HERE)
     assert told.claimed() == [delivery_id]
-    told.hoard.claims.release(delivery_id)
-    told.hoard.claims.release(delivery_id)
+    told.hoard.sending.claims.release(delivery_id)
+    told.hoard.sending.claims.release(delivery_id)
     assert told.claimed() == [delivery_id]
 
 
@@ -103,7 +101,7 @@ def test_claims_that_ended_are_thrown_away_and_others_are_not(told: DeliveryWorl
     told.due(numbered(1), to=ELSEWHERE)
     assert len(told.claimed()) == 1
     told.clock.advance(LIFETIME / 2)
-    told.hoard.claims.forget_those_over()
+    told.hoard.sending.claims.forget_those_over()
     assert count_of_claims(told) == 1
 
 
@@ -149,7 +147,7 @@ def test_room_is_counted_whoever_takes_it(told: DeliveryWorld) -> None:
     first = told.claimed(3)
     assert len(first) == 3
     assert len(claims_of(second_sender(told))) == 1
-    told.hoard.claims.release(first[0])
+    told.hoard.sending.claims.release(first[0])
     assert claims_of(second_sender(told)) == [first[0]]
 
 
@@ -157,10 +155,10 @@ def test_newcomers_together_get_no_more_than_their_share(told: DeliveryWorld) ->
     for place in range(40):
         told.due(numbered(place), to=address(place % 20))
     told.prove(HERE)
-    assert len(told.claim(places=30, unproven=6)) == 6 + 2
-    assert told.claim(places=30, unproven=6) == []
+    assert len(told.claim(slots=30, unproven=6)) == 6 + 2
+    assert told.claim(slots=30, unproven=6) == []
     told.due(numbered(50), to=HERE)
-    assert [each.destination for each in told.claim(places=30, unproven=6)] == [HERE]
+    assert [each.destination for each in told.claim(slots=30, unproven=6)] == [HERE]
 
 
 def test_who_fails_is_a_newcomer_again(told: DeliveryWorld) -> None:
@@ -172,13 +170,13 @@ def test_who_fails_is_a_newcomer_again(told: DeliveryWorld) -> None:
 
 
 def test_many_that_hang_keep_nobody_from_those_who_answer(told: DeliveryWorld) -> None:
-    """Also when what hangs has waited longer, and there is more of it than there are places."""
+    """Also when what hangs has waited longer, and there is more of it than there are slots."""
     for place in range(200):
         told.due(numbered(place), to=address(100 + place))
     told.prove(HERE)
     told.clock.advance(timedelta(seconds=3))
     wanted = told.due(numbered(1), to=HERE)
-    claimed = told.claimed(places=4, unproven=2)
+    claimed = told.claimed(slots=4, unproven=2)
     assert wanted in claimed
     assert len(claimed) == 3
 
@@ -189,17 +187,17 @@ def test_a_great_heap_at_one_place_keeps_nobody_waiting(told: DeliveryWorld) -> 
         told.prove(destination)
     for place in range(50):
         told.due(numbered(place), to=HERE)
-    assert destinations(list(told.claim(places=3))) == {HERE: 3}
+    assert destinations(list(told.claim(slots=3))) == {HERE: 3}
     told.clock.advance(timedelta(seconds=1))
     late = told.due(numbered(1), to=ELSEWHERE)
-    assert told.claimed(places=1) == [late]
+    assert told.claimed(slots=1) == [late]
 
 
 def test_the_places_are_shared_out_one_by_one(told: DeliveryWorld) -> None:
     for place in range(6):
         for destination in (HERE, ELSEWHERE):
             told.due(numbered(place), to=destination)
-    assert destinations(list(told.claim(places=2))) == {HERE: 1, ELSEWHERE: 1}
+    assert destinations(list(told.claim(slots=2))) == {HERE: 1, ELSEWHERE: 1}
 
 
 def test_what_has_waited_longest_goes_first(told: DeliveryWorld) -> None:
@@ -207,7 +205,7 @@ def test_what_has_waited_longest_goes_first(told: DeliveryWorld) -> None:
     for place in range(4):
         ids.append(told.due(numbered(place), to=HERE if place % 2 else ELSEWHERE))
         told.clock.advance(timedelta(seconds=1))
-    assert [told.claimed(places=1) for _ in ids] == [[each] for each in ids]
+    assert [told.claimed(slots=1) for _ in ids] == [[each] for each in ids]
 
 
 def test_an_address_that_rests_is_left_in_peace_and_then_tried_by_one(told: DeliveryWorld) -> None:
@@ -243,10 +241,10 @@ def test_what_is_late_can_be_claimed_and_so_given_up(told: DeliveryWorld) -> Non
     told.clock.advance(timedelta(days=1))
     assert told.claimed() == [delivery_id]
     told.hoard.ledger.webhooks.abandon(delivery_id, AbandonReason.LATE)
-    told.hoard.claims.release(delivery_id)
+    told.hoard.sending.claims.release(delivery_id)
     assert told.claimed() == []
 
 
 def test_no_places_no_claims(told: DeliveryWorld) -> None:
     told.due(numbered(1), to=HERE)
-    assert told.claim(places=0) == ()
+    assert told.claim(slots=0) == ()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
 
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import Settings
 from tests.delivery_world import BROKEN, TAKEN, DeliveryWorld, address, numbered
-from tests.integration.deliveries_hoard import told
-
-__all__ = ["told"]
+from tests.prepared import assembled, copy_into_memory
+from tests.servers import PostgresServer
+from tests.world import HandClock, SeededRandomSource
 
 HEAP = 10_000
 RESTING = [address(100 + place) for place in range(10)]
@@ -57,9 +62,79 @@ def reading_few_rows(connection: Connection) -> Iterator[None]:
     assert steps <= MOST_ROWS * STEPS_PER_ROW
 
 
-@pytest.fixture
-def heaped(told: DeliveryWorld) -> DeliveryWorld:
-    """10,000 deliveries that wait for addresses that rest, most of them behind others."""
+@dataclass(frozen=True)
+class Heap:
+    """A world in which much is due, closed, to be copied."""
+
+    folder: Path
+    world: DeliveryWorld
+    database: str = ""
+    """Its name on PostgreSQL."""
+
+
+def hoard_in(folder: Path, ledger_url: str | None, clock: HandClock) -> Hoard:
+    """Assemble a Hoard in a folder, on one file there or on the database of a URL."""
+    url = ledger_url or f"sqlite:///{folder}/ledger.db"
+    return assembled(
+        Settings(data=folder, ledger_url=url, views_url=url),
+        clock=clock,
+        random_source=SeededRandomSource(),
+    )
+
+
+def heap_in(folder: Path, ledger_url: str | None = None) -> DeliveryWorld:
+    """Make the heap; return its world, whose databases are closed."""
+    clock = HandClock()
+    hoard = hoard_in(folder, ledger_url, clock)
+    world = DeliveryWorld(hoard, clock)
+    heap_up(world)
+    hoard.close()
+    return world
+
+
+@pytest.fixture(scope="module")
+def sqlite_heap(tmp_path_factory: pytest.TempPathFactory) -> Heap:
+    folder = tmp_path_factory.mktemp("heap")
+    return Heap(folder, heap_in(folder))
+
+
+@pytest.fixture(scope="module")
+def postgres_heap(
+    postgres_server: PostgresServer,
+    postgres_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Heap:
+    folder, name = (
+        tmp_path_factory.mktemp("heap"),
+        postgres_server.create_database(postgres_template),
+    )
+    return Heap(folder, heap_in(folder, postgres_server.url(name)), name)
+
+
+@pytest.fixture(params=["memory", "file", "postgres"])
+def heaped(
+    request: pytest.FixtureRequest, postgres_server: PostgresServer, tmp_path: Path
+) -> Iterator[DeliveryWorld]:
+    """A copy of the heap on each kind of database."""
+    kind = request.param
+    heap: Heap = request.getfixturevalue("postgres_heap" if kind == "postgres" else "sqlite_heap")
+    folder = tmp_path / "data"
+    shutil.copytree(heap.folder, folder)
+    url = {"memory": "sqlite://", "file": None}.get(kind, "")
+    if kind == "postgres":
+        url = postgres_server.url(postgres_server.create_database(heap.database))
+    clock = HandClock()
+    clock.time = heap.world.clock.time
+    hoard = hoard_in(folder, url, clock)
+    if kind == "memory":
+        with closing(sqlite3.connect(folder / "ledger.db")) as file:
+            copy_into_memory(file, hoard.storage.ledger_database)
+    yield DeliveryWorld(hoard, clock, copy_of=heap.world)
+    hoard.close()
+
+
+def heap_up(told: DeliveryWorld) -> None:
+    """Have 10,000 deliveries wait for addresses that rest, most of them behind others."""
     for destination in RESTING:
         told.wear_out(destination)
     for start in range(0, HEAP, 2_000):
@@ -69,15 +144,14 @@ def heaped(told: DeliveryWorld) -> DeliveryWorld:
                 for place in range(start, start + 2_000)
             )
         )
-    if not told.hoard.ledger_database.is_sqlite:
-        with told.hoard.ledger_database.transaction() as connection:
+    if not told.hoard.storage.ledger_database.is_sqlite:
+        with told.hoard.storage.ledger_database.transaction() as connection:
             connection.execute(text("ANALYZE"))
-    return told
 
 
 def test_what_rests_costs_nobody_anything(heaped: DeliveryWorld) -> None:
-    deliveries, now = heaped.hoard.deliveries, heaped.clock.now()
-    database = heaped.hoard.ledger_database
+    deliveries, now = heaped.hoard.inline.deliveries, heaped.clock.now()
+    database = heaped.hoard.storage.ledger_database
     ids = heaped.schedule(
         *(heaped.planned_delivery(numbered(place), to=HERE) for place in range(2))
     )
@@ -98,14 +172,14 @@ def test_what_rests_costs_nobody_anything(heaped: DeliveryWorld) -> None:
 def test_what_comes_of_a_try_costs_little_however_much_waits_behind_it(
     heaped: DeliveryWorld,
 ) -> None:
-    database = heaped.hoard.ledger_database
+    database = heaped.hoard.storage.ledger_database
     heaped.clock.advance(timedelta(seconds=30))
     with database.transaction() as connection, reading_few_rows(connection):
         answers, fails = heaped.claim(2)
     for claimed, outcome in ((answers, TAKEN), (fails, BROKEN)):
         with database.transaction() as connection, reading_few_rows(connection):
             heaped.tried(claimed.delivery_id, outcome)
-    assert heaped.hoard.deliveries.health(answers.destination).proven
-    assert heaped.hoard.deliveries.health(fails.destination).failures == 6
+    assert heaped.hoard.inline.deliveries.health(answers.destination).proven
+    assert heaped.hoard.inline.deliveries.health(fails.destination).failures == 6
     with database.transaction() as connection, reading_few_rows(connection):
         assert len(heaped.claimed()) == 8 + 4

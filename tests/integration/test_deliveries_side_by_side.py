@@ -16,7 +16,8 @@ from eventsourcing.persistence import IntegrityError
 from sqlalchemy import text
 
 from domain.ledger.webhooks import PlannedDelivery
-from domain.webhooks.retrying import AbandonReason, Outcome
+from domain.webhooks.attempts import Outcome
+from domain.webhooks.backoff import AbandonReason
 from infrastructure.webhooks.claims import DeliveryClaims
 from projections.following.rebuild import rebuild
 from tests.delivery_world import BROKEN, GONE, LIFETIME, TAKEN, DeliveryWorld, address, numbered
@@ -36,8 +37,8 @@ _TAKE_PLACE = text("SELECT pg_current_xact_id()")
 
 
 @pytest.fixture
-def told(tmp_path: Path, postgres_url: str) -> Iterator[DeliveryWorld]:
-    yield from open_world(tmp_path, postgres_url)
+def told(tmp_path: Path, prepared_postgres_url: str) -> Iterator[DeliveryWorld]:
+    yield from open_world(tmp_path, prepared_postgres_url)
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def held_open(told: DeliveryWorld, change: Callable[[], object]) -> Iterator[Non
     made, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with told.hoard.ledger_database.transaction():
+        with told.hoard.storage.ledger_database.transaction():
             change()
             made.set()
             assert go_on.wait(PATIENCE_SECONDS)
@@ -67,7 +68,7 @@ def in_turn(
     """Let other transactions begin while a first one is open, and all commit."""
 
     def wait() -> bool:
-        with told.hoard.ledger_database.reading() as connection:
+        with told.hoard.storage.ledger_database.reading() as connection:
             waiting: int = connection.execute(_WAITING).scalar_one()
         return waiting + sum(each.done() for each in begun) >= len(begun)
 
@@ -80,8 +81,8 @@ def in_turn(
 
 
 def wait_for_more_events(told: DeliveryWorld) -> None:
-    before = told.hoard.log.last_position()
-    wait_until(lambda: told.hoard.log.last_position() > before, "more events")
+    before = told.hoard.storage.log.last_position()
+    wait_until(lambda: told.hoard.storage.log.last_position() > before, "more events")
 
 
 def schedule(told: DeliveryWorld, *planned_deliveries: PlannedDelivery) -> Callable[[], object]:
@@ -128,7 +129,7 @@ def test_what_commits_last_may_be_the_first_in_its_line(told: DeliveryWorld) -> 
     """Places are positions in the log, which a transaction has before it commits."""
     first, second = told.planned_delivery(MINE, to=HERE), told.planned_delivery(MINE, to=HERE)
 
-    with told.hoard.ledger_database.transaction() as connection:
+    with told.hoard.storage.ledger_database.transaction() as connection:
         connection.execute(_TAKE_PLACE)
         with ThreadPoolExecutor(1) as thread:
             thread.submit(schedule(told, second)).result(PATIENCE_SECONDS)
@@ -163,7 +164,7 @@ def test_tries_that_end_at_once_count_in_the_order_of_the_log(
     ledger = told.hoard.ledger
 
     def early_place_and_late() -> None:
-        with told.hoard.ledger_database.transaction() as connection:
+        with told.hoard.storage.ledger_database.transaction() as connection:
             connection.execute(_TAKE_PLACE)
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(record(told, second, GONE)).result(PATIENCE_SECONDS)
@@ -174,7 +175,7 @@ def test_tries_that_end_at_once_count_in_the_order_of_the_log(
     with pytest.raises(IntegrityError):
         early_place_and_late()
     record(told, first, outcome)()
-    assert told.hoard.deliveries.health(HERE).failures == (0 if outcome is TAKEN else 2)
+    assert told.hoard.inline.deliveries.health(HERE).failures == (0 if outcome is TAKEN else 2)
     assert told.differences() == ()
 
 
@@ -190,7 +191,7 @@ def test_many_senders_and_schedulers_end_with_everything_settled(told: DeliveryW
 
     def send(claims: DeliveryClaims) -> None:
         while len(settled) < expected:
-            for claimed in claims.claim(places=3, lifetime=LIFETIME, unproven=3):
+            for claimed in claims.claim(slots=3, lifetime=LIFETIME, unproven=3):
                 key = claimed.request_id
                 with guard:
                     assert key not in in_hand
@@ -206,7 +207,7 @@ def test_many_senders_and_schedulers_end_with_everything_settled(told: DeliveryW
         for column in zip(*lines, strict=True):
             told.schedule(*column)
 
-    senders = [DeliveryClaims(told.hoard.ledger_database, told.clock) for _ in range(3)]
+    senders = [DeliveryClaims(told.hoard.storage.ledger_database, told.clock) for _ in range(3)]
     with ThreadPoolExecutor(4) as threads:
         running = [threads.submit(schedule_all), *(threads.submit(send, each) for each in senders)]
         for done in running:
@@ -235,7 +236,11 @@ def test_the_view_is_rebuilt_under_its_writers(told: DeliveryWorld) -> None:
         try:
             for _ in range(3):
                 wait_for_more_events(told)
-                rebuild(told.hoard.deliveries, told.hoard.log, told.hoard.ledger_database)
+                rebuild(
+                    told.hoard.inline.deliveries,
+                    told.hoard.storage.log,
+                    told.hoard.storage.ledger_database,
+                )
         finally:
             stop.set()
         for done in writing:
@@ -251,8 +256,8 @@ def test_a_sender_that_claims_while_another_does_gets_what_is_left(told: Deliver
     claimed = list[object]()
 
     def claim() -> None:
-        sender = DeliveryClaims(told.hoard.ledger_database, told.clock)
-        claimed.extend(sender.claim(places=7, lifetime=LIFETIME, unproven=8))
+        sender = DeliveryClaims(told.hoard.storage.ledger_database, told.clock)
+        claimed.extend(sender.claim(slots=7, lifetime=LIFETIME, unproven=8))
 
     in_turn(told, claim, claim)
     assert len(claimed) == len(set(claimed)) == 4 + 8

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from infrastructure.storage.database import Database
 from infrastructure.storage.event_store import EventRecorder
-from infrastructure.storage.migrate import migrate_ledger
+from infrastructure.storage.schema import migrate_ledger
 from tests.integration.event_stores import (
     PATIENCE_SECONDS,
     Follower,

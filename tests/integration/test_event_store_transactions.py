@@ -20,7 +20,7 @@ from eventsourcing.persistence import (
 from sqlalchemy import Connection, text
 
 from infrastructure.storage.database import TransactionDoomed
-from infrastructure.storage.event_sql import MAX_PLACES
+from infrastructure.storage.event_sql import MAX_ORDINALS
 from infrastructure.storage.event_store import TooManyEvents
 from tests.integration.event_stores import (
     PATIENCE_SECONDS,
@@ -154,15 +154,15 @@ def test_saves_of_the_same_streams_in_opposite_orders_all_go_through(store: Stor
 
 def test_a_transaction_holds_65536_events_and_no_more(postgres_store: Store) -> None:
     recorder, stream = postgres_store.recorder(), uuid4()
-    events = [event(stream, version) for version in range(1, MAX_PLACES + 2)]
+    events = [event(stream, version) for version in range(1, MAX_ORDINALS + 2)]
     with pytest.raises(TooManyEvents, match="65537"):
         recorder.insert_events(events)
 
     def save_in_two_parts() -> None:
         with postgres_store.database.transaction():
-            positions = recorder.insert_events(events[:MAX_PLACES])
-            assert positions[-1] - positions[0] == MAX_PLACES - 1
-            recorder.insert_events(events[MAX_PLACES:])
+            positions = recorder.insert_events(events[:MAX_ORDINALS])
+            assert positions[-1] - positions[0] == MAX_ORDINALS - 1
+            recorder.insert_events(events[MAX_ORDINALS:])
 
     with pytest.raises(TooManyEvents, match="65537"):
         save_in_two_parts()

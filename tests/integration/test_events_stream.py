@@ -32,7 +32,7 @@ SMALL = Capabilities(("A", "B"), 2, 2048 * 2048, True, 1, False, "test:1:small")
 @pytest.fixture
 def api(world: ViewWorld) -> Iterator[Served]:
     """A server on both databases, which nobody but itself wakes."""
-    with served(world.hoard, look=0.02) as api:
+    with served(world.hoard, poll=0.02) as api:
         yield api
 
 
@@ -209,17 +209,17 @@ def test_one_can_resume_at_every_event(world: ViewWorld, api: Served) -> None:
 def test_a_job_that_began_before_the_stream_is_followed(world: ViewWorld, api: Served) -> None:
     request_id = world.submit(2)
     job = world.pop()
-    last = str(world.hoard.log.last_position())
+    last = str(world.hoard.storage.log.last_position())
     with api.stream(request_id, last) as events:
-        wait_until(lambda: api.hub.watches, "the stream to be open")
+        wait_until(lambda: api.hub.subscriptions, "the stream to be open")
         world.deliver(job)
         assert kinds(list(events)) == ["image", "image", "ended"]
 
 
 def test_what_commits_in_another_order_is_told_in_log_order(
-    postgres_url: str, tmp_path: Path
+    prepared_postgres_url: str, tmp_path: Path
 ) -> None:
-    world = ViewWorld(tmp_path, postgres_url)
+    world = ViewWorld(tmp_path, prepared_postgres_url)
     other_owner = world.hoard.ledger.accounts.open("other", "1" * 64, Roles(trusted=True))
     request_id = world.submit(4)
     first = world.pop(capabilities=SMALL)
@@ -229,7 +229,7 @@ def test_what_commits_in_another_order_is_told_in_log_order(
     is_saved, may_commit = threading.Event(), threading.Event()
 
     def deliver_and_dawdle() -> None:
-        with world.hoard.ledger_database.transaction():
+        with world.hoard.storage.ledger_database.transaction():
             world.deliver(first, 0)
             is_saved.set()
             may_commit.wait()
@@ -239,7 +239,7 @@ def test_what_commits_in_another_order_is_told_in_log_order(
         stack.callback(world.hoard.close)
         stack.callback(dawdling.join)
         stack.callback(may_commit.set)
-        api = stack.enter_context(served(world.hoard, look=0.02))
+        api = stack.enter_context(served(world.hoard, poll=0.02))
         early = stack.enter_context(api.stream(request_id))
         assert kinds([next(early) for _ in range(3)]) == ["queued", "started", "started"]
         dawdling.start()
@@ -276,7 +276,7 @@ def test_a_wake_up_from_another_process_brings_events_at_once(
         closing(world),
         closing(elsewhere(world)) as hoard,
         # Nobody looks at the log by itself here.
-        served(hoard, look=NEVER) as api,
+        served(hoard, poll=NEVER) as api,
         api.stream(request_id) as events,
     ):
         assert next(events).event == "queued"
@@ -294,7 +294,7 @@ def test_streams_go_on_while_redis_is_gone(tmp_path: Path) -> None:
         world = stack.enter_context(closing(ViewWorld(tmp_path, broker_url=server.url)))
         hoard = stack.enter_context(closing(elsewhere(world)))
         request_id = world.submit()
-        api = stack.enter_context(served(hoard, look=0.02))
+        api = stack.enter_context(served(hoard, poll=0.02))
         events = stack.enter_context(api.stream(request_id))
         assert next(events).event == "queued"
         server.stop()
@@ -331,7 +331,7 @@ def test_a_client_that_does_not_read_is_cut_off_and_comes_back_for_the_rest(
     world: ViewWorld,
 ) -> None:
     request_id = world.submit(5)
-    with served(world.hoard, look=0.02, most_untold=3) as api:
+    with served(world.hoard, poll=0.02, most_pending=3) as api:
         with api.stream(request_id) as events:
             told = [next(events)]
             # The server is held up while more is committed than one client may be behind.
@@ -363,7 +363,7 @@ def held_up(api: Served) -> Iterator[None]:
 
 def test_a_server_that_stops_lets_its_streams_go(world: ViewWorld) -> None:
     request_id = world.submit()
-    with served(world.hoard, look=NEVER) as api, api.stream(request_id) as events:
+    with served(world.hoard, poll=NEVER) as api, api.stream(request_id) as events:
         assert next(events).event == "queued"
         api.hub.leave()
         assert next(events, None) is None
@@ -373,8 +373,8 @@ def test_a_client_that_goes_is_forgotten(world: ViewWorld, api: Served) -> None:
     request_id = world.submit()
     with api.stream(request_id) as events:
         next(events)
-        assert api.hub.watches == 1
-    wait_until(lambda: not api.hub.watches, "the watch to be closed")
+        assert api.hub.subscriptions == 1
+    wait_until(lambda: not api.hub.subscriptions, "the watch to be closed")
 
 
 def test_a_request_that_there_is_not_is_refused_before_the_stream(
@@ -384,7 +384,7 @@ def test_a_request_that_there_is_not_is_refused_before_the_stream(
     for nobody in (uuid4(), "no-id", world.pop().job_id):
         refused = api.answer(nobody, "")
         assert (refused.status_code, refused.json()["rc"]) == (404, "RequestNotFound")
-    assert api.hub.watches == 0
+    assert api.hub.subscriptions == 0
 
 
 @pytest.mark.parametrize(
@@ -394,7 +394,7 @@ def test_an_id_that_is_none_is_refused(world: ViewWorld, api: Served, rubbish: s
     request_id = world.submit()
     for refused in asked_after(api, request_id, rubbish):
         assert (refused.status_code, refused.json()["rc"]) == (400, "BadRequest")
-    assert api.hub.watches == 0
+    assert api.hub.subscriptions == 0
 
 
 def asked_after(api: Served, request_id: UUID, last: str) -> Iterator[httpx.Response]:

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, delete, insert, select
 
 from domain.requests.request import Request
-from projections.following.follow import Follower, FollowerFailed, follow
+from projections.following.log_follower import FollowerFailed
 from projections.following.positions import VIEW_POSITIONS
+from projections.following.views import ViewFollower
 from projections.view import RecordedEvent
 from tests.view_world import ViewWorld
 from tests.waiting import wait_until
@@ -40,22 +41,29 @@ class Notebook:
 
 @pytest.fixture
 def notebook(world: ViewWorld) -> Notebook:
-    with world.hoard.view_database.transaction() as connection:
+    with world.hoard.storage.view_database.transaction() as connection:
         METADATA.create_all(connection)
     return Notebook()
 
 
-def follower_of(world: ViewWorld, view: Notebook) -> Follower:
-    return Follower(view, world.hoard.log, world.hoard.view_database)
+def follower_of(world: ViewWorld, view: Notebook) -> ViewFollower:
+    return ViewFollower(view, world.hoard.storage.log, world.hoard.storage.view_database)
 
 
 @contextmanager
 def following(
-    *groups: Sequence[Follower], told: Callable[[Sequence[RecordedEvent]], None] | None = None
+    *groups: Sequence[ViewFollower], told: Callable[[Sequence[RecordedEvent]], None] | None = None
 ) -> Iterator[None]:
     """Follow with each group in a thread of its own, until the end of the block."""
     stop = threading.Event()
-    threads = [threading.Thread(target=follow, args=(group, stop, 0.001, told)) for group in groups]
+    threads = [
+        threading.Thread(
+            target=ViewFollower.together(group, on_taken=told).follow,
+            args=(stop,),
+            kwargs={"interval": 0.001},
+        )
+        for group in groups
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -68,12 +76,12 @@ def following(
 
 def seen(world: ViewWorld) -> list[int]:
     """Return what the notebook holds, in the order of the log; twice seen is twice in it."""
-    with world.hoard.view_database.reading() as connection:
+    with world.hoard.storage.view_database.reading() as connection:
         return list(connection.execute(select(SEEN.c.position).order_by(SEEN.c.position)).scalars())
 
 
 def logged(world: ViewWorld) -> list[int]:
-    return [record.position for record in world.hoard.log.after(0, 10_000)]
+    return [record.position for record in world.hoard.storage.log.after(0, 10_000)]
 
 
 def test_portions_join_without_gap_or_overlap(world: ViewWorld, notebook: Notebook) -> None:
@@ -87,7 +95,7 @@ def test_portions_join_without_gap_or_overlap(world: ViewWorld, notebook: Notebo
         portions.append(applied)
     assert sum(portions) == len(logged(world))
     assert seen(world) == logged(world)
-    assert follower.position() == world.hoard.log.last_position()
+    assert follower.position() == world.hoard.storage.log.last_position()
 
 
 def test_a_failure_in_mid_portion_leaves_neither_rows_nor_position(
@@ -100,7 +108,7 @@ def test_a_failure_in_mid_portion_leaves_neither_rows_nor_position(
     notebook.stumbles = lambda record: record.position == poisoned
     with pytest.raises(FollowerFailed) as failure:
         follower.catch_up()
-    assert (failure.value.view, failure.value.position) == ("notebook", poisoned)
+    assert (failure.value.name, failure.value.position) == ("notebook", poisoned)
     assert seen(world) == logged(world)[:3]
     assert follower.position() == logged(world)[2]
 
@@ -120,7 +128,7 @@ def test_followers_that_race_apply_every_event_once(world: ViewWorld, notebook: 
 
 
 def test_a_view_that_fails_holds_up_no_other(world: ViewWorld, notebook: Notebook) -> None:
-    status = world.hoard.followers[0]
+    status = world.hoard.views.followers[0]
     mended = threading.Event()
     notebook.stumbles = lambda record: (
         isinstance(record.event, Request.Submitted) and not mended.is_set()
@@ -149,7 +157,7 @@ def test_a_follower_that_starts_again_goes_on_where_it_was(
 
 
 def test_views_that_stand_apart_come_together(world: ViewWorld, notebook: Notebook) -> None:
-    status, behind = world.hoard.followers[0], follower_of(world, notebook)
+    status, behind = world.hoard.views.followers[0], follower_of(world, notebook)
     for _ in range(3):
         world.submit()
     status.catch_up()
@@ -166,9 +174,9 @@ def test_a_view_that_was_put_back_takes_the_events_again(
 ) -> None:
     world.submit()
     follower = follower_of(world, notebook)
-    with following([world.hoard.followers[0], follower]):
+    with following([world.hoard.views.followers[0], follower]):
         wait_until(lambda: seen(world) == logged(world), "the first time")
-        with world.hoard.view_database.transaction() as connection:
+        with world.hoard.storage.view_database.transaction() as connection:
             VIEW_POSITIONS.lock(connection, notebook.name)
             connection.execute(delete(SEEN))
             VIEW_POSITIONS.set(connection, notebook.name, 0)
@@ -176,9 +184,9 @@ def test_a_view_that_was_put_back_takes_the_events_again(
 
 
 # SQLite has one writer: there everybody waits for whoever replaces a view.
-@pytest.mark.parametrize("world", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 def test_views_move_together_past_one_that_is_elsewhere_or_held(world: ViewWorld) -> None:
-    database = world.hoard.view_database
+    database = world.hoard.storage.view_database
 
     def move(old: int, new: int) -> Collection[str]:
         with database.transaction() as connection:

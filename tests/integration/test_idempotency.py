@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -15,17 +13,9 @@ from sqlalchemy import func, select
 from domain.requests.request import Request
 from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from infrastructure.requests.idempotency import REPEATED_COMMAND
-from tests.integration.api_client import Answered, Api, in_base64, picture, serving
+from tests.integration.api_client import Answered, Api, in_base64, picture
 
 BODY = {"prompt": "a very private prompt", "params": {"n": 2, "steps": 7}}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    on_postgres = request.param == "postgresql"
-    database = request.getfixturevalue("postgres_url") if on_postgres else None
-    with serving(tmp_path, database=database) as api:
-        yield api
 
 
 def post(api: Api, repeat: str, key: str = ANONYMOUS_KEY, **options: Any) -> Answered:
@@ -36,12 +26,12 @@ def post(api: Api, repeat: str, key: str = ANONYMOUS_KEY, **options: Any) -> Ans
 
 def waiting(api: Api) -> int:
     """Return how many requests there are."""
-    records = api.hoard.log.after(0, 10_000)
+    records = api.hoard.storage.log.after(0, 10_000)
     return sum(isinstance(record.event, Request.Submitted) for record in records)
 
 
 def remembered(api: Api) -> int:
-    with api.hoard.ledger_database.reading() as connection:
+    with api.hoard.storage.ledger_database.reading() as connection:
         return connection.execute(select(func.count()).select_from(REPEATED_COMMAND)).scalar_one()
 
 
@@ -94,7 +84,7 @@ def test_what_is_over_is_thrown_away(api: Api) -> None:
     post(api, "one")
     api.clock.advance(timedelta(hours=12))
     post(api, "two")
-    repeats = api.hoard.repeats
+    repeats = api.hoard.storage.idempotency
     assert repeats.forget_those_over(api.clock.now()) == 0
     api.clock.advance(timedelta(hours=12))
     assert repeats.forget_those_over(api.clock.now()) == 1
@@ -124,11 +114,11 @@ def test_what_is_no_key_is_refused(api: Api) -> None:
 
 def test_only_digests_are_kept_that_nobody_else_can_make(api: Api) -> None:
     post(api, "my secret key")
-    with api.hoard.ledger_database.reading() as connection:
+    with api.hoard.storage.ledger_database.reading() as connection:
         (row,) = connection.execute(select(REPEATED_COMMAND)).all()
     assert "secret" not in str(row)
     assert "private" not in str(row)
-    digest = api.hoard.keyed_digest
+    digest = api.hoard.secrets.keyed_digest
     assert digest(b"a", b"b") != digest(b"ab", b"")
     assert len(row.key) == len(row.content) == 64
 

@@ -90,7 +90,7 @@ def test_what_is_no_image_is_not_found(api: Api) -> None:
         assert response.status_code == 404
         assert response.json()["rc"] in {"RequestNotFound", "BadRequest"}
     for unknown in (f"{NOBODYS_ID}/{NOBODYS_ID}", f"{request_id}/{NOBODYS_ID}"):
-        query = api.hoard.signer.sign("image", unknown, LIFETIME)
+        query = api.hoard.secrets.signer.sign("image", unknown, LIFETIME)
         response = api.http.get(f"/api/v2/generate/images/{unknown}.webp?{query}")
         refused(response, 404, "RequestNotFound")
 
@@ -98,7 +98,7 @@ def test_what_is_no_image_is_not_found(api: Api) -> None:
 def test_an_image_that_is_kept_no_longer_is_gone(api: Api) -> None:
     _, (address,) = delivered(api)
     digest = api.http.get(address).headers["etag"].strip('"')
-    api.hoard.blobs.delete(digest)
+    api.hoard.storage.blobs.delete(digest)
     assert "no longer" in refused(api.http.get(address), 410, "RequestExpired")
 
 

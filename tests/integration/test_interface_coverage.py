@@ -22,7 +22,7 @@ OPERATIONS: dict[str, dict[str, Any]] = INTERFACE["operations"]
 """What the AI Horde's API takes and answers, by method and path; tests/integration/
 test_left_out_routes.py looks after those that are left out."""
 
-PAGE = (ROOT / "docs" / "compatibility.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "compatibility.md").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def asked(world: ViewWorld, account_id: UUID, images: int = 1, **fields: Any) ->
 def submitted(world: ViewWorld, request_id: UUID) -> Request.Submitted:
     found = next(
         recorded.event
-        for recorded in world.hoard.log.committed_after(0, 1000)
+        for recorded in world.hoard.storage.log.committed_after(0, 1000)
         if recorded.event.originator_id == request_id
     )
     assert isinstance(found, Request.Submitted)
@@ -57,11 +57,13 @@ def submitted(world: ViewWorld, request_id: UUID) -> Request.Submitted:
 
 
 def verified(world: ViewWorld) -> bool:
-    return verify(world.hoard.kudos, world.hoard.log, world.hoard.ledger_database).holds
+    return verify(
+        world.hoard.inline.kudos, world.hoard.storage.log, world.hoard.storage.ledger_database
+    ).holds
 
 
 def rows(world: ViewWorld, table: Any) -> int:
-    with world.hoard.ledger_database.reading() as connection:
+    with world.hoard.storage.ledger_database.reading() as connection:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
@@ -71,7 +73,7 @@ def test_the_price_is_held_then_burnt_as_images_come_and_the_rest_given_back(
     payer = open_account(world.hoard, "payer", 1000)
     price = price_of(world, 20)
     request_id = asked(world, payer, 20)
-    balance = world.hoard.kudos.balance(payer)
+    balance = world.hoard.inline.kudos.balance(payer)
     assert (balance.amount, balance.held) == (100_000, hundredths(price))
     assert available(world.hoard, payer) == pytest.approx(1000 - price)
 
@@ -79,21 +81,21 @@ def test_the_price_is_held_then_burnt_as_images_come_and_the_rest_given_back(
     world.deliver(job, 0, 1, 2)
     world.hoard.ledger.jobs.fail(job.job_id, owner_id=world.owner_id, reason="gone")
     three = hundredths(price_of(world, 3))
-    balance = world.hoard.kudos.balance(payer)
+    balance = world.hoard.inline.kudos.balance(payer)
     assert (balance.burnt, balance.held) == (three, hundredths(price) - three)
 
     world.hoard.ledger.requests.cancel(request_id)
-    assert world.hoard.kudos.balance(payer) == Balance(awarded=100_000, burnt=three)
+    assert world.hoard.inline.kudos.balance(payer) == Balance(awarded=100_000, burnt=three)
     assert verified(world)
 
 
 def test_a_request_of_which_all_is_made_burns_its_price_to_the_hundredth(world: ViewWorld) -> None:
     payer = open_account(world.hoard, "payer", 1000)
     for images in (1, 3, 20):
-        before = world.hoard.kudos.balance(payer).burnt
+        before = world.hoard.inline.kudos.balance(payer).burnt
         asked(world, payer, images)
         world.deliver(world.pop())
-        balance = world.hoard.kudos.balance(payer)
+        balance = world.hoard.inline.kudos.balance(payer)
         assert balance.burnt - before == hundredths(price_of(world, images))
         assert balance.held == 0
 
@@ -106,7 +108,7 @@ def test_images_that_open_jobs_delivered_are_burnt_when_the_request_is_cancelled
     world.deliver(world.pop(), 0, 1)
     world.hoard.ledger.requests.cancel(request_id)
     burnt = hundredths(price_of(world, 2))
-    assert world.hoard.kudos.balance(payer) == Balance(awarded=100_000, burnt=burnt)
+    assert world.hoard.inline.kudos.balance(payer) == Balance(awarded=100_000, burnt=burnt)
 
 
 def test_the_workers_owner_earns_for_each_image(world: ViewWorld) -> None:
@@ -114,7 +116,7 @@ def test_the_workers_owner_earns_for_each_image(world: ViewWorld) -> None:
     asked(world, world.owner_id, 2)
     for _ in range(2):
         world.deliver(world.pop())
-    balance = world.hoard.kudos.balance(world.owner_id)
+    balance = world.hoard.inline.kudos.balance(world.owner_id)
     assert (balance.earned, balance.burnt, balance.held) == (5 * hundredths(REWARD), 0, 0)
     assert verified(world)
 
@@ -125,7 +127,7 @@ def test_anonymous_has_no_balance_and_no_row_anywhere(world: ViewWorld) -> None:
     other = world.submit(4)
     world.hoard.ledger.requests.cancel(other)
     assert submitted(world, request_id).held == 0
-    with world.hoard.ledger_database.reading() as connection:
+    with world.hoard.storage.ledger_database.reading() as connection:
         for table in (KUDOS_BALANCE, KUDOS_ENTRY):
             holders = connection.execute(select(table.c.holder_id)).scalars().all()
             assert set(holders) == {world.owner_id}
@@ -139,7 +141,7 @@ def test_who_has_too_little_is_served_with_what_there_is_and_without_priority(
     assert (event.held, event.priority, event.requirements.unfunded) == (3.0, 0.0, True)
     assert available(world.hoard, poor) == 0
     world.deliver(world.pop())
-    assert world.hoard.kudos.balance(poor) == Balance(awarded=300, burnt=300)
+    assert world.hoard.inline.kudos.balance(poor) == Balance(awarded=300, burnt=300)
 
 
 def test_priority_is_what_is_left_of_the_kudos(world: ViewWorld) -> None:
@@ -207,13 +209,13 @@ def test_a_shared_key_spends_no_more_than_its_limit_with_what_it_holds(world: Vi
     assert refused is not None
     assert refused.code.name == "SharedKeyInsufficientKudos"
     price = hundredths(price_of(world, 2))
-    assert world.hoard.kudos.balance(key) == Balance(held=price)
-    assert world.hoard.kudos.balance(owner).held == price
+    assert world.hoard.inline.kudos.balance(key) == Balance(held=price)
+    assert world.hoard.inline.kudos.balance(owner).held == price
     ledger.requests.cancel(first)
-    assert world.hoard.kudos.balance(key) == Balance()
+    assert world.hoard.inline.kudos.balance(key) == Balance()
     asked(world, owner, 2, shared_key_id=key)
     world.deliver(world.pop())
-    assert world.hoard.kudos.balance(key) == Balance(burnt=price)
+    assert world.hoard.inline.kudos.balance(key) == Balance(burnt=price)
     assert verified(world)
 
 
@@ -302,7 +304,7 @@ def test_kudos_do_not_go_back_within_a_minute(world: ViewWorld) -> None:
 
 def awarded(world: ViewWorld, receiver_id: UUID, by: UUID) -> float:
     """Award a kudo as every caller of the ledger does: rights first."""
-    actor = world.hoard.directory.account(by)
+    actor = world.hoard.inline.directory.account(by)
     require_may_award(ANONYMOUS if actor is None else actor)
     return world.hoard.ledger.kudos.award(receiver_id, 1, by=by, reason="")
 
@@ -337,11 +339,11 @@ def test_entries_are_folded_and_no_balance_changes(world: ViewWorld) -> None:
         asked(world, payer, 2, shared_key_id=key)
         world.deliver(world.pop())
     holders = (payer, key, world.owner_id)
-    before = [world.hoard.kudos.balance(holder) for holder in holders]
+    before = [world.hoard.inline.kudos.balance(holder) for holder in holders]
     assert rows(world, KUDOS_ENTRY) > 10
-    assert fold_balances(world.hoard.kudos) == len(holders)
+    assert fold_balances(world.hoard.inline.kudos) == len(holders)
     assert rows(world, KUDOS_ENTRY) == 0
-    assert [world.hoard.kudos.balance(holder) for holder in holders] == before
+    assert [world.hoard.inline.kudos.balance(holder) for holder in holders] == before
     assert verified(world)
     asked(world, payer, 2)
     assert verified(world)
@@ -360,15 +362,15 @@ def test_a_payer_folds_its_own_entries_where_no_sweep_does(world: ViewWorld) -> 
 
 def test_a_wrong_balance_is_found_and_put_right(world: ViewWorld) -> None:
     payer = open_account(world.hoard, "payer", 100)
-    fold_balances(world.hoard.kudos)
+    fold_balances(world.hoard.inline.kudos)
     asked(world, payer)
-    with world.hoard.ledger_database.transaction() as connection:
+    with world.hoard.storage.ledger_database.transaction() as connection:
         wrong = update(KUDOS_BALANCE).where(KUDOS_BALANCE.c.holder_id == payer)
         connection.execute(wrong.values(burnt=1))
-    log, database = world.hoard.log, world.hoard.ledger_database
-    (difference,) = verify(world.hoard.kudos, log, database).differences
+    log, database = world.hoard.storage.log, world.hoard.storage.ledger_database
+    (difference,) = verify(world.hoard.inline.kudos, log, database).differences
     assert difference == f"kudos_balance {payer}: burnt is 1 and should be 0"
-    rebuild(world.hoard.kudos, log, database)
+    rebuild(world.hoard.inline.kudos, log, database)
     assert verified(world)
     assert rows(world, KUDOS_ENTRY) == 0
     assert available(world.hoard, payer) == pytest.approx(100 - price_of(world, 1))
@@ -376,10 +378,10 @@ def test_a_wrong_balance_is_found_and_put_right(world: ViewWorld) -> None:
 
 def earn(world: ViewWorld, kudos: float) -> None:
     """Let the owner's worker make images until its owner has earned so many kudos."""
-    while kudos_from(world.hoard.kudos.balance(world.owner_id).earned) < kudos:
+    while kudos_from(world.hoard.inline.kudos.balance(world.owner_id).earned) < kudos:
         world.submit(20, side=1024)
         world.deliver(world.pop())
-    fold_balances(world.hoard.kudos)
+    fold_balances(world.hoard.inline.kudos)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -394,11 +396,13 @@ def trusting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ViewWor
 
 def trust_given(world: ViewWorld) -> int:
     allowances = allowances_of(world.hoard.settings)
-    return give_trust(world.hoard.kudos, world.hoard.ledger.kudos, allowances, world.clock.now())
+    return give_trust(
+        world.hoard.inline.kudos, world.hoard.ledger.kudos, allowances, world.clock.now()
+    )
 
 
 def is_trusted(world: ViewWorld) -> bool:
-    entry = world.hoard.directory.account(world.owner_id)
+    entry = world.hoard.inline.directory.account(world.owner_id)
     assert entry is not None
     return entry.roles.trusted
 
@@ -441,12 +445,12 @@ def test_what_a_request_costs_in_statements(world: ViewWorld) -> None:
     assert [each for each in anonymous if "kudos_" in each] == []
     registered = cost_of_asking(world, payer)
     assert len(registered) - len(anonymous) == 3  # the lock, what is there, and what is held
-    with world.hoard.ledger_database.reading() as connection:
+    with world.hoard.storage.ledger_database.reading() as connection:
         assert connection.execute(select(func.count()).select_from(OPEN_REQUEST)).scalar_one() == 4
 
 
 def cost_of_asking(world: ViewWorld, account_id: UUID) -> list[str]:
-    database = world.hoard.ledger_database
+    database = world.hoard.storage.ledger_database
     with database.transaction() as connection, statements_of(connection) as seen:
         asked(world, account_id)
     return [each for each in seen if "personal_key" not in each]

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
-
-import pytest
 
 from domain.jobs.image_ids import job_of
 from domain.jobs.lifetimes import LEASES_IN_A_ROW
 from projections.following.rebuild import verify
-from tests.integration.api_client import Api, serving
+from tests.integration.api_client import Api
 from tests.kudos_world import refusal_of
 
 LEASE = timedelta(seconds=150)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    """A Hoard on SQLite, and once more on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    database = request.getfixturevalue("postgres_url") if on_postgresql else None
-    with serving(tmp_path, database=database) as api:
-        yield api
-
-
 def owner(api: Api) -> UUID:
     """Return the account of the worker."""
-    entry = api.hoard.directory.account_by_name("owner")
+    entry = api.hoard.inline.directory.account_by_name("owner")
     assert entry is not None
     return entry.account_id
 
@@ -42,12 +29,14 @@ def test_a_renewed_lease_holds_from_the_renewal_on(api: Api) -> None:
     ends_at = api.hoard.ledger.jobs.renew_lease(job_id, owner_id=owner(api))
     assert ends_at == api.clock.now() + LEASE
     api.clock.advance(LEASE * 2 / 3)
-    assert api.hoard.queue.due_leases(api.clock.now(), 10) == []
+    assert api.hoard.inline.queue.due_leases(api.clock.now(), 10) == []
     api.hoard.ledger.jobs.expire_lease(job_id)
     api.hoard.ledger.jobs.may_upload(UUID(job["id"]))
     assert api.submit(job["id"]).status == 200
     assert api.status(request_id)["done"]
-    assert not verify(api.hoard.queue, api.hoard.log, api.hoard.ledger_database).differences
+    assert not verify(
+        api.hoard.inline.queue, api.hoard.storage.log, api.hoard.storage.ledger_database
+    ).differences
 
 
 def test_a_renewed_lease_still_ends(api: Api) -> None:
@@ -56,7 +45,7 @@ def test_a_renewed_lease_still_ends(api: Api) -> None:
     api.clock.advance(LEASE / 2)
     api.hoard.ledger.jobs.renew_lease(job_id, owner_id=owner(api))
     api.clock.advance(LEASE)
-    assert list(api.hoard.queue.due_leases(api.clock.now(), 10)) == [job_id]
+    assert list(api.hoard.inline.queue.due_leases(api.clock.now(), 10)) == [job_id]
     refused = refusal_of(api.hoard.ledger.jobs.renew_lease, job_id, owner_id=owner(api))
     assert refused is not None
     assert refused.code.name == "AbortedGen"

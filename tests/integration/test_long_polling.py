@@ -35,9 +35,11 @@ def asked(api: Served) -> Iterator[Asked]:
     with ThreadPoolExecutor() as threads:
 
         def ask(request_id: UUID, **options: Any) -> Future[httpx.Response]:
-            before = api.hub.watches
+            before = api.hub.subscriptions
             answer = threads.submit(api.check, request_id, 60, **options)
-            wait_until(lambda: api.hub.watches > before or answer.done(), "the server to wait")
+            wait_until(
+                lambda: api.hub.subscriptions > before or answer.done(), "the server to wait"
+            )
             return answer
 
         yield ask
@@ -74,7 +76,7 @@ def test_each_change_of_the_counts_is_an_answer(
     changed(lambda: world.deliver(jobs[0], 0))
     changed(lambda: world.deliver(jobs[0], 1))
     assert seen == [(0, 2, 0, False), (0, 1, 1, False), (0, 0, 2, True)]
-    assert api.hub.watches == 0
+    assert api.hub.subscriptions == 0
 
 
 def test_without_a_tag_the_next_change_is_waited_for(world: ViewWorld, asked: Asked) -> None:
@@ -99,7 +101,7 @@ def test_a_submit_over_http_wakes_it(tmp_path: Path) -> None:
         job = worker.popped()
         with ThreadPoolExecutor() as threads:
             answer = threads.submit(api.check, request_id, 60)
-            wait_until(lambda: api.hub.watches, "the server to wait")
+            wait_until(lambda: api.hub.subscriptions, "the server to wait")
             worker.deliver(job["ids"])
             assert answer.result().json()["done"] is True
 
@@ -166,10 +168,10 @@ def test_it_works_without_any_wake_up(tmp_path: Path) -> None:
     with (
         closing(ViewWorld(tmp_path)) as world,
         closing(assemble(world.hoard.settings, clock=world.clock, migrate=False)) as hoard,
-        served(hoard, look=0.02) as api,
+        served(hoard, poll=0.02) as api,
         ThreadPoolExecutor() as threads,
     ):
         answer = threads.submit(api.check, world.submit(), 60)
-        wait_until(lambda: api.hub.watches, "the server to wait")
+        wait_until(lambda: api.hub.subscriptions, "the server to wait")
         world.pop()
         assert answer.result().json()["processing"] == 1

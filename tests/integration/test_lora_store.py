@@ -19,8 +19,8 @@ from domain.models.loras import MOST_LORAS, Lora
 from infrastructure.models.civitai import Civitai
 from infrastructure.models.lora_store import open_lora_store
 from infrastructure.outbound.downloads import GuardedDownloads
-from infrastructure.outbound.outbound import Outbound
-from infrastructure.settings.settings import Settings
+from infrastructure.outbound.guard import Outbound
+from infrastructure.settings.environment import Settings
 from tests.integration.civitai_server import CivitaiServer, civitai
 from tests.integration.lora_downloads import LoraDownload, a_lora, publish
 from tests.waiting import wait_until

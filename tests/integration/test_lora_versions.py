@@ -14,8 +14,8 @@ from domain.models.loras import Lora, ResolvedLora
 from infrastructure.models.civitai import LARGEST_ANSWER, Civitai, CivitaiAway
 from infrastructure.models.lora_versions import LORA_VERSION, CachedLoraVersions
 from infrastructure.storage.database import Database
-from infrastructure.storage.migrate import migrate_views
 from tests.integration.civitai_server import CivitaiServer, a_version, civitai, sha256_of
+from tests.prepared import prepared
 from tests.waiting import wait_until
 from tests.world import HandClock
 
@@ -55,12 +55,9 @@ def client(server: CivitaiServer) -> Iterator[Civitai]:
         yield opened
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    on_postgresql = request.param == "postgresql"
-    url = request.getfixturevalue("postgres_url") if on_postgresql else f"sqlite:///{tmp_path}/v.db"
-    opened = Database(url, durable=False)
-    migrate_views(opened)
+@pytest.fixture
+def database(ledger_url: str | None, tmp_path: Path) -> Iterator[Database]:
+    opened = prepared(ledger_url or f"sqlite:///{tmp_path}/v.db", "views", durable=False)
     yield opened
     opened.close()
 

@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, inspect, text
 
 from infrastructure.models import lora_versions as lora_table
 from infrastructure.requests import idempotency
 from infrastructure.service import timeouts
 from infrastructure.storage.database import Database
-from infrastructure.storage.migrate import migrate_ledger, migrate_views
+from infrastructure.storage.schema import migrate_ledger, migrate_views
 from infrastructure.webhooks import claims as delivery_claims
 from infrastructure.workers import messages
-from projections.directory import reader as directory
+from projections.directory import tables as directory
 from projections.following import positions
-from projections.kudos import view as kudos
+from projections.kudos import tables as kudos
 from projections.queue import lanes
-from projections.queue import view as queue
+from projections.queue import tables as queue
 from projections.registry import FOLLOWER_METADATA
 from projections.service import modes
-from projections.webhooks import due as deliveries
+from projections.webhooks.due import tables as deliveries
 
 NOT_VIEWS = {
     "event",
@@ -66,6 +66,17 @@ def _declared() -> MetaData:
     return declared
 
 
+def _tables_of(database: Database) -> dict[str, list[str]]:
+    """Return the tables that there are, each with what its columns and indexes are called."""
+    with database.reading() as connection:
+        inspector = inspect(connection)
+        return {
+            table: [column["name"] for column in inspector.get_columns(table)]
+            + sorted(str(index["name"]) for index in inspector.get_indexes(table))
+            for table in inspector.get_table_names()
+        }
+
+
 def test_the_tables_are_what_the_views_declare(database: Database) -> None:
     migrate_ledger(database)
     migrate_views(database)
@@ -80,9 +91,19 @@ def test_the_tables_are_what_the_views_declare(database: Database) -> None:
 
 
 def test_migrating_again_changes_nothing(database: Database) -> None:
-    for _ in range(2):
-        migrate_ledger(database)
-        migrate_views(database)
+    migrate_ledger(database)
+    migrate_views(database)
+    made = _tables_of(database)
+    assert {"event", "ledger_schema_version", "views_schema_version"} <= made.keys()
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE log_epoch SET base = 7"))
+
+    migrate_ledger(database)
+    migrate_views(database)
+
+    assert _tables_of(database) == made
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT base FROM log_epoch")).scalars().all() == [7]
 
 
 @pytest.mark.parametrize("index", ["open_request_waiting", "open_request_of_account"])

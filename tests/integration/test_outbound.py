@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from domain.service.fetching import FetchFailed, FetchLimits, FetchProblem
-from infrastructure.outbound.outbound import Outbound, resolve
+from infrastructure.outbound.guard import Outbound, resolve
 from tests.web_server import HOST, WebServer, web_server
 
 LOOPBACK = ip_network("127.0.0.0/8")

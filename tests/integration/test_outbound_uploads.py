@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from domain.service.fetching import FetchFailed, FetchProblem
-from infrastructure.outbound.outbound import Outbound
+from infrastructure.outbound.guard import Outbound
 
 LOOPBACK = ip_network("127.0.0.0/8")
 

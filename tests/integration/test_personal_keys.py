@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,7 +15,7 @@ from sqlalchemy import text
 from domain.sealing import Forgotten, Sealed, Sealer
 from infrastructure.keys.personal_keys import PersonalKeys, WrongMasterKey
 from infrastructure.storage.database import Database
-from infrastructure.storage.migrate import migrate_ledger
+from tests.integration.event_stores import open_store
 
 MASTER = bytes(range(32))
 PATIENCE_SECONDS = 60.0
@@ -24,18 +23,8 @@ PROMPT = "a lighthouse in a storm, été 🌊"
 
 
 @pytest.fixture(params=["memory", "file", "postgres"])
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    if request.param == "postgres":
-        url: str = request.getfixturevalue("postgres_url")
-    elif request.param == "file":
-        tmp_path: Path = request.getfixturevalue("tmp_path")
-        url = f"sqlite:///{tmp_path}/ledger.db"
-    else:
-        url = "sqlite://"
-    database = Database(url)
-    migrate_ledger(database)
-    yield database
-    database.close()
+def database(request: pytest.FixtureRequest) -> Database:
+    return open_store(request.param, request).database
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from sqlalchemy import select
 
 from domain.jobs.queue import LONG_AGO
 from infrastructure.storage.database import Database
-from infrastructure.storage.migrate import migrate_ledger
+from infrastructure.storage.schema import migrate_ledger
 from projections.following.rebuild import verify
-from projections.queue.view import OPEN_REQUEST
+from projections.queue.tables import OPEN_REQUEST
 from projections.view import View
 from tests.view_world import ViewWorld
 
@@ -32,11 +32,11 @@ def back_to(revision: str, database: Database) -> None:
 
 def queue_of(world: ViewWorld) -> View:
     """Return the queue."""
-    return next(view for view in world.hoard.inline_views if view.name == "queue")
+    return next(view for view in world.hoard.inline.all if view.name == "queue")
 
 
 def test_requests_keep_the_time_since_which_they_wait(world: ViewWorld) -> None:
-    database = world.hoard.ledger_database
+    database = world.hoard.storage.ledger_database
     world.submit(3)
     world.clock.advance(timedelta(seconds=2.5))
     world.submit(models=["B"])
@@ -44,7 +44,7 @@ def test_requests_keep_the_time_since_which_they_wait(world: ViewWorld) -> None:
     world.submit()
     back_to("r0003", database)
     migrate_ledger(database)
-    report = verify(queue_of(world), world.hoard.log, database)
+    report = verify(queue_of(world), world.hoard.storage.log, database)
     assert report.differences == ()
     assert report.rows > 0
     assert world.pop().model == "B"
@@ -52,7 +52,7 @@ def test_requests_keep_the_time_since_which_they_wait(world: ViewWorld) -> None:
 
 def test_a_program_that_does_not_know_the_time_may_go_on_submitting(world: ViewWorld) -> None:
     request_id = world.submit()
-    database = world.hoard.ledger_database
+    database = world.hoard.storage.ledger_database
     known = [column for column in OPEN_REQUEST.c if column is not OPEN_REQUEST.c.waiting_since]
     with database.transaction() as connection:
         row = dict(connection.execute(select(*known)).one()._mapping)

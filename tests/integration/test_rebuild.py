@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import Table, delete, insert, select, update
 
 from domain.jobs.commands import PopJob
-from projections.backlog.view import BACKLOG_BLOCK
+from projections.backlog.tables import BACKLOG_BLOCK
 from projections.following.positions import VIEW_POSITIONS
 from projections.following.rebuild import Report, rebuild, verify
-from projections.queue.view import OPEN_REQUEST
+from projections.queue.tables import OPEN_REQUEST
 from projections.status.tables import REQUEST_GENERATION, REQUEST_STATUS
 from projections.view import View, ViewDatabase
 from tests.delivery_world import DeliveryWorld, address, numbered
@@ -32,10 +32,10 @@ class Served:
 
 def all_served(world: ViewWorld) -> Iterator[Served]:
     hoard = world.hoard
-    for view in hoard.inline_views:
-        yield Served(view, hoard.ledger_database)
-    for follower in hoard.followers:
-        yield Served(follower.view, hoard.view_database)
+    for view in hoard.inline.all:
+        yield Served(view, hoard.storage.ledger_database)
+    for follower in hoard.views.followers:
+        yield Served(follower.view, hoard.storage.view_database)
 
 
 def served(world: ViewWorld, name: str) -> Served:
@@ -44,7 +44,7 @@ def served(world: ViewWorld, name: str) -> Served:
 
 def verified(world: ViewWorld, name: str) -> Report:
     each = served(world, name)
-    return verify(each.view, world.hoard.log, each.database)
+    return verify(each.view, world.hoard.storage.log, each.database)
 
 
 def live_through_much(world: ViewWorld) -> None:
@@ -72,8 +72,8 @@ def live_through_much(world: ViewWorld) -> None:
 
 
 def wait_for_more_events(world: ViewWorld) -> None:
-    before = world.hoard.log.last_position()
-    wait_until(lambda: world.hoard.log.last_position() > before, "more events")
+    before = world.hoard.storage.log.last_position()
+    wait_until(lambda: world.hoard.storage.log.last_position() > before, "more events")
 
 
 @contextmanager
@@ -105,17 +105,17 @@ def rows_of(database: ViewDatabase, table: Table) -> set[tuple[Any, ...]]:
 
 def test_what_is_served_is_what_the_history_says(world: ViewWorld) -> None:
     live_through_much(world)
-    for follower in world.hoard.followers:
+    for follower in world.hoard.views.followers:
         follower.catch_up(23)
     for each in all_served(world):
-        report = verify(each.view, world.hoard.log, each.database)
+        report = verify(each.view, world.hoard.storage.log, each.database)
         assert report.differences == ()
         assert report.rows > 0
     world.follow()
     for each in all_served(world):
-        report = verify(each.view, world.hoard.log, each.database)
+        report = verify(each.view, world.hoard.storage.log, each.database)
         assert report.holds
-        assert report.position == world.hoard.log.last_position()
+        assert report.position == world.hoard.storage.log.last_position()
 
 
 def test_the_size_of_portions_makes_no_difference(world: ViewWorld) -> None:
@@ -126,12 +126,12 @@ def test_the_size_of_portions_makes_no_difference(world: ViewWorld) -> None:
         for each in all_served(world)
         for table in each.view.tables
     }
-    for follower in world.hoard.followers:
-        with world.hoard.view_database.transaction() as connection:
+    for follower in world.hoard.views.followers:
+        with world.hoard.storage.view_database.transaction() as connection:
             for table in follower.view.tables:
                 connection.execute(delete(table))
             connection.exec_driver_sql("DELETE FROM view_position")
-    for follower in world.hoard.followers:
+    for follower in world.hoard.views.followers:
         while follower.catch_up(1):
             pass
     for each in all_served(world):
@@ -148,7 +148,7 @@ def test_a_view_that_never_followed_is_verified_as_empty(world: ViewWorld) -> No
 def test_a_changed_row_is_found_named_and_put_right(world: ViewWorld) -> None:
     live_through_much(world)
     world.follow()
-    with world.hoard.view_database.transaction() as connection:
+    with world.hoard.storage.view_database.transaction() as connection:
         request_id = connection.execute(select(REQUEST_STATUS.c.request_id).limit(1)).scalar_one()
         connection.execute(
             update(REQUEST_STATUS)
@@ -160,14 +160,14 @@ def test_a_changed_row_is_found_named_and_put_right(world: ViewWorld) -> None:
     assert str(request_id) in difference
     assert "restarted is 99" in difference
     each = served(world, "status")
-    rebuild(each.view, world.hoard.log, each.database)
+    rebuild(each.view, world.hoard.storage.log, each.database)
     assert verified(world, "status").holds
 
 
 def test_a_missing_row_and_one_too_many_are_found(world: ViewWorld) -> None:
     live_through_much(world)
     world.follow()
-    with world.hoard.view_database.transaction() as connection:
+    with world.hoard.storage.view_database.transaction() as connection:
         row = connection.execute(select(REQUEST_GENERATION).limit(1)).one()
         connection.execute(
             delete(REQUEST_GENERATION).where(REQUEST_GENERATION.c.image_id == row.image_id)
@@ -186,7 +186,7 @@ def test_no_more_than_ten_differences_are_told(world: ViewWorld) -> None:
     for _ in range(30):
         world.submit()
     world.follow()
-    with world.hoard.view_database.transaction() as connection:
+    with world.hoard.storage.view_database.transaction() as connection:
         connection.execute(update(REQUEST_STATUS).values(waiting=17))
     assert len(verified(world, "status").differences) == 10
 
@@ -194,7 +194,7 @@ def test_no_more_than_ten_differences_are_told(world: ViewWorld) -> None:
 def test_a_broken_queue_is_rebuilt_under_its_writers(world: ViewWorld) -> None:
     live_through_much(world)
     queue = served(world, "queue")
-    with world.hoard.ledger_database.transaction() as connection:
+    with world.hoard.storage.ledger_database.transaction() as connection:
         connection.execute(update(OPEN_REQUEST).values(remaining=OPEN_REQUEST.c.remaining + 1))
     assert not verified(world, "queue").holds
 
@@ -202,11 +202,11 @@ def test_a_broken_queue_is_rebuilt_under_its_writers(world: ViewWorld) -> None:
         world.submit(2)
         world.hoard.ledger.jobs.pop(PopJob(world.owner_id, True, worker, LARGE))
 
-    rebuild(queue.view, world.hoard.log, queue.database)
+    rebuild(queue.view, world.hoard.storage.log, queue.database)
     with repeating(partial(write, "worker 0"), partial(write, "worker 1")):
         for _ in range(3):
             wait_for_more_events(world)
-            rebuild(queue.view, world.hoard.log, queue.database)
+            rebuild(queue.view, world.hoard.storage.log, queue.database)
         wait_for_more_events(world)
     for name in ("queue", "directory"):
         assert verified(world, name).differences == ()
@@ -218,7 +218,7 @@ def test_a_view_is_rebuilt_while_it_follows(world: ViewWorld) -> None:
 
     def follow_on() -> None:
         world.submit()
-        for follower in world.hoard.followers:
+        for follower in world.hoard.views.followers:
             follower.catch_up(3)
 
     reached: list[tuple[int, int]] = []
@@ -226,7 +226,7 @@ def test_a_view_is_rebuilt_while_it_follows(world: ViewWorld) -> None:
         for _ in range(3):
             rebuild(
                 status.view,
-                world.hoard.log,
+                world.hoard.storage.log,
                 status.database,
                 lambda now, last: reached.append((now, last)),
             )
@@ -235,6 +235,6 @@ def test_a_view_is_rebuilt_while_it_follows(world: ViewWorld) -> None:
     assert all(0 < now <= last for now, last in reached)
     world.follow()
     for each in all_served(world):
-        assert verify(each.view, world.hoard.log, each.database).differences == ()
-    with world.hoard.view_database.reading() as connection:
-        assert VIEW_POSITIONS.read(connection, "status") == world.hoard.log.last_position()
+        assert verify(each.view, world.hoard.storage.log, each.database).differences == ()
+    with world.hoard.storage.view_database.reading() as connection:
+        assert VIEW_POSITIONS.read(connection, "status") == world.hoard.storage.log.last_position()

@@ -31,7 +31,7 @@ from tests.waiting import wait_until
 from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.protocol import EngineFailed
 from workers.inference.provenance import read_provenance
-from workers.remote.backoff import Backoff
+from workers.remote.backoff import ServerBackoff
 from workers.remote.errors import NotAdmitted, NotNow, ServerAway
 from workers.remote.serving import serve
 
@@ -108,7 +108,7 @@ def test_it_is_a_remote_worker_and_declares_what_its_engine_can(
 ) -> None:
     assert worker.work() == 0
 
-    entry = elsewhere.hoard.hoard.directory.worker_by_name(WORKER)
+    entry = elsewhere.hoard.hoard.inline.directory.worker_by_name(WORKER)
     assert entry is not None
     known: Worker = elsewhere.hoard.hoard.ledger.repository.get(entry.worker_id)
     assert known.kind is WorkerKind.REMOTE
@@ -199,7 +199,7 @@ def test_a_server_that_is_away_is_asked_again_until_it_is_back(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        serve(worker.worker, worker.place, worker.server, Backoff(wait, lambda: 0.0))
+        serve(worker.worker, worker.place, worker.server, ServerBackoff(wait, lambda: 0.0))
 
     assert waits[:4] == [1, 2, 4, 8]
     assert elsewhere.check(request_id)["done"]
@@ -297,7 +297,7 @@ def test_a_key_that_nobody_has_ends_it_and_is_not_repeated(
         with pytest.raises(NotAdmitted) as first:
             worker.server.require_key()
         with pytest.raises(NotAdmitted) as later:
-            serve(worker.worker, worker.place, worker.server, Backoff(lambda _seconds: None))
+            serve(worker.worker, worker.place, worker.server, ServerBackoff(lambda _seconds: None))
     for caught in (first, later):
         assert caught.value.rc == "InvalidAPIKey"
         assert key not in str(caught.value)
@@ -318,7 +318,7 @@ def test_another_accounts_name_ends_it(
 def test_maintenance_is_waited_out(elsewhere: Elsewhere, worker: Remote) -> None:
     key = elsewhere.hoard.key(OWNER)
     assert worker.work() == 0
-    entry = elsewhere.hoard.hoard.directory.worker_by_name(WORKER)
+    entry = elsewhere.hoard.hoard.inline.directory.worker_by_name(WORKER)
     assert entry is not None
     change: dict[str, Any] = {"maintenance": True, "maintenance_msg": "a new GPU comes"}
     elsewhere.hoard.call("PUT", f"/workers/{entry.worker_id}", key, json=change)

@@ -33,7 +33,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
 
 def submitted(api: Api, request_id: str) -> Request.Submitted:
     """Return the first event of a request."""
-    for recorded in api.hoard.log.after(0, 1000):
+    for recorded in api.hoard.storage.log.after(0, 1000):
         event = recorded.event
         if isinstance(event, Request.Submitted) and event.originator_id == UUID(request_id):
             return event
@@ -200,11 +200,11 @@ def test_it_costs_what_one_such_image_costs(api: Api) -> None:
     image_id = make(api).image_ids[0]
     one = api.ask(key, params={"steps": 20}, dry_run=True, models=[MODEL]).body["kudos"]
     assert again(api, image_id, key, dry_run=True).body == {"kudos": one}
-    entry = api.hoard.directory.account_by_name("rich")
+    entry = api.hoard.inline.directory.account_by_name("rich")
     assert entry is not None
-    before = api.hoard.kudos.balance(entry.account_id)
+    before = api.hoard.inline.kudos.balance(entry.account_id)
     assert again(api, image_id, key).body["kudos"] == one
-    held = api.hoard.kudos.balance(entry.account_id).held - before.held
+    held = api.hoard.inline.kudos.balance(entry.account_id).held - before.held
     assert held == round(100 * one)
 
 
@@ -213,7 +213,7 @@ def test_heavy_images_need_their_kudos_up_front(api: Api) -> None:
     heavy = {"width": 2048, "height": 2048, "steps": 50}
     api.asked(key, params=heavy)
     image_id = make(api).image_ids[0]
-    entry = api.hoard.directory.account_by_name("rich")
+    entry = api.hoard.inline.directory.account_by_name("rich")
     assert entry is not None
     api.hoard.ledger.kudos.award(entry.account_id, -100_000.0, by=None, reason="a loss")
     assert again(api, image_id, key).rc == "KudosUpfront"
@@ -309,4 +309,4 @@ def test_it_expires_as_any_request_does(api: Api) -> None:
     api.asked()
     request_id = replicate(api, make(api).image_ids[0])
     api.clock.advance(timedelta(minutes=21))
-    assert list(api.hoard.queue.due_requests(api.clock.now(), 10)) == [UUID(request_id)]
+    assert list(api.hoard.inline.queue.due_requests(api.clock.now(), 10)) == [UUID(request_id)]

@@ -29,10 +29,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from api.app import BASE_PATH, create_app
+from api.app import BASE_PATH
 from api.tracking.hub import Hub
 from domain.return_codes import RETURN_CODES
-from infrastructure.processes.api import services_of
+from infrastructure.processes.api import app_of
 from tests.integration.api_client import Api, serving
 from tests.integration.fuzzed_world import Known, World
 from tests.waiting import wait_until
@@ -86,8 +86,8 @@ def test_no_generated_call_breaks_anything(
 ) -> None:
     calls = Calls()
     # The client starts it in an event loop of its own.
-    app: Any = create_app(services_of(api.hoard))
-    hub: Hub = app.state.hoard.hub
+    app: Any = app_of(api.hoard)
+    hub: Hub = app.state.hub
     schema = schemathesis.openapi.from_asgi(f"{BASE_PATH}/openapi.json", app)
     with get_client(app) as client:
         # Nobody is kept waiting for what never happens here: a stream tells what is there and ends.

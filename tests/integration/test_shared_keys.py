@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from tests.integration.api_client import Api, serving
+from tests.integration.api_client import Api
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with serving(tmp_path, database=url, follow=True) as served:
-        lender = served.key("lender")
-        account = served.hoard.directory.account_by_name("lender")
-        assert account is not None
-        served.hoard.ledger.kudos.award(account.account_id, 1000, by=None, reason="to begin with")
-        assert lender
-        yield served
+@pytest.fixture
+def api(followed_api: Api) -> Api:
+    lender = followed_api.key("lender")
+    hoard = followed_api.hoard
+    account = hoard.inline.directory.account_by_name("lender")
+    assert account is not None
+    hoard.ledger.kudos.award(account.account_id, 1000, by=None, reason="to begin with")
+    assert lender
+    return followed_api
 
 
 def lend(api: Api, **fields: object) -> Any:

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 
 from domain.images.source_images import MOST_BYTES
 from domain.service.fetching import FetchFailed, FetchLimits
-from infrastructure.outbound.outbound import AT_ONCE
+from infrastructure.outbound.guard import AT_ONCE
 from tests.integration.api_client import Answered, Api, in_base64, picture, serving
 from tests.web_server import WebServer, web_server
 

@@ -24,7 +24,7 @@ def address(made: Generation) -> str:
 
 def told(world: ViewWorld, request_id: UUID) -> list[tuple[Notification, dict[str, Any]]]:
     """Return all that is told of a request, in order."""
-    whole = RequestHistory.read(world.hoard.log, request_id)
+    whole = RequestHistory.read(world.hoard.storage.log, request_id)
     assert whole is not None
     so_far = RequestHistory(whole.submitted)
     heard = []
@@ -120,14 +120,14 @@ def test_progress_says_how_far_which_job_is(world: ViewWorld) -> None:
 def test_nothing_is_known_of_what_is_no_request(world: ViewWorld) -> None:
     world.submit(1)
     job = world.pop()
-    assert RequestHistory.read(world.hoard.log, uuid4()) is None
-    assert RequestHistory.read(world.hoard.log, job.job_id) is None
+    assert RequestHistory.read(world.hoard.storage.log, uuid4()) is None
+    assert RequestHistory.read(world.hoard.storage.log, job.job_id) is None
 
 
 def test_a_history_holds_the_request_and_its_jobs(world: ViewWorld) -> None:
     request_id = world.submit(2)
     job = world.pop()
-    history = RequestHistory.read(world.hoard.log, request_id)
+    history = RequestHistory.read(world.hoard.storage.log, request_id)
     assert history is not None
     assert isinstance(history.records[0].event, Request.Submitted)
     assert isinstance(history.batched[job.job_id], Job.Batched)

@@ -7,15 +7,10 @@ from sqlalchemy import func, select
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Requirements
-from projections.accounts.view import (
-    ACCOUNT_OPEN_JOB,
-    ACCOUNT_OPEN_REQUEST,
-    ACCOUNT_RECORD,
-    AccountOrder,
-    AccountRecord,
-)
+from projections.accounts.reader import AccountOrder, AccountRecord
+from projections.accounts.tables import ACCOUNT_OPEN_JOB, ACCOUNT_OPEN_REQUEST, ACCOUNT_RECORD
 from projections.following.rebuild import verify
 from tests.view_world import ViewWorld
 
@@ -23,17 +18,19 @@ PIXELSTEPS = 20 * 512 * 512
 
 
 def test_what_was_asked_for_and_made_is_counted(world: ViewWorld) -> None:
-    ledger, accounts = world.hoard.ledger, world.hoard.accounts
+    ledger, accounts = world.hoard.ledger, world.hoard.views.accounts
     requester = ledger.accounts.open("asker", "1" * 64, Roles())
     ledger.kudos.award(requester, 1000, by=None, reason="to begin with")
     request_id, _ = ledger.requests.submit(
         SubmitRequest(
-            account_id=requester,
-            prompt="a red square",
-            negative_prompt="",
-            settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
-            requirements=Requirements((), 512 * 512, False, False, True, False),
-            images=3,
+            Requester(requester),
+            RequestSpecification(
+                prompt="a red square",
+                negative_prompt="",
+                settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
+                requirements=Requirements((), 512 * 512, False, False, True, False),
+                images=3,
+            ),
         )
     )
     world.follow()
@@ -49,11 +46,11 @@ def test_what_was_asked_for_and_made_is_counted(world: ViewWorld) -> None:
     made = accounts.record(world.owner_id)
     assert (made.images_made, made.pixelsteps_made, made.requests) == (4, 4 * PIXELSTEPS, 0)
     for account_id in (requester, world.owner_id):
-        with world.hoard.view_database.reading() as connection:
+        with world.hoard.storage.view_database.reading() as connection:
             found = select(ACCOUNT_RECORD.c.kudos).where(ACCOUNT_RECORD.c.account_id == account_id)
             kudos = connection.execute(found).scalar_one()
-        assert kudos == world.hoard.kudos.balance(account_id).amount
-    with world.hoard.view_database.reading() as connection:
+        assert kudos == world.hoard.inline.kudos.balance(account_id).amount
+    with world.hoard.storage.view_database.reading() as connection:
         for table in (ACCOUNT_OPEN_JOB, ACCOUNT_OPEN_REQUEST):
             assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
 
@@ -71,7 +68,7 @@ def test_it_follows_from_the_log_in_whatever_portions(world: ViewWorld) -> None:
     ledger.accounts.delete(account, by=None)
     world.submit(1)
     world.follow()
-    (follower,) = [each for each in world.hoard.followers if each.view.name == "accounts"]
-    assert verify(follower.view, world.hoard.log, world.hoard.view_database).holds
-    assert account not in world.hoard.accounts.page(AccountOrder.KUDOS, 1)
-    assert world.hoard.accounts.page(AccountOrder.KUDOS, 1)[0] == world.owner_id
+    (follower,) = [each for each in world.hoard.views.followers if each.view.name == "accounts"]
+    assert verify(follower.view, world.hoard.storage.log, world.hoard.storage.view_database).holds
+    assert account not in world.hoard.views.accounts.page(AccountOrder.KUDOS, 1)
+    assert world.hoard.views.accounts.page(AccountOrder.KUDOS, 1)[0] == world.owner_id

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from domain.workers.matching import Candidate, Capabilities
 from projections.backlog.reader import BacklogReader
-from projections.backlog.view import BACKLOG_COUNTER
+from projections.backlog.tables import BACKLOG_COUNTER
 from projections.sql.rows import replace_row
-from projections.status.reader import RequestStatus
+from projections.status.fold import RequestStatus
 from tests.view_world import LARGE, ViewWorld
 
 SMALL = Capabilities(("B",), 1, 512 * 512, False, 1, False, "test:1:small")
@@ -29,7 +29,7 @@ def in_order_of_service(statuses: list[RequestStatus]) -> list[RequestStatus]:
 def assert_counters_are_right(world: ViewWorld, requests: list[UUID]) -> None:
     statuses = statuses_of(world, requests)
     waiting = in_order_of_service(statuses)
-    backlog = world.hoard.backlog
+    backlog = world.hoard.views.backlog
     work = 0
     for place, status in enumerate(waiting):
         ahead = backlog.ahead_of(status)
@@ -71,7 +71,7 @@ def test_positions_are_those_of_the_queue_itself(world: ViewWorld) -> None:
             world.deliver(job)
         elif place % 3 == 1:
             world.hoard.ledger.jobs.fail(job.job_id, owner_id=world.owner_id, reason="gone")
-    for follower in world.hoard.followers:
+    for follower in world.hoard.views.followers:
         while follower.catch_up(7):
             pass
     assert_counters_are_right(world, requests)
@@ -80,7 +80,7 @@ def test_positions_are_those_of_the_queue_itself(world: ViewWorld) -> None:
 def test_positions_hold_across_the_borders_of_every_size_of_block(world: ViewWorld) -> None:
     requests: list[UUID] = []
     for arrivals in (0, 62, 4094, 262_142):
-        with world.hoard.view_database.transaction() as connection:
+        with world.hoard.storage.view_database.transaction() as connection:
             replace_row(connection, BACKLOG_COUNTER, {"name": "arrivals", "value": arrivals})
         requests += [world.submit() for _ in range(4)]
         world.follow()
@@ -94,7 +94,7 @@ def test_a_request_that_the_follower_has_not_met_is_behind_all_that_it_has(
         world.submit(priority=priority)
     world.follow()
     late = world.submit(priority=0.0)
-    assert world.hoard.backlog.position_of(world.status(late)) == 3
+    assert world.hoard.views.backlog.position_of(world.status(late)) == 3
 
 
 def test_skipped_requests_are_counted_by_the_reason(world: ViewWorld) -> None:
@@ -109,9 +109,9 @@ def test_skipped_requests_are_counted_by_the_reason(world: ViewWorld) -> None:
         world.submit(3, models=models, side=side, nsfw=nsfw)
     world.follow()
     small = Candidate(UUID(int=1), SMALL, trusted=False)
-    assert world.hoard.backlog.skipped(small) == {"models": 2, "max_pixels": 2, "nsfw": 1}
-    assert world.hoard.backlog.skipped(Candidate(UUID(int=2), LARGE, trusted=False)) == {}
-    assert world.hoard.backlog.waiting_images() == 18
+    assert world.hoard.views.backlog.skipped(small) == {"models": 2, "max_pixels": 2, "nsfw": 1}
+    assert world.hoard.views.backlog.skipped(Candidate(UUID(int=2), LARGE, trusted=False)) == {}
+    assert world.hoard.views.backlog.waiting_images() == 18
 
 
 def test_a_lane_that_ran_empty_counts_again_when_images_come_back(world: ViewWorld) -> None:
@@ -119,8 +119,8 @@ def test_a_lane_that_ran_empty_counts_again_when_images_come_back(world: ViewWor
     job = world.pop()
     world.follow()
     small = Candidate(UUID(int=1), SMALL, trusted=False)
-    assert BacklogReader(world.hoard.view_database).skipped(small) == {}
+    assert BacklogReader(world.hoard.storage.view_database).skipped(small) == {}
     world.hoard.ledger.jobs.fail(job.job_id, owner_id=world.owner_id, reason="gone")
     world.follow()
     # Another reader, since one may repeat what it counted a second ago.
-    assert BacklogReader(world.hoard.view_database).skipped(small) == {"models": 1}
+    assert BacklogReader(world.hoard.storage.view_database).skipped(small) == {"models": 1}

@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 
 from projections.following.rebuild import verify
-from projections.models.reader import ANY_MODEL, ModelsReader, ModelStatus
-from projections.statistics.view import Made
+from projections.models.reader import ModelsReader, ModelStatus
+from projections.models.tables import ANY_MODEL
+from projections.statistics.reader import Made
 from projections.workers.presence import Presence
-from projections.workers.view import WorkersReader
+from projections.workers.reader import WorkersReader
 from tests.view_world import LARGE, ViewWorld
 
 MEGAPIXELSTEPS = 20 * 512 * 512 / 1_000_000
@@ -29,8 +30,11 @@ class HandSeconds:
 
 
 def models_of(world: ViewWorld) -> dict[str, ModelStatus]:
-    presence = Presence(world.hoard.view_database, world.clock)
-    return {model.name: model for model in ModelsReader(world.hoard.view_database, presence).all()}
+    presence = Presence(world.hoard.storage.view_database, world.clock)
+    return {
+        model.name: model
+        for model in ModelsReader(world.hoard.storage.view_database, presence).all()
+    }
 
 
 def test_a_worker_s_record_counts_what_it_made_and_what_it_gave_up(world: ViewWorld) -> None:
@@ -48,7 +52,7 @@ def test_a_worker_s_record_counts_what_it_made_and_what_it_gave_up(world: ViewWo
     world.hoard.ledger.requests.cancel(other.request_id)
     world.follow()
 
-    first, second = world.hoard.workers.all()
+    first, second = world.hoard.views.workers.all()
     assert (first.name, first.owner_id) == ("first", world.owner_id)
     assert first.capabilities == LARGE
     assert (first.jobs, first.uncompleted_jobs, first.images) == (1, 2, 4)
@@ -56,8 +60,8 @@ def test_a_worker_s_record_counts_what_it_made_and_what_it_gave_up(world: ViewWo
     assert first.kudos == pytest.approx(4 * 4.33)
     assert first.speed == pytest.approx(4 * MEGAPIXELSTEPS / 10)
     assert (second.jobs, second.uncompleted_jobs, second.speed) == (0, 0, None)
-    assert world.hoard.workers.worker(first.worker_id) == first
-    assert world.hoard.workers.worker(UUID(int=7)) is None
+    assert world.hoard.views.workers.worker(first.worker_id) == first
+    assert world.hoard.views.workers.worker(UUID(int=7)) is None
 
 
 def test_a_new_declaration_is_the_one_that_counts(world: ViewWorld) -> None:
@@ -67,7 +71,7 @@ def test_a_new_declaration_is_the_one_that_counts(world: ViewWorld) -> None:
     world.submit(1)
     world.pop("worker", smaller)
     world.follow()
-    (worker,) = world.hoard.workers.all()
+    (worker,) = world.hoard.views.workers.all()
     assert worker.capabilities == smaller
 
 
@@ -75,18 +79,18 @@ def test_slowness_is_measured_as_a_moving_average(world: ViewWorld) -> None:
     world.submit(1)
     job = world.pop()
     world.follow()
-    assert not world.hoard.workers.is_slow(job.worker_id)
+    assert not world.hoard.views.workers.is_slow(job.worker_id)
 
     world.deliver(job, seconds=MEGAPIXELSTEPS / 0.5)
     world.follow()
-    reader = WorkersReader(world.hoard.view_database)
+    reader = WorkersReader(world.hoard.storage.view_database)
     assert reader.speed_of(job.worker_id) == pytest.approx(0.5)
     assert reader.is_slow(job.worker_id)
 
     world.submit(1)
     world.deliver(world.pop(), seconds=MEGAPIXELSTEPS / 5.5)
     world.follow()
-    reader = WorkersReader(world.hoard.view_database)
+    reader = WorkersReader(world.hoard.storage.view_database)
     assert reader.speed_of(job.worker_id) == pytest.approx(1.5)
     assert not reader.is_slow(job.worker_id)
 
@@ -113,8 +117,8 @@ def test_a_model_s_wait_follows_from_its_speed_and_the_workers_present(world: Vi
     world.follow()
     assert models_of(world)["A"].eta is None
 
-    world.hoard.presence.seen(job.worker_id, LARGE)
-    world.hoard.presence.seen(UUID(int=9), replace(LARGE, models=("B",), threads=3))
+    world.hoard.views.presence.seen(job.worker_id, LARGE)
+    world.hoard.views.presence.seen(UUID(int=9), replace(LARGE, models=("B",), threads=3))
     models = models_of(world)
     assert models["A"].record.seconds_per_image == pytest.approx(2)
     assert models["A"].record.images == 4
@@ -133,9 +137,13 @@ def test_a_name_that_no_database_takes_whole_stops_no_view(world: ViewWorld) -> 
     models = models_of(world)
     assert models["ab"].record.images == 1
     assert models["ab"].record.waiting_requests == 1
-    for follower in world.hoard.followers:
-        assert verify(follower.view, world.hoard.log, world.hoard.view_database).holds
-    assert world.hoard.statistics.by_model() == [Made("ab", 1, models["ab"].record.pixelsteps)]
+    for follower in world.hoard.views.followers:
+        assert verify(
+            follower.view, world.hoard.storage.log, world.hoard.storage.view_database
+        ).holds
+    assert world.hoard.views.statistics.by_model() == [
+        Made("ab", 1, models["ab"].record.pixelsteps)
+    ]
 
 
 def test_statistics_add_up_by_hour_and_model(world: ViewWorld) -> None:
@@ -149,7 +157,7 @@ def test_statistics_add_up_by_hour_and_model(world: ViewWorld) -> None:
     def counted(made: Made) -> tuple[datetime | None, str, int]:
         return made.hour, made.model, made.images
 
-    statistics = world.hoard.statistics
+    statistics = world.hoard.views.statistics
     hour = timedelta(hours=1)
     assert [counted(made) for made in statistics.hours(start)] == [
         (start, "A", 3),
@@ -172,7 +180,7 @@ def test_presence_writes_once_in_five_seconds_and_at_once_when_something_is_new(
     world: ViewWorld,
 ) -> None:
     seconds = HandSeconds()
-    presence = Presence(world.hoard.view_database, world.clock, seconds)
+    presence = Presence(world.hoard.storage.view_database, world.clock, seconds)
     worker_id = UUID(int=5)
 
     def seen_at() -> list[datetime]:
@@ -198,8 +206,8 @@ def test_jobs_that_ended_leave_nothing_behind(world: ViewWorld) -> None:
     world.submit(3)
     world.deliver(world.pop())
     world.follow()
-    with world.hoard.view_database.reading() as connection:
-        for follower in world.hoard.followers:
+    with world.hoard.storage.view_database.reading() as connection:
+        for follower in world.hoard.views.followers:
             for table in follower.view.tables:
                 if "open" in table.name:
                     assert connection.execute(table.select()).all() == []

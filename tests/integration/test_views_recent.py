@@ -10,8 +10,9 @@ from domain.return_codes import Refused
 from domain.service.modes import HORDE_ID, Modes
 from projections.following.rebuild import rebuild, verify
 from projections.service.modes import ModesReader, ModesView
+from projections.statistics.apply import StatisticsView
 from projections.statistics.recent import RecentStatistics
-from projections.statistics.view import STATISTICS_RECENT, StatisticsView
+from projections.statistics.tables import STATISTICS_RECENT
 from tests.view_world import ViewWorld
 
 PIXELSTEPS = 20 * 512 * 512
@@ -32,20 +33,20 @@ def make(world: ViewWorld, images: int, model: str = "A") -> None:
 
 
 def test_what_was_made_lately_fades_ten_seconds_by_ten_seconds(world: ViewWorld) -> None:
-    statistics, now = world.hoard.statistics, world.clock.now
+    statistics, now = world.hoard.views.statistics, world.clock.now
     minute, hour = timedelta(minutes=1), timedelta(hours=1)
     make(world, 2)
     world.clock.advance(timedelta(seconds=50))
     make(world, 3, "B")
-    made = statistics.lately(now() - minute)
+    made = statistics.recent(now() - minute)
     assert (made.images, made.pixelsteps) == (5, 5 * PIXELSTEPS)
     world.clock.advance(timedelta(seconds=10))
-    assert statistics.lately(now() - minute).images == 3
-    assert statistics.lately(now() - hour).images == 5
+    assert statistics.recent(now() - minute).images == 3
+    assert statistics.recent(now() - hour).images == 5
     world.clock.advance(timedelta(minutes=59))
-    assert statistics.lately(now() - hour).images == 3
+    assert statistics.recent(now() - hour).images == 3
     world.clock.advance(hour)
-    assert statistics.lately(now() - hour).images == 0
+    assert statistics.recent(now() - hour).images == 0
 
 
 def test_the_ring_stays_as_small_as_it_is_and_the_log_alone_decides_it(world: ViewWorld) -> None:
@@ -54,16 +55,16 @@ def test_the_ring_stays_as_small_as_it_is_and_the_log_alone_decides_it(world: Vi
         # Exactly once around: the new step takes the old one's slot.
         world.clock.advance(timedelta(seconds=4000))
     make(world, 2)
-    with world.hoard.view_database.reading() as connection:
+    with world.hoard.storage.view_database.reading() as connection:
         rows = connection.execute(STATISTICS_RECENT.select()).all()
     assert [row.images for row in rows] == [2]
-    report = verify(StatisticsView(), world.hoard.log, world.hoard.view_database)
+    report = verify(StatisticsView(), world.hoard.storage.log, world.hoard.storage.view_database)
     assert report.holds, report
 
 
 def test_minutes_hours_days_and_months_are_told_together(world: ViewWorld) -> None:
     seconds = HandSeconds()
-    lately = RecentStatistics(world.hoard.statistics, world.clock, seconds)
+    lately = RecentStatistics(world.hoard.views.statistics, world.clock, seconds)
     for images, pause in [(1, 40 * 24), (2, 2 * 24), (3, 5), (4, 0.5)]:
         make(world, images)
         world.clock.advance(timedelta(hours=pause))
@@ -84,7 +85,7 @@ def test_minutes_hours_days_and_months_are_told_together(world: ViewWorld) -> No
 
 def test_modes_change_in_the_transaction_of_their_event(world: ViewWorld) -> None:
     ledger = world.hoard.ledger
-    reader = ModesReader(world.hoard.ledger_database)
+    reader = ModesReader(world.hoard.storage.ledger_database)
     assert reader.now() == Modes()
     assert ledger.modes.change(maintenance=True, by=world.owner_id) == Modes(maintenance=True)
     reader.forget()
@@ -97,12 +98,12 @@ def test_modes_change_in_the_transaction_of_their_event(world: ViewWorld) -> Non
 
     events = [
         record.event
-        for record in world.hoard.log.committed_after(0, 1000)
+        for record in world.hoard.storage.log.committed_after(0, 1000)
         if record.event.originator_id == HORDE_ID
     ]
     assert [type(event).__name__ for event in events] == ["Founded"] + ["ModesChanged"] * 3
-    assert verify(ModesView(), world.hoard.log, world.hoard.ledger_database).holds
-    assert rebuild(ModesView(), world.hoard.log, world.hoard.ledger_database) == 1
+    assert verify(ModesView(), world.hoard.storage.log, world.hoard.storage.ledger_database).holds
+    assert rebuild(ModesView(), world.hoard.storage.log, world.hoard.storage.ledger_database) == 1
 
 
 def test_changing_no_mode_is_refused(world: ViewWorld) -> None:
@@ -112,7 +113,7 @@ def test_changing_no_mode_is_refused(world: ViewWorld) -> None:
 
 def test_modes_are_remembered_for_a_second(world: ViewWorld) -> None:
     seconds = HandSeconds()
-    reader = ModesReader(world.hoard.ledger_database, seconds)
+    reader = ModesReader(world.hoard.storage.ledger_database, seconds)
     assert reader.now() == Modes()
     world.hoard.ledger.modes.change(maintenance=True)
     assert reader.now() == Modes()

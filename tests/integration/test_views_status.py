@@ -19,7 +19,7 @@ def follow_nothing(world: ViewWorld) -> None:
 
 
 def follow_one_event(world: ViewWorld) -> None:
-    world.hoard.followers[0].catch_up(1)
+    world.hoard.views.followers[0].catch_up(1)
 
 
 def follow_all(world: ViewWorld) -> None:
@@ -32,7 +32,7 @@ def test_every_step_shows_at_once(world: ViewWorld, follow: Callable[[ViewWorld]
     seen = []
 
     def look() -> None:
-        check = world.hoard.status.check(request_id)
+        check = world.hoard.views.status.check(request_id)
         assert check is not None
         assert check.generations == ()
         status = world.status(request_id)
@@ -99,8 +99,8 @@ def test_ids_that_are_no_requests_have_no_status(world: ViewWorld) -> None:
     for follow in (follow_nothing, follow_all):
         follow(world)
         for stranger in (uuid4(), job.job_id, job.worker_id, job.image_ids[0], UUID(int=0)):
-            assert world.hoard.status.check(stranger) is None
-            assert world.hoard.status.status(stranger) is None
+            assert world.hoard.views.status.check(stranger) is None
+            assert world.hoard.views.status.status(stranger) is None
 
 
 def test_an_image_shows_only_in_the_request_whose_job_made_it(world: ViewWorld) -> None:
@@ -134,9 +134,12 @@ def test_a_check_costs_two_reads_whatever_was_generated(world: ViewWorld) -> Non
     request_id = world.submit(20)
     world.deliver(world.pop())
     world.follow()
-    log = CountingLog(world.hoard.log)
-    reader = StatusReader(world.hoard.view_database, log)
-    with world.hoard.view_database.reading() as connection, statements_of(connection) as statements:
+    log = CountingLog(world.hoard.storage.log)
+    reader = StatusReader(world.hoard.storage.view_database, log)
+    with (
+        world.hoard.storage.view_database.reading() as connection,
+        statements_of(connection) as statements,
+    ):
         assert reader.check(request_id) is not None
     assert log.asked == 1
     assert len([statement for statement in statements if "request_status" in statement]) == 1

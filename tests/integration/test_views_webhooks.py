@@ -14,13 +14,15 @@ from sqlalchemy import Connection, delete, event, insert, text
 from domain.accounts.roles import Roles
 from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import Notification
+from domain.webhooks.attempts import Problem
+from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason, Problem
-from projections.following.follow import Follower
 from projections.following.rebuild import rebuild, verify
-from projections.webhooks import deliveries as webhooks
-from projections.webhooks.deliveries import WEBHOOK_DELIVERY, DeliveryRow
+from projections.following.views import ViewFollower
+from projections.webhooks.history import reader as webhooks
+from projections.webhooks.history.reader import DeliveryRow
+from projections.webhooks.history.tables import WEBHOOK_DELIVERY
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
 from tests.view_world import ViewWorld
 
@@ -34,14 +36,14 @@ def told(world: ViewWorld) -> DeliveryWorld:
 
 
 def follow(told: DeliveryWorld, portion: int = 500) -> None:
-    for follower in told.hoard.followers:
+    for follower in told.hoard.views.followers:
         while follower.catch_up(portion):
             pass
 
 
 def rows(told: DeliveryWorld, **wanted: Any) -> list[DeliveryRow]:
     follow(told)
-    return list(told.hoard.webhooks.page(size=EVERYTHING, **wanted))
+    return list(told.hoard.views.webhooks.page(size=EVERYTHING, **wanted))
 
 
 def row_of(told: DeliveryWorld, delivery_id: UUID) -> DeliveryRow:
@@ -49,13 +51,15 @@ def row_of(told: DeliveryWorld, delivery_id: UUID) -> DeliveryRow:
     return row
 
 
-def follower_of(told: DeliveryWorld) -> Follower:
-    (follower,) = [each for each in told.hoard.followers if each.view.name == "webhooks"]
+def follower_of(told: DeliveryWorld) -> ViewFollower:
+    (follower,) = [each for each in told.hoard.views.followers if each.view.name == "webhooks"]
     return follower
 
 
 def differences(told: DeliveryWorld) -> Sequence[str]:
-    report = verify(follower_of(told).view, told.hoard.log, told.hoard.view_database)
+    report = verify(
+        follower_of(told).view, told.hoard.storage.log, told.hoard.storage.view_database
+    )
     assert report.rows > 0
     return report.differences
 
@@ -67,7 +71,7 @@ def pass_time(told: DeliveryWorld, seconds: float = 60) -> None:
 def given_up(told: DeliveryWorld, **wanted: Any) -> list[UUID]:
     follow(told)
     usual: dict[str, Any] = {"since": LONG_AGO, "limit": 100}
-    return list(told.hoard.webhooks.given_up_since(**usual | wanted))
+    return list(told.hoard.views.webhooks.abandoned_since(**usual | wanted))
 
 
 def test_every_delivery_is_there_as_its_own_history_has_it(told: DeliveryWorld) -> None:
@@ -84,7 +88,7 @@ def test_every_delivery_is_there_as_its_own_history_has_it(told: DeliveryWorld) 
         assert row.scheduled_at == delivery.created_on
     scheduled = [
         record.position
-        for record in told.hoard.log.after(0, EVERYTHING)
+        for record in told.hoard.storage.log.after(0, EVERYTHING)
         if type(record.event).__qualname__ == "WebhookDelivery.Scheduled"
     ]
     assert sorted(row.position for row in listed) == scheduled
@@ -158,7 +162,7 @@ def test_pages_begin_with_what_was_scheduled_last(told: DeliveryWorld) -> None:
     told.hoard.ledger.webhooks.record_attempt(made[4], TAKEN, seconds=0.1)
     told.hoard.ledger.webhooks.record_attempt(made[9], GONE, seconds=0.1)
     follow(told)
-    page = told.hoard.webhooks.page
+    page = told.hoard.views.webhooks.page
     pages = [[row.delivery_id for row in page(page=number, size=4)] for number in range(1, 6)]
     assert [len(each) for each in pages] == [4, 4, 4, 3, 0]
     assert [each for these in pages for each in these] == made[::-1]
@@ -189,7 +193,7 @@ def test_every_filter_keeps_what_it_names_and_all_of_it(told: DeliveryWorld) -> 
             for endpoint_id in (None, *{row.endpoint_id for row in everything}):
                 for request_id in (None, numbered(0), numbered(1), numbered(77)):
                     for since in (None, moment):
-                        found = told.hoard.webhooks.page(
+                        found = told.hoard.views.webhooks.page(
                             account_id=account_id,
                             state=state,
                             endpoint_id=endpoint_id,
@@ -232,7 +236,9 @@ def test_what_was_given_up_is_found_from_a_moment_on(
     assert given_up(told, account_id=uuid4()) == []
 
     monkeypatch.setattr(webhooks, "_PORTION", 2)
-    portions = list(told.hoard.webhooks.all_given_up_since(moment, account_id=told.account_id))
+    portions = list(
+        told.hoard.views.webhooks.all_abandoned_since(moment, account_id=told.account_id)
+    )
     assert portions == [order[2:4], order[4:]]
     told.hoard.ledger.webhooks.resend(order[0], by=None)
     assert given_up(told) == order[1:]
@@ -246,7 +252,7 @@ def test_what_is_given_up_at_one_moment_is_in_no_two_portions(
         told.hoard.ledger.webhooks.abandon(delivery_id, AbandonReason.FAILED)
     follow(told)
     monkeypatch.setattr(webhooks, "_PORTION", 3)
-    portions = told.hoard.webhooks.all_given_up_since(told.clock.now())
+    portions = told.hoard.views.webhooks.all_abandoned_since(told.clock.now())
     assert [each for portion in portions for each in portion] == ids
 
 
@@ -260,14 +266,14 @@ def test_it_follows_from_the_log_in_whatever_portions(told: DeliveryWorld, porti
 def test_a_changed_row_is_found_and_a_rebuild_puts_it_right(told: DeliveryWorld) -> None:
     told.live_through_much()
     before = rows(told)
-    with told.hoard.view_database.transaction() as connection:
+    with told.hoard.storage.view_database.transaction() as connection:
         gone = WEBHOOK_DELIVERY.c.delivery_id == before[0].delivery_id
         connection.execute(delete(WEBHOOK_DELIVERY).where(gone))
         connection.execute(text("UPDATE webhook_delivery SET attempts = 99 WHERE kind = 'test'"))
     found = differences(told)
     assert any("attempts is 99 and should be" in difference for difference in found)
     assert any(f"{before[0].delivery_id} is missing" in difference for difference in found)
-    rebuild(follower_of(told).view, told.hoard.log, told.hoard.view_database)
+    rebuild(follower_of(told).view, told.hoard.storage.log, told.hoard.storage.view_database)
     assert differences(told) == ()
     assert rows(told) == before
 
@@ -318,8 +324,8 @@ def test_no_question_reads_the_whole_table(told: DeliveryWorld) -> None:
     told.due(numbered(1), to=address(1))
     (like,) = rows(told)
     accounts = [uuid4() for _ in range(20)]
-    reader, one = told.hoard.webhooks, accounts[3]
-    with told.hoard.view_database.transaction() as connection:
+    reader, one = told.hoard.views.webhooks, accounts[3]
+    with told.hoard.storage.view_database.transaction() as connection:
         fill(connection, like, accounts)
         with plans_of(connection) as plans:
             assert len(reader.page()) == 50
@@ -329,8 +335,8 @@ def test_no_question_reads_the_whole_table(told: DeliveryWorld) -> None:
             assert len(reader.page(account_id=one, endpoint_id=one)) == 50
             assert len(reader.page(endpoint_id=one, page=2)) == 50
             assert len(reader.page(request_id=like.request_id)) == 1
-            reader.given_up_since(like.scheduled_at, limit=10)
-            reader.given_up_since(like.scheduled_at, account_id=one, limit=10)
+            reader.abandoned_since(like.scheduled_at, limit=10)
+            reader.abandoned_since(like.scheduled_at, account_id=one, limit=10)
     expected = (
         *("by_state", "by_state", "of_account", "of_account", "of_endpoint", "of_endpoint"),
         *("request_id", "given_up", "given_up_of_account"),

@@ -19,8 +19,8 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
+from infrastructure.wakeups.broadcast import ProcessWakeups
 from infrastructure.wakeups.redis_channels import RedisChannels
-from infrastructure.wakeups.wakeups import ProcessWakeups
 from tests.servers import RedisServer
 from tests.view_world import ViewWorld
 from tests.waiting import DEADLINE_SECONDS, wait_until
@@ -90,11 +90,9 @@ def heard(redis_url: str) -> Iterator[ProcessWakeups]:
         yield made
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def woken(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> Iterator[ViewWorld]:
+@pytest.fixture
+def woken(ledger_url: str | None, redis_url: str, tmp_path: Path) -> Iterator[ViewWorld]:
     """A Hoard whose broker answers, on SQLite files and on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    ledger_url = request.getfixturevalue("postgres_url") if on_postgresql else None
     made = ViewWorld(tmp_path, ledger_url, broker_url=redis_url)
     yield made
     made.close()
@@ -122,7 +120,7 @@ def test_a_commit_is_heard_in_another_process(
 
 
 def test_what_is_heard_is_committed_already(woken: ViewWorld, heard: ProcessWakeups) -> None:
-    log = woken.hoard.log
+    log = woken.hoard.storage.log
     seen: list[int] = []
 
     class Looks(Notes):
@@ -142,7 +140,7 @@ def test_what_is_heard_is_committed_already(woken: ViewWorld, heard: ProcessWake
 def test_a_transaction_that_is_rolled_back_wakes_nobody(woken: ViewWorld) -> None:
     with client_of(woken.hoard.settings.broker) as client:
         client.config_resetstat()
-        with contextlib.suppress(Undone), woken.hoard.ledger_database.transaction():
+        with contextlib.suppress(Undone), woken.hoard.storage.ledger_database.transaction():
             woken.submit()
             raise Undone
         woken.hoard.wakeups.close()
@@ -255,11 +253,11 @@ def test_a_redis_that_is_killed_and_comes_back_is_found_again(own_redis: RedisSe
         for _ in range(3):
             with capture_logs() as entries:
                 own_redis.stop()
-                tell_until_logged(told, entries, "wake-ups not told")
-                until_logged(entries, "wake-ups not heard")
+                tell_until_logged(told, entries, "wake-ups not sent")
+                until_logged(entries, "wake-ups not received")
                 own_redis.start()
-                tell_until_logged(told, entries, "wake-ups told again")
-                until_logged(entries, "wake-ups heard again")
+                tell_until_logged(told, entries, "wake-ups sent again")
+                until_logged(entries, "wake-ups received again")
             assert len([each for each in entries if " not " in each["event"]]) == 2
         heard_so_far = len(notes.steps)
         told.progress(JOB, 2, 2)
@@ -292,11 +290,11 @@ def test_a_redis_that_hangs_holds_nobody_up_and_is_noticed(own_redis: RedisServe
         told.changed()
         wait_until(lambda: own.changes, "the thread beside to hear")
         # A minute later its full socket would tell anybody.
-        until_logged(entries, "wake-ups not heard", seconds=30)
-        until_logged(entries, "wake-ups not told")
+        until_logged(entries, "wake-ups not received", seconds=30)
+        until_logged(entries, "wake-ups not sent")
         os.kill(server, signal.SIGCONT)
-        until_logged(entries, "wake-ups heard again")
-        tell_until_logged(told, entries, "wake-ups told again")
+        until_logged(entries, "wake-ups received again")
+        tell_until_logged(told, entries, "wake-ups sent again")
         wait_until(lambda: notes.steps, "the step to be heard")
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from api.v2.webhooks import deliveries as deliveries_served
 from domain.sealing import Forgotten
-from domain.webhooks.retrying import AbandonReason, Outcome, Problem
+from domain.webhooks.attempts import Outcome, Problem
+from domain.webhooks.backoff import AbandonReason
 from tests.integration.api_client import Api
 from tests.integration.webhook_client import (
     ADDRESS,
@@ -124,13 +125,15 @@ def test_a_delivery_tells_each_of_its_tries(api: Api) -> None:
 def test_a_receiver_s_answer_is_forgotten_with_its_account(api: Api) -> None:
     delivery_id = sent_test(api, add(api)["id"])
     tried(api, delivery_id, FAILED, "an answer")
-    api.hoard.keys.forget(account_id(api))
+    api.hoard.secrets.personal_keys.forget(account_id(api))
     (attempt,) = told(api, "GET", f"/deliveries/{delivery_id}")["tries"]
     assert (attempt["status"], attempt["answer"]) == (500, None)
     (endpoint,) = told(api, "GET", "/endpoints")
     assert endpoint["url"] is None
     with pytest.raises(Forgotten):
-        api.hoard.keys.open(api.hoard.ledger.webhooks.endpoint(UUID(endpoint["id"])).address)
+        api.hoard.secrets.personal_keys.open(
+            api.hoard.ledger.webhooks.endpoint(UUID(endpoint["id"])).address
+        )
 
 
 def test_somebody_else_s_delivery_is_not_found(api: Api) -> None:
@@ -154,9 +157,9 @@ def test_a_delivery_is_sent_again(api: Api) -> None:
     shown = told(api, "GET", path)
     assert (shown["state"], shown["given_up_because"]) == ("due", None)
     assert (shown["attempts"], len(shown["tries"])) == (1, 1)
-    before = len(api.hoard.log.tails({delivery_id: 0}))
+    before = len(api.hoard.storage.log.tails({delivery_id: 0}))
     assert call(api, "POST", f"{path}/resend").status == 202
-    assert len(api.hoard.log.tails({delivery_id: 0})) == before
+    assert len(api.hoard.storage.log.tails({delivery_id: 0})) == before
     tried(api, delivery_id, Outcome(status=200))
     assert told(api, "GET", path)["state"] == "delivered"
     told(api, "POST", f"{path}/resend")
@@ -204,4 +207,4 @@ def test_many_are_sent_again_in_portions_however_far_the_list_has_followed(
     ]
     assert len(listed(api, state="given_up")) == 5
     for delivery_id in given_up:
-        assert len(api.hoard.log.tails({delivery_id: 0})) == 4
+        assert len(api.hoard.storage.log.tails({delivery_id: 0})) == 4

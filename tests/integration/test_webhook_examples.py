@@ -23,7 +23,7 @@ from infrastructure.webhooks.signing import WebhookSigner, public_key_of
 from tests.signing_keys import new_secret, new_signing_key
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
-PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "webhooks.md"
 MADE = {"id": "6b3f", "request": "a9c1", "img": "https://images.example/6b3f ⛵", "kudos": 7.5}
 BODY = json.dumps(MADE, ensure_ascii=False).encode()
 

@@ -14,12 +14,13 @@ from domain.jobs.job import Job
 from domain.ledger.webhooks import PlannedDelivery
 from domain.webhooks.delivery import WebhookDelivery
 from domain.webhooks.kinds import NotificationKind
-from projections.following.follow import Wake
+from projections.following.log_follower import FollowerFailed, LogFollower
 from projections.following.positions import REACTION_POSITIONS
+from projections.following.wakeups import WakeupSignal
 from projections.view import RecordedEvent
 from tests.waiting import wait_until
 from tests.webhook_world import WebhookWorld
-from workers.webhooks.scheduler import NAME, SchedulingFailed, WebhookScheduling, schedule_until
+from workers.webhooks.scheduler import LEAST_REST_SECONDS, NAME, WebhookScheduling
 
 STARTED, IMAGE, PROGRESS, ENDED = (
     NotificationKind.STARTED,
@@ -30,35 +31,50 @@ STARTED, IMAGE, PROGRESS, ENDED = (
 ADDRESS = "https://bot.example/hoard?job=1"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WebhookWorld]:
-    on_postgresql = request.param == "postgresql"
-    made = WebhookWorld(
-        tmp_path, request.getfixturevalue("postgres_url") if on_postgresql else None
-    )
+@pytest.fixture
+def world(ledger_url: str | None, tmp_path: Path) -> Iterator[WebhookWorld]:
+    made = WebhookWorld(tmp_path, ledger_url)
     yield made
     made.close()
 
 
-def scheduling(world: WebhookWorld) -> WebhookScheduling:
-    hoard = world.hoard
-    return WebhookScheduling(
-        hoard.log, hoard.ledger_database, hoard.ledger.webhooks, hoard.deliveries
-    )
+class Reaction:
+    """A follower that schedules, and how many new deliveries it had at each turn."""
+
+    def __init__(self, world: WebhookWorld) -> None:
+        self.new: list[int] = []
+        hoard = world.hoard
+        self.follower = LogFollower(
+            hoard.storage.log,
+            WebhookScheduling(
+                hoard.storage.log,
+                hoard.storage.ledger_database,
+                hoard.ledger.webhooks,
+                hoard.inline.deliveries,
+                self.new.append,
+            ),
+        )
+
+    def follow(self, stop: threading.Event, wakeup: WakeupSignal) -> None:
+        self.follower.follow(stop, interval=0.01, least_rest=LEAST_REST_SECONDS, wakeup=wakeup)
 
 
-def catch_up(reaction: WebhookScheduling) -> int:
+def scheduling(world: WebhookWorld) -> Reaction:
+    return Reaction(world)
+
+
+def catch_up(reaction: Reaction) -> int:
     """React to all there is; return how many deliveries are new."""
-    new = 0
-    while (done := reaction.catch_up())[0]:
-        new += done[1]
-    return new
+    before = sum(reaction.new)
+    while reaction.follower.catch_up():
+        pass
+    return sum(reaction.new) - before
 
 
 def scheduled(world: WebhookWorld) -> list[WebhookDelivery.Scheduled]:
     """Return the first event of each delivery, in log order."""
     records: list[RecordedEvent] = []
-    while page := world.hoard.log.after(records[-1].position if records else 0, 500):
+    while page := world.hoard.storage.log.after(records[-1].position if records else 0, 500):
         records += page
     return [
         record.event for record in records if isinstance(record.event, WebhookDelivery.Scheduled)
@@ -70,7 +86,7 @@ def kinds(world: WebhookWorld, endpoint_id: UUID | None = None) -> list[str]:
 
 
 def position(world: WebhookWorld) -> int:
-    with world.hoard.ledger_database.reading() as connection:
+    with world.hoard.storage.ledger_database.reading() as connection:
         return REACTION_POSITIONS.read(connection, NAME)
 
 
@@ -87,7 +103,7 @@ def test_a_request_is_told_at_its_own_address_each_thing_once(world: WebhookWorl
     ]
     assert ended.about == request_id
     assert {event.destination for event in images} == {
-        world.hoard.webhook_keys.destination(world.integrator, ADDRESS)
+        world.hoard.sending.keys.destination(world.integrator, ADDRESS)
     }
     assert [event.originator_id for event in (*images, ended)] == [
         planned_delivery.delivery_id for planned_delivery in world.planned_deliveries(request_id)
@@ -156,7 +172,7 @@ def test_after_a_crash_neither_deliveries_nor_position_are_there(
 
     reaction = scheduling(world)
     monkeypatch.setattr(ledger.webhooks, "schedule", crash)
-    with pytest.raises(SchedulingFailed):
+    with pytest.raises(FollowerFailed):
         catch_up(reaction)
     assert position(world) == before
     assert scheduled(world) == []
@@ -184,7 +200,7 @@ def test_whoever_reads_it_all_again_schedules_nothing_twice(world: WebhookWorld)
     world.make(2, address=ADDRESS)
     catch_up(scheduling(world))
     before = scheduled(world)
-    with world.hoard.ledger_database.transaction() as connection:
+    with world.hoard.storage.ledger_database.transaction() as connection:
         REACTION_POSITIONS.set(connection, NAME, 0)
     world.make(1, address=ADDRESS)
     assert catch_up(scheduling(world)) == 2 + 3
@@ -194,15 +210,11 @@ def test_whoever_reads_it_all_again_schedules_nothing_twice(world: WebhookWorld)
 def test_several_side_by_side_schedule_each_thing_once(world: WebhookWorld) -> None:
     for _ in range(12):
         world.make(2, address=ADDRESS)
-    stop, wakes = threading.Event(), [Wake() for _ in range(3)]
-    rung = threading.Event()
+    stop, wakeups = threading.Event(), [WakeupSignal() for _ in range(3)]
+    reactions = [scheduling(world) for _ in wakeups]
     threads = [
-        threading.Thread(
-            target=schedule_until,
-            args=(stop, scheduling(world), rung.set),
-            kwargs={"interval": 0.01, "wake": wake},
-        )
-        for wake in wakes
+        threading.Thread(target=reaction.follow, args=(stop, wakeup))
+        for reaction, wakeup in zip(reactions, wakeups, strict=True)
     ]
     for thread in threads:
         thread.start()
@@ -212,11 +224,11 @@ def test_several_side_by_side_schedule_each_thing_once(world: WebhookWorld) -> N
         wait_until(lambda: len(scheduled(world)) == 38, "the rest to be scheduled")
     finally:
         stop.set()
-        for wake in wakes:
-            wake.changed()
+        for wakeup in wakeups:
+            wakeup.changed()
         for thread in threads:
             thread.join()
-    assert rung.is_set()
+    assert sum(sum(reaction.new) for reaction in reactions) == 38
     assert len({event.originator_id for event in scheduled(world)}) == 38
 
 
@@ -224,27 +236,23 @@ def test_it_goes_on_once_what_it_stumbled_over_is_mended(
     world: WebhookWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.make(1, address=ADDRESS)
-    whole, failed = world.hoard.deliveries.endpoints_of, threading.Event()
+    whole, failed = world.hoard.inline.deliveries.endpoints_of, threading.Event()
 
     def fail(_accounts: object) -> dict[UUID, list[object]]:
         failed.set()
         raise OSError
 
-    monkeypatch.setattr(world.hoard.deliveries, "endpoints_of", fail)
-    stop, wake = threading.Event(), Wake()
-    thread = threading.Thread(
-        target=schedule_until,
-        args=(stop, scheduling(world), lambda: None),
-        kwargs={"interval": 0.01, "wake": wake},
-    )
+    monkeypatch.setattr(world.hoard.inline.deliveries, "endpoints_of", fail)
+    stop, wakeup = threading.Event(), WakeupSignal()
+    thread = threading.Thread(target=scheduling(world).follow, args=(stop, wakeup))
     thread.start()
     try:
         assert failed.wait(10)
-        monkeypatch.setattr(world.hoard.deliveries, "endpoints_of", whole)
+        monkeypatch.setattr(world.hoard.inline.deliveries, "endpoints_of", whole)
         wait_until(lambda: len(scheduled(world)) == 2, "it to go on")
     finally:
         stop.set()
-        wake.changed()
+        wakeup.changed()
         thread.join()
 
 
@@ -256,41 +264,39 @@ def test_an_event_in_the_way_is_named_and_all_before_it_is_told(
     world.make(1, address=ADDRESS)
     in_the_way, stuck = [
         (record.position, record.event.image_id)
-        for record in world.hoard.log.after(0, 500)
+        for record in world.hoard.storage.log.after(0, 500)
         if isinstance(record.event, Job.ImageGenerated)
     ][1]
-    ledger, rung = world.hoard.ledger, threading.Event()
+    ledger = world.hoard.ledger
     whole = ledger.webhooks.schedule
 
     def stumble(planned_deliveries: Sequence[PlannedDelivery]) -> int:
-        if stuck in {planned_delivery.tracking.about for planned_delivery in planned_deliveries}:
+        if stuck in {
+            planned_delivery.notification.about for planned_delivery in planned_deliveries
+        }:
             raise ZeroDivisionError
         return whole(planned_deliveries)
 
     monkeypatch.setattr(ledger.webhooks, "schedule", stumble)
     reaction = scheduling(world)
-    with pytest.raises(SchedulingFailed) as failure:
+    with pytest.raises(FollowerFailed) as failure:
         catch_up(reaction)
     assert failure.value.position == in_the_way
     assert kinds(world) == ["image", "ended"]
-    with pytest.raises(SchedulingFailed):
+    with pytest.raises(FollowerFailed):
         catch_up(reaction)
     assert kinds(world) == ["image", "ended"]
 
     monkeypatch.undo()
-    stop, wake = threading.Event(), Wake()
-    thread = threading.Thread(
-        target=schedule_until,
-        args=(stop, reaction, rung.set),
-        kwargs={"interval": 0.01, "wake": wake},
-    )
+    stop, wakeup = threading.Event(), WakeupSignal()
+    thread = threading.Thread(target=reaction.follow, args=(stop, wakeup))
     thread.start()
     try:
         wait_until(lambda: len(scheduled(world)) == 6, "the rest to be scheduled")
-        wait_until(rung.is_set, "the bell to ring")
+        wait_until(lambda: sum(reaction.new) == 6, "the sender to be woken")
     finally:
         stop.set()
-        wake.changed()
+        wakeup.changed()
         thread.join()
 
 
@@ -337,20 +343,20 @@ def test_what_was_forgotten_is_read_from_the_log(
 def test_where_nothing_is_told_nothing_is_written(world: WebhookWorld) -> None:
     world.submit(2)
     world.deliver(world.pop())
-    reaction, before = scheduling(world), world.hoard.log.last_position()
+    reaction, before = scheduling(world), world.hoard.storage.log.last_position()
     assert catch_up(reaction) == 0
     assert position(world) == 0
-    assert world.hoard.log.last_position() == before
+    assert world.hoard.storage.log.last_position() == before
 
 
 def test_the_position_is_kept_now_and_then_all_the_same(
     world: WebhookWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.webhooks.scheduler._MOST_UNKEPT", 5)
+    monkeypatch.setattr("workers.webhooks.scheduler._MOST_UNSTORED", 5)
     world.submit(2)
     world.deliver(world.pop())
     catch_up(scheduling(world))
-    assert position(world) == world.hoard.log.last_position()
+    assert position(world) == world.hoard.storage.log.last_position()
 
 
 def test_who_was_overtaken_schedules_nothing_and_goes_on_from_there(
@@ -368,7 +374,7 @@ def test_who_was_overtaken_schedules_nothing_and_goes_on_from_there(
 
     monkeypatch.setattr(world.hoard.ledger.webhooks, "schedule", counted)
     catch_up(first)
-    second.catch_up()
+    second.follower.catch_up()
     assert calls == [2]
     world.make(1, address=ADDRESS)
     assert catch_up(second) == 2

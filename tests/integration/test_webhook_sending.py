@@ -14,10 +14,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain.accounts.account import ANONYMOUS_ID
+from domain.webhooks.attempts import Problem
+from domain.webhooks.backoff import AbandonReason
+from domain.webhooks.circuit import DEAD_AFTER, FAILURES_UNTIL_OPEN
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import DEAD_AFTER, FAILURES_UNTIL_REST, AbandonReason, Problem
 from infrastructure.processes.webhooks import dispatcher_of
 from tests.waiting import wait_until
 from tests.webhook_receiver import Receiver, answer, receiver
@@ -34,11 +36,9 @@ from workers.webhooks.sweeper import sweep_deliveries
 SECRET_PATH = "/hook/of-somebody?token=nobody-else"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WebhookWorld]:
+@pytest.fixture
+def world(ledger_url: str | None, tmp_path: Path) -> Iterator[WebhookWorld]:
     """A Hoard on SQLite files, and once more on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    ledger_url = request.getfixturevalue("postgres_url") if on_postgresql else None
     made = WebhookWorld(tmp_path, ledger_url)
     yield made
     made.close()
@@ -80,7 +80,7 @@ def test_each_image_and_the_end_are_brought_once_in_order_and_signed(
     bodies = [json.loads(posted.body) for posted in secure.posted]
     assert [body["seed"] for body in bodies[:3]] == ["0", "1", "2"]
     assert bodies[3]["type"] == "request.ended"
-    keys = world.hoard.webhook_keys
+    keys = world.hoard.sending.keys
     for posted in secure.posted:
         assert posted.path == SECRET_PATH
         assert posted.headers["content-type"] == "application/json"
@@ -114,7 +114,7 @@ def test_after_a_rotation_both_secrets_count_for_a_while(
     lone_world: WebhookWorld, plain: Receiver
 ) -> None:
     world = lone_world
-    keys, account = world.hoard.webhook_keys, world.integrator
+    keys, account = world.hoard.sending.keys, world.integrator
     first, second = keys.secret(account, 1), keys.secret(account, 2)
     told = world.schedule(world.make(1, address=plain.url(host=HERE)))
     world.hoard.ledger.webhooks.rotate_secret(account, overlap=timedelta(minutes=1))
@@ -138,7 +138,7 @@ def test_anonymous_has_no_secret_but_a_public_key(
     lone_world.sender().send(told[0])
     [posted] = plain.posted
     assert schemes(posted) == ["v1a"]
-    assert is_signed_by_key(posted, lone_world.hoard.webhook_keys.public_key(ANONYMOUS_ID))
+    assert is_signed_by_key(posted, lone_world.hoard.sending.keys.public_key(ANONYMOUS_ID))
 
 
 def test_what_failed_comes_again_under_the_same_id_not_before_the_time_that_was_asked_for(
@@ -155,7 +155,7 @@ def test_what_failed_comes_again_under_the_same_id_not_before_the_time_that_was_
     assert (tried.status, tried.retry_after) == (503, 60.0)
     assert tried.seconds > 0
     assert tried.answer is not None
-    assert world.hoard.keys.open(tried.answer) == "busy"
+    assert world.hoard.secrets.personal_keys.open(tried.answer) == "busy"
 
     world.clock.advance(timedelta(seconds=75))
     plain.reply = lambda handler: answer(handler, 200)
@@ -246,7 +246,7 @@ def test_of_a_person_that_was_forgotten_nothing_is_told(
     told = world.schedule(world.make(1, address=plain.url(host=HERE)))
     endpoint = world.endpoint(plain.url(host=HERE))
     told += world.schedule(world.make(1), endpoint)
-    world.hoard.keys.forget(world.integrator)
+    world.hoard.secrets.personal_keys.forget(world.integrator)
     for each in told:
         world.sender().send(each)
     assert plain.posted == []
@@ -257,14 +257,18 @@ def test_what_is_late_is_given_up_unsent(world: WebhookWorld, plain: Receiver) -
     hoard = world.hoard
     told = world.schedule(world.make(1, address=plain.url(host=HERE)))
     assert (
-        sweep_deliveries(hoard.deliveries, hoard.claims, hoard.ledger.webhooks, world.clock.now())
+        sweep_deliveries(
+            hoard.inline.deliveries, hoard.sending.claims, hoard.ledger.webhooks, world.clock.now()
+        )
         == 0
     )
     world.clock.advance(timedelta(hours=1))
     world.sender().send(told[0])
     assert world.why_given_up(told[0]) == "late"
     assert (
-        sweep_deliveries(hoard.deliveries, hoard.claims, hoard.ledger.webhooks, world.clock.now())
+        sweep_deliveries(
+            hoard.inline.deliveries, hoard.sending.claims, hoard.ledger.webhooks, world.clock.now()
+        )
         == 1
     )
     assert world.why_given_up(told[1]) == "late"
@@ -280,12 +284,15 @@ def test_what_was_sent_again_by_hand_meanwhile_is_not_late(lone_world: WebhookWo
         """The view, asked a moment before all of this happens."""
 
         def late(self, now: datetime, limit: int) -> Sequence[UUID]:
-            found = hoard.deliveries.late(now, limit)
+            found = hoard.inline.deliveries.late(now, limit)
             ledger.webhooks.abandon(told[0], AbandonReason.LATE)
             ledger.webhooks.resend(told[0], by=None)
             return [uuid4(), *found]
 
-    assert sweep_deliveries(Meanwhile(), hoard.claims, ledger.webhooks, lone_world.clock.now()) == 1
+    assert (
+        sweep_deliveries(Meanwhile(), hoard.sending.claims, ledger.webhooks, lone_world.clock.now())
+        == 1
+    )
     assert [lone_world.delivery(each).is_due for each in told] == [True, False]
 
 
@@ -325,14 +332,14 @@ def test_an_address_that_rests_is_said_to_once_and_never_named(
             sender.send(world.schedule(world.make(1, address=plain.url(SECRET_PATH, HERE)))[0])
 
     with capture_logs() as entries:
-        fail(FAILURES_UNTIL_REST + 3)
+        fail(FAILURES_UNTIL_OPEN + 3)
         plain.reply = lambda handler: answer(handler, 200)
         fail(1)
         plain.reply = lambda handler: answer(handler, 500)
-        fail(FAILURES_UNTIL_REST)
-    said = [entry for entry in entries if entry["event"] == "webhook address rests"]
+        fail(FAILURES_UNTIL_OPEN)
+    said = [entry for entry in entries if entry["event"] == "webhook circuit open"]
     assert len(said) == 2
-    destination = world.hoard.webhook_keys.destination(
+    destination = world.hoard.sending.keys.destination(
         world.integrator, plain.url(SECRET_PATH, HERE)
     )
     assert {entry["destination"] for entry in said} == {str(destination)}
@@ -384,7 +391,7 @@ def test_addresses_that_hang_do_not_keep_one_that_answers(
     dispatcher = dispatcher_of(world.hoard)
     dispatcher.start()
     try:
-        # Half of the places, as many as addresses that never answered may have.
+        # Half of the slots, as many as addresses that never answered may have.
         wait_until(lambda: go_on["hanging"] >= 128, "a hundred and more to hang")
         wanted = world.schedule(world.make(2, address=good))
         dispatcher.wake()

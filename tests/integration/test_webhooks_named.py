@@ -33,7 +33,7 @@ def test_a_request_names_its_own_webhook(api: Api) -> None:
     first = named_by(api, api.asked(key, webhook=f"{ADDRESS}?job=1"))
     assert first is not None
     assert first.kinds == (NotificationKind.IMAGE, NotificationKind.ENDED)
-    assert api.hoard.keys.open(first.address) == f"{ADDRESS}?job=1"
+    assert api.hoard.secrets.personal_keys.open(first.address) == f"{ADDRESS}?job=1"
     assert first.address.subject == account_id(api)
 
     only = named_by(
@@ -66,7 +66,7 @@ def test_an_image_that_is_made_again_has_a_webhook_too(api: Api) -> None:
     webhook = named_by(api, named.body["id"])
     assert webhook is not None
     assert webhook.kinds == (NotificationKind.IMAGE,)
-    assert api.hoard.keys.open(webhook.address) == ADDRESS
+    assert api.hoard.secrets.personal_keys.open(webhook.address) == ADDRESS
     refused = again(api, image_id, key, webhook_events=["image"])
     assert (refused.rc, list(refused.body["errors"])) == ("BadRequest", ["webhook_events"])
 
@@ -95,7 +95,7 @@ def test_addresses_and_secrets_stand_nowhere_in_clear(
         refused = "https://me:token=mine@refused.invalid/of-mine"
         assert call(here, "POST", "/endpoints", json={"url": refused}).rc == "WebhookInvalid"
         assert here.ask(key, webhook=refused).rc == "WebhookInvalid"
-    events = [record.event for record in here.hoard.log.after(0, 1000)]
+    events = [record.event for record in here.hoard.storage.log.after(0, 1000)]
     stored = b"".join(
         path.read_bytes() for path in here.hoard.settings.data.rglob("*") if path.is_file()
     )

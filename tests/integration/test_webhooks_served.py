@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
+from domain.webhooks.attempts import Outcome
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.retrying import Outcome
 from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from infrastructure.processes.webhooks import sender_of
 from tests.integration.api_client import Api
@@ -167,7 +167,7 @@ def test_how_an_endpoint_answers_is_told_with_what_to_do(api: Api) -> None:
     shown = told(api, "GET", path)
     until = api.clock.now() + timedelta(seconds=30)
     assert (shown["failures"], shown["resting_until"]) == (5, until.isoformat())
-    assert "The last 5 tries failed" in shown["notice"]
+    assert "The last 5 attempts failed" in shown["notice"]
     assert shown["enabled"] is True
     assert told(api, "GET", "/endpoints") == [shown]
 

@@ -33,7 +33,9 @@ def lose(api: Api, jobs: int, name: str = "a worker") -> None:
 
 def flagged(api: Api, most: int = 2) -> int:
     """Apply the rule, and return how many workers it found."""
-    found = flag_losing_workers(api.hoard.workers, api.hoard.ledger.workers, most, api.clock.now())
+    found = flag_losing_workers(
+        api.hoard.views.workers, api.hoard.ledger.workers, most, api.clock.now()
+    )
     api.catch_up()
     return found
 
@@ -64,7 +66,7 @@ def test_losses_of_another_hour_do_not_count(api: Api) -> None:
 def test_who_was_put_back_starts_anew(api: Api) -> None:
     lose(api, 3)
     assert flagged(api) == 1
-    entry = api.hoard.directory.worker_by_name("a worker")
+    entry = api.hoard.inline.directory.worker_by_name("a worker")
     assert entry is not None
     worker: Worker = api.hoard.ledger.repository.get(entry.worker_id)
     worker.set_maintenance(False, message="", timestamp=api.clock.now())

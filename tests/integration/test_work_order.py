@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from domain.workers.worker import Worker
-from tests.integration.api_client import MODEL, Api, serving
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    """A Hoard on SQLite, and once more on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    database = request.getfixturevalue("postgres_url") if on_postgresql else None
-    with serving(tmp_path, database=database) as api:
-        yield api
+from tests.integration.api_client import MODEL, Api
 
 
 def handle(api: Api, name: str) -> str:
     """Return what clients know an account by, opening it first if need be."""
     api.key(name)
-    entry = api.hoard.directory.account_by_name(name)
+    entry = api.hoard.inline.directory.account_by_name(name)
     assert entry is not None
     return entry.handle
 
@@ -45,7 +32,7 @@ def put_into_maintenance(api: Api, message: str = "") -> None:
 def worker_id(api: Api) -> UUID:
     """Return the worker's id, registering it first if need be."""
     api.pop()
-    entry = api.hoard.directory.worker_by_name("a worker")
+    entry = api.hoard.inline.directory.worker_by_name("a worker")
     assert entry is not None
     return entry.worker_id
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,17 +12,8 @@ from PIL import Image
 
 from domain.jobs.image_ids import job_of
 from domain.return_codes import Refused
-from tests.integration.api_client import Answered, Api, in_base64, picture, serving
+from tests.integration.api_client import Answered, Api, in_base64, picture
 from tests.view_world import ViewWorld
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    """A Hoard on SQLite, and once more on PostgreSQL."""
-    on_postgresql = request.param == "postgresql"
-    database = request.getfixturevalue("postgres_url") if on_postgresql else None
-    with serving(tmp_path, database=database) as api:
-        yield api
 
 
 def put(api: Api, address: str, data: bytes) -> tuple[int, str]:
@@ -168,7 +157,7 @@ def test_uploads_are_forgotten_when_their_job_is_over(api: Api) -> None:
     job = api.popped()
     for address in job["r2_uploads"]:
         put(api, address, picture())
-    uploads = api.hoard.uploads
+    uploads = api.hoard.storage.uploads
     assert uploads.forget_those_over() == 0
     submit(api, job["ids"][0])
     assert uploads.forget_those_over() == 0

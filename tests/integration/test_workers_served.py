@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.integration.api_client import MODEL, Api, serving
+from tests.integration.api_client import MODEL, Api
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with serving(tmp_path, database=url, follow=True) as served:
-        served.key("mod", moderator=True)
-        yield served
+@pytest.fixture
+def api(followed_api: Api) -> Api:
+    followed_api.key("mod", moderator=True)
+    return followed_api
 
 
 def worker(api: Api, viewer: str | None = None, name: str = "a worker") -> Any:
@@ -126,7 +122,7 @@ def test_a_deleted_worker_is_gone_and_its_name_free(api: Api) -> None:
     assert deleted.body == {"deleted_id": worker_id, "deleted_name": "a worker"}
     assert api.call("GET", path).rc == "WorkerNotFound"
     assert api.call("GET", "/workers").body == []
-    assert api.hoard.workers.all() == []
+    assert api.hoard.views.workers.all() == []
     assert api.call("DELETE", path, key=api.key("owner")).rc == "WorkerNotFound"
     api.deliver(job["ids"])
     assert api.pop(api.key("another")).status == 200

@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 from uuid import UUID
 
+from infrastructure.wakeups.broadcast import ProcessWakeups
 from infrastructure.wakeups.redis_channels import RedisChannels
-from infrastructure.wakeups.wakeups import ProcessWakeups
 
 
 class Lines:

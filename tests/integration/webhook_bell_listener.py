@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from infrastructure.logs.logs import configure_logs
+from infrastructure.logs.configuration import configure_logs
 from infrastructure.processes.webhooks import hear_wakeups
 from workers.broker.app import make_app, register_deliver
 

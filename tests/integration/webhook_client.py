@@ -13,8 +13,8 @@ import pytest
 from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.notifications import Notification
 from domain.requests.request import Request
+from domain.webhooks.attempts import Outcome
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import Outcome
 from domain.webhooks.webhook import Webhook
 from tests.integration.api_client import Answered, Api, serving
 
@@ -23,11 +23,9 @@ NOWHERE = str(UUID(int=404))
 FAILED = Outcome(status=500)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with serving(tmp_path, database=url, follow=True) as served:
-        yield served
+@pytest.fixture
+def api(followed_api: Api) -> Api:
+    return followed_api
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +59,7 @@ def add(api: Api, who: str = "integrator", **fields: object) -> Any:
 
 def account_id(api: Api, who: str = "integrator") -> UUID:
     api.key(who)
-    entry = api.hoard.directory.account_by_name(who)
+    entry = api.hoard.inline.directory.account_by_name(who)
     assert entry is not None
     return entry.account_id
 
@@ -94,6 +92,6 @@ def listed(api: Api, who: str = "integrator", **wanted: object) -> list[str]:
 
 def named_by(api: Api, request_id: str) -> Webhook | None:
     """Return the webhook in the first event of a request."""
-    first, *_ = [record.event for record in api.hoard.log.tails({UUID(request_id): 0})]
+    first, *_ = [record.event for record in api.hoard.storage.log.tails({UUID(request_id): 0})]
     assert isinstance(first, Request.Submitted)
     return first.webhook

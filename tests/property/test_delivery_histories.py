@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from domain.webhooks.backoff import AbandonReason
+from domain.webhooks.circuit import Health, room_for
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.retrying import AbandonReason, Health, room_for
-from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from projections.following.rebuild import rebuild
 from tests.delivery_world import (
     BROKEN,
@@ -34,6 +34,7 @@ from tests.delivery_world import (
     address,
     numbered,
 )
+from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 
 ADDRESSES = (address(1), address(2))
@@ -66,7 +67,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     @initialize()
     def assemble(self) -> None:
         urls = {"ledger_url": self.database} if self.database else {}
-        hoard = assemble(
+        hoard = assembled(
             load_settings(data=Path(self.folder.name), **urls),
             clock=self.clock,
             random_source=SeededRandomSource(),
@@ -93,7 +94,7 @@ class DeliveryHistories(RuleBasedStateMachine):
             planned_deliveries, self.world.schedule(*planned_deliveries), strict=True
         ):
             self._due(
-                delivery_id, planned_delivery.destination, planned_delivery.tracking.request_id
+                delivery_id, planned_delivery.destination, planned_delivery.notification.request_id
             )
 
     @rule()
@@ -103,13 +104,13 @@ class DeliveryHistories(RuleBasedStateMachine):
         )
         self._due(delivery_id, self.endpoint_id, None)
 
-    @rule(places=st.integers(0, 9), unproven=st.integers(0, 6))
-    def claim(self, places: int, unproven: int) -> None:
+    @rule(slots=st.integers(0, 9), unproven=st.integers(0, 6))
+    def claim(self, slots: int, unproven: int) -> None:
         now = self.clock.now()
         before = self._live()
         claimable = {each for destination in self.destinations for each in self._free(destination)}
-        claimed = self.world.claimed(places, unproven)
-        assert len(claimed) == len(set(claimed)) <= places
+        claimed = self.world.claimed(slots, unproven)
+        assert len(claimed) == len(set(claimed)) <= slots
         assert set(claimed) <= claimable - before
         self.claims.update(dict.fromkeys(claimed, now + LIFETIME))
         per_destination = Counter(self.deliveries[each].destination for each in self._live())
@@ -126,7 +127,7 @@ class DeliveryHistories(RuleBasedStateMachine):
         ]
         if any(not self._health(destination).proven for destination in taken):
             assert len(newcomers) <= unproven
-        if len(claimed) < places and len(newcomers) < unproven:
+        if len(claimed) < slots and len(newcomers) < unproven:
             for destination in self.destinations:
                 assert not self._claimable(destination)
 
@@ -149,7 +150,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
         delivery_id = data.draw(st.sampled_from(list(self.claims)), "claim")
-        self.world.hoard.claims.release(delivery_id)
+        self.world.hoard.sending.claims.release(delivery_id)
         del self.claims[delivery_id]
 
     @precondition(lambda self: self._all_due())
@@ -170,7 +171,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     @rule()
     def give_up_what_is_late(self) -> None:
         now = self.clock.now()
-        late = self.world.hoard.deliveries.late(now, 1000)
+        late = self.world.hoard.inline.deliveries.late(now, 1000)
         ledger = self.world.hoard.ledger
         assert set(late) == {
             each for each in self._all_due() if ledger.webhooks.delivery(each).give_up_at <= now
@@ -194,12 +195,12 @@ class DeliveryHistories(RuleBasedStateMachine):
 
     @rule()
     def forget_claims(self) -> None:
-        self.world.hoard.claims.forget_those_over()
+        self.world.hoard.sending.claims.forget_those_over()
 
     @rule()
     def rebuild(self) -> None:
         hoard = self.world.hoard
-        rebuild(hoard.deliveries, hoard.log, hoard.ledger_database)
+        rebuild(hoard.inline.deliveries, hoard.storage.log, hoard.storage.ledger_database)
 
     @invariant()
     def lines_are_in_order_and_have_one_head(self) -> None:
@@ -211,7 +212,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     @invariant()
     def health_is_what_came_of_the_tries(self) -> None:
         for destination, health in self.health.items():
-            assert self.world.hoard.deliveries.health(destination) == health
+            assert self.world.hoard.inline.deliveries.health(destination) == health
 
     @invariant()
     def the_next_look_is_at_the_earliest_moment_to_come(self) -> None:
@@ -219,7 +220,7 @@ class DeliveryHistories(RuleBasedStateMachine):
             now = self.clock.now()
             moments = [self._opens_at(destination) for destination in self.destinations]
             to_come = [at for at in moments if at is not None and at > now]
-            found = self.world.hoard.deliveries.next_look(now)
+            found = self.world.hoard.inline.deliveries.next_look(now)
             assert found == min(to_come, default=None)
 
     def teardown(self) -> None:
@@ -241,7 +242,7 @@ class DeliveryHistories(RuleBasedStateMachine):
             if not claimed:
                 now = self.clock.now()
                 claims_end = [until for until in self.claims.values() if until > now]
-                look = self.world.hoard.deliveries.next_look(now)
+                look = self.world.hoard.inline.deliveries.next_look(now)
                 moments = [*claims_end, *([] if look is None else [look])]
                 assert moments, "something is due and nothing is to come"
                 self.clock.advance(min(moments) - now)
@@ -288,7 +289,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     def _head_opens_at(self, health: Health, delivery_id: UUID) -> datetime:
         model = self.deliveries[delivery_id]
         assert model.due_at is not None
-        return health.opens_at(model.due_at, is_test=model.request_id is None)
+        return health.earliest_attempt(model.due_at, is_test=model.request_id is None)
 
     def _free(self, destination: UUID) -> list[UUID]:
         """What may be sent there as far as its turn, its time and rest go, and nobody has."""

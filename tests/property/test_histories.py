@@ -28,15 +28,21 @@ from domain.jobs.image_ids import image_ids_of
 from domain.jobs.job import ImageState, Job
 from domain.jobs.lifetimes import LEASES_IN_A_ROW, LOSSES_PER_IMAGE
 from domain.requests.batching import images_for
-from domain.requests.commands import ReplicateImage, SubmitRequest
 from domain.requests.pricing import image_kudos, quote
 from domain.requests.request import Request, RequestState
+from domain.requests.specification import (
+    ReplicateImage,
+    Requester,
+    RequestSpecification,
+    SubmitRequest,
+)
 from domain.return_codes import Refused
 from domain.workers.matching import Capabilities, Requirements
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import load_settings
 from projections.following.rebuild import verify
 from tests.kudos_world import issue_key
+from tests.prepared import assembled
 from tests.property.kudos_model import KudosModel, ModelPayer
 from tests.property.work_model import ModelJob, ModelRequest
 from tests.world import HandClock, SeededRandomSource
@@ -70,7 +76,7 @@ class Histories(RuleBasedStateMachine):
     def assemble(self) -> None:
         data = Path(self.folder.name)
         urls = {"ledger_url": self.database} if self.database else {}
-        self.hoard: Hoard = assemble(
+        self.hoard: Hoard = assembled(
             load_settings(data=data, **urls), clock=self.clock, random_source=SeededRandomSource()
         )
         self.owners = [
@@ -116,22 +122,23 @@ class Histories(RuleBasedStateMachine):
     ) -> None:
         payer = self.payers[who]
         command = SubmitRequest(
-            account_id=payer.account_id or ANONYMOUS_ID,
-            shared_key_id=payer.shared_key_id,
+            Requester(payer.account_id or ANONYMOUS_ID, shared_key_id=payer.shared_key_id),
+            RequestSpecification(
+                prompt="a cat",
+                negative_prompt="",
+                settings=ImageSettings(side, side, 30, "k_euler_a", 5.0, True, 1),
+                requirements=Requirements(models, side * side, nsfw, False, True, False),
+                images=images,
+            ),
             upfront=upfront,
-            prompt="a cat",
-            negative_prompt="",
-            settings=ImageSettings(side, side, 30, "k_euler_a", 5.0, True, 1),
-            requirements=Requirements(models, side * side, nsfw, False, True, False),
-            images=images,
             priority=priority,
         )
         self._submit(command, payer)
 
     def _submit(self, command: SubmitRequest, payer: ModelPayer) -> None:
         """Submit a request and see that it is taken or refused as it must be."""
-        images, upfront = command.images, command.upfront
-        price = quote(command.settings, images)
+        images, upfront = command.specification.images, command.upfront
+        price = quote(command.specification.settings, images)
         expected = self.kudos.refusal(payer, hundredths(price.total), upfront=upfront)
         if payer.account_id is not None and self._waiting_of(payer.account_id) + images > 30:
             expected = "TooManyPrompts"
@@ -141,16 +148,17 @@ class Histories(RuleBasedStateMachine):
         if refusal is not None:
             return
         (request_id,) = taken
+        specification = command.specification
         hold = self.kudos.hold(payer, hundredths(price.total), price.per_image)
         self.requests[request_id] = ModelRequest(
             payer,
             hold,
             images,
-            side=command.settings.width,
-            models=command.requirements.models,
+            side=specification.settings.width,
+            models=specification.requirements.models,
             waiting=images,
             idle_since=self.clock.now(),
-            seed=command.seed,
+            seed=specification.seed,
         )
 
     @rule(
@@ -169,7 +177,7 @@ class Histories(RuleBasedStateMachine):
     @rule(to=st.integers(0, 4), amount=st.sampled_from([1337, -5000]), folded=st.integers(0, 3))
     def award(self, to: int, amount: int, folded: int) -> None:
         """Give kudos from nowhere, or take some; fold some balances, none of which may change."""
-        self.hoard.kudos.fold(folded)
+        self.hoard.inline.kudos.fold(folded)
         account_id = self.kudos.accounts[to]
         given = self.hoard.ledger.kudos.award(
             account_id, kudos_from(amount), by=None, reason="why not"
@@ -331,8 +339,7 @@ class Histories(RuleBasedStateMachine):
             payer.shared_key_id in (None, asked_by.shared_key_id)
         )
         again = ReplicateImage(
-            account_id=payer.account_id or ANONYMOUS_ID,
-            shared_key_id=payer.shared_key_id,
+            Requester(payer.account_id or ANONYMOUS_ID, shared_key_id=payer.shared_key_id),
             image_id=image_ids_of(job_id, 20)[place],
         )
         found: list[SubmitRequest] = []
@@ -342,8 +349,8 @@ class Histories(RuleBasedStateMachine):
         elif place not in job.drawn:
             assert refusal == "ImageNotGenerated"
         else:
-            assert found[0].images == 1
-            assert found[0].seed == job.seed
+            assert found[0].specification.images == 1
+            assert found[0].specification.seed == job.seed
             self._submit(found[0], payer)
 
     @precondition(lambda self: self.requests)
@@ -379,7 +386,7 @@ class Histories(RuleBasedStateMachine):
         """Let time pass, and end what it ends."""
         self.clock.advance(timedelta(minutes=minutes))
         now = self.clock.now()
-        due = set(self.hoard.queue.due_leases(now, 1000))
+        due = set(self.hoard.inline.queue.due_leases(now, 1000))
         assert due == {
             job_id for job_id, job in self.jobs.items() if job.leased and job.ends_at <= now
         }
@@ -387,20 +394,20 @@ class Histories(RuleBasedStateMachine):
             self.hoard.ledger.jobs.expire_lease(job_id)
             if self.jobs[job_id].leased:
                 self._end(self.jobs[job_id])
-        for request_id in self.hoard.queue.due_requests(now, 1000):
+        for request_id in self.hoard.inline.queue.due_requests(now, 1000):
             self.hoard.ledger.requests.expire(request_id)
             self._close(request_id, RequestState.EXPIRED)
 
     @rule(portion=st.integers(1, 50))
     def follow(self, portion: int) -> None:
         """Let the follower views get somewhat further; what is served must not depend on it."""
-        for follower in self.hoard.followers:
+        for follower in self.hoard.views.followers:
             follower.catch_up(portion)
 
     @invariant()
     def every_image_is_in_exactly_one_place(self) -> None:
         for request_id, request in self.requests.items():
-            status = self.hoard.status.status(request_id)
+            status = self.hoard.views.status.status(request_id)
             assert status is not None
             jobs = {k: job for k, job in self.jobs.items() if job.request_id == request_id}
             delivered = {
@@ -420,7 +427,7 @@ class Histories(RuleBasedStateMachine):
                 assert status.waiting + processing + status.finished == request.images
             if request.state is RequestState.COMPLETED:
                 assert status.finished == request.images
-            check = self.hoard.status.check(request_id)
+            check = self.hoard.views.status.check(request_id)
             assert check is not None
             assert (check.waiting, check.processing, check.finished, check.state) == (
                 status.waiting,
@@ -433,7 +440,9 @@ class Histories(RuleBasedStateMachine):
     def kudos_add_up(self) -> None:
         if not self.kudos.accounts:
             return
-        balances = {holder: self.hoard.kudos.balance(holder) for holder in self.kudos.balances}
+        balances = {
+            holder: self.hoard.inline.kudos.balance(holder) for holder in self.kudos.balances
+        }
         for holder, balance in balances.items():
             assert self.kudos.agrees_with(holder, balance), (holder, balance)
         self.kudos.adds_up(balances)
@@ -442,7 +451,7 @@ class Histories(RuleBasedStateMachine):
         """Follow each hold, and every kudos that came from nowhere, along the events alone."""
         held: dict[UUID, int] = {}
         minted = burnt = 0
-        for recorded in self.hoard.log.after(0, 100_000):
+        for recorded in self.hoard.storage.log.after(0, 100_000):
             event = recorded.event
             match event:
                 case Request.Submitted():
@@ -458,14 +467,16 @@ class Histories(RuleBasedStateMachine):
                     minted += hundredths(event.kudos)
                 case Account.KudosAwarded():
                     minted += hundredths(event.kudos)
-        balances = [self.hoard.kudos.balance(account_id) for account_id in self.kudos.accounts]
+        balances = [
+            self.hoard.inline.kudos.balance(account_id) for account_id in self.kudos.accounts
+        ]
         assert sum(balance.held for balance in balances) == sum(held.values())
         assert sum(balance.amount for balance in balances) == minted - burnt
 
     def slices_never_sum_above_what_waits(self) -> None:
         """Count each request's images along its own events."""
         waiting: dict[UUID, int] = {}
-        for recorded in self.hoard.log.after(0, 100_000):
+        for recorded in self.hoard.storage.log.after(0, 100_000):
             event = recorded.event
             match event:
                 case Request.Submitted():
@@ -480,15 +491,19 @@ class Histories(RuleBasedStateMachine):
         if hasattr(self, "hoard"):
             self.slices_never_sum_above_what_waits()
             self.what_was_held_is_burnt_or_given_back()
-            for follower in self.hoard.followers:
+            for follower in self.hoard.views.followers:
                 while follower.catch_up():
                     pass
             self.every_image_is_in_exactly_one_place()
-            for view in self.hoard.inline_views:
-                assert not verify(view, self.hoard.log, self.hoard.ledger_database).differences
-            for follower in self.hoard.followers:
+            for view in self.hoard.inline.all:
+                assert not verify(
+                    view, self.hoard.storage.log, self.hoard.storage.ledger_database
+                ).differences
+            for follower in self.hoard.views.followers:
                 view = follower.view
-                assert not verify(view, self.hoard.log, self.hoard.view_database).differences
+                assert not verify(
+                    view, self.hoard.storage.log, self.hoard.storage.view_database
+                ).differences
             self.hoard.close()
         self.folder.cleanup()
 

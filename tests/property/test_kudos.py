@@ -19,15 +19,16 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.kudos import Balance, burnt_by, hold_for, hundredths, priority_after
 from domain.accounts.shared_key import KeyLimits
 from domain.ledger import Ledger
-from domain.requests.commands import SubmitRequest
 from domain.requests.request import Request
+from domain.requests.specification import SubmitRequest
 from domain.return_codes import Refused
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import Settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import Settings
 from projections.following.rebuild import verify
 from projections.kudos.tables import KUDOS_BALANCE
 from projections.queue.tables import OPEN_REQUEST
 from tests.kudos_world import issue_key, open_account, refusal_of, request_of
+from tests.prepared import assembled
 
 _FIGURE = st.integers(0, 10**9)
 _BALANCES = st.builds(Balance, earned=_FIGURE, burnt=_FIGURE, received=_FIGURE, held=_FIGURE)
@@ -72,7 +73,7 @@ def test_more_images_never_burn_less_nor_more_than_is_held(
 
 @contextmanager
 def hoard_on(database: str, folder: Path) -> Iterator[Hoard]:
-    hoard = assemble(Settings(data=folder, ledger_url=database or None))
+    hoard = assembled(Settings(data=folder, ledger_url=database or None))
     try:
         yield hoard
     finally:
@@ -93,22 +94,25 @@ def together(hoard: Hoard, hands: Sequence[Sequence[Move]], names: str) -> None:
     with ThreadPoolExecutor(len(hands)) as threads:
         for done in [threads.submit(do, moves) for moves in hands]:
             done.result()
-    balances = [hoard.kudos.balance(account_id) for account_id in accounts]
+    balances = [hoard.inline.kudos.balance(account_id) for account_id in accounts]
     for balance in balances:
         assert balance.available >= 0
         assert balance.held >= 0
     assert sum(b.sent for b in balances) == sum(b.received for b in balances)
     assert sum(b.amount for b in balances) == sum(b.awarded - b.burnt for b in balances)
-    assert hoard.kudos.balance(key_id).spent <= hundredths(30)
+    assert hoard.inline.kudos.balance(key_id).spent <= hundredths(30)
     assert sum(b.held for b in balances) == open_holds(hoard, accounts)
-    assert verify(hoard.kudos, hoard.log, hoard.ledger_database).differences == ()
+    assert (
+        verify(hoard.inline.kudos, hoard.storage.log, hoard.storage.ledger_database).differences
+        == ()
+    )
 
 
 def _do(hoard: Hoard, accounts: Sequence[UUID], key_id: UUID, move: Move) -> None:
     kind, who, whom, number = move
     account_id, ledger = accounts[who], hoard.ledger
     if kind == "fold":
-        hoard.kudos.fold(10)
+        hoard.inline.kudos.fold(10)
     elif kind == "send":
         refusal_of(ledger.kudos.transfer, account_id, accounts[whom], number)
     elif kind == "take":
@@ -132,7 +136,7 @@ def _asked(ledger: Ledger, command: SubmitRequest) -> UUID | None:
 def open_holds(hoard: Hoard, accounts: Sequence[UUID]) -> int:
     """Return what requests of these accounts hold that are not over, as the events say."""
     held: dict[UUID, int] = {}
-    for recorded in hoard.log.committed_after(0, 1_000_000):
+    for recorded in hoard.storage.log.committed_after(0, 1_000_000):
         event = recorded.event
         if isinstance(event, Request.Submitted) and event.account_id in accounts:
             held[event.originator_id] = hundredths(event.held)
@@ -153,7 +157,7 @@ _AT_ONCE = settings(
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_no_interleaving_spends_twice(database: str, request: pytest.FixtureRequest) -> None:
-    url = request.getfixturevalue("postgres_url") if database == "postgresql" else ""
+    url = request.getfixturevalue("prepared_postgres_url") if database == "postgresql" else ""
     with tempfile.TemporaryDirectory() as folder, hoard_on(url, Path(folder)) as hoard:
         rounds = iter(range(1_000_000))
 
@@ -169,7 +173,7 @@ def test_no_interleaving_spends_twice(database: str, request: pytest.FixtureRequ
 def test_of_many_who_want_the_last_kudos_one_gets_them(
     database: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    url = request.getfixturevalue("postgres_url") if database == "postgresql" else ""
+    url = request.getfixturevalue("prepared_postgres_url") if database == "postgresql" else ""
     with hoard_on(url, tmp_path) as hoard:
         payer, other = (open_account(hoard, name) for name in ("payer", "other"))
         price = hoard.ledger.requests.price(request_of(payer)).total
@@ -185,12 +189,14 @@ def test_of_many_who_want_the_last_kudos_one_gets_them(
 
         with ThreadPoolExecutor(8) as threads:
             assert list(threads.map(spend, range(8))).count(True) == 1
-        assert hoard.kudos.balance(payer).available == 0
+        assert hoard.inline.kudos.balance(payer).available == 0
 
 
-def test_an_anonymous_request_waits_for_no_other(postgres_url: str, tmp_path: Path) -> None:
+def test_an_anonymous_request_waits_for_no_other(
+    prepared_postgres_url: str, tmp_path: Path
+) -> None:
     """One is stopped in the middle of its transaction, all it writes written: others go through."""
-    with hoard_on(postgres_url, tmp_path) as hoard:
+    with hoard_on(prepared_postgres_url, tmp_path) as hoard:
         payer = open_account(hoard, "payer", 1000)
         ledger = hoard.ledger
         for account_id in (ANONYMOUS_ID, payer):
@@ -205,16 +211,16 @@ def test_an_anonymous_request_waits_for_no_other(postgres_url: str, tmp_path: Pa
                 ]
                 return len([each.result(timeout=120) for each in asked])
 
-        with ThreadPoolExecutor(1) as elsewhere, hoard.ledger_database.transaction():
+        with ThreadPoolExecutor(1) as elsewhere, hoard.storage.ledger_database.transaction():
             ledger.requests.submit(request_of(ANONYMOUS_ID))
             ledger.requests.submit(request_of(payer))
             assert elsewhere.submit(others).result(timeout=300) == 2000
         assert requests_waiting(hoard) == before + 2002
-        with hoard.ledger_database.reading() as connection:
+        with hoard.storage.ledger_database.reading() as connection:
             holders = connection.execute(select(KUDOS_BALANCE.c.holder_id)).scalars().all()
         assert holders == [payer]
 
 
 def requests_waiting(hoard: Hoard) -> int:
-    with hoard.ledger_database.reading() as connection:
+    with hoard.storage.ledger_database.reading() as connection:
         return connection.execute(select(func.count()).select_from(OPEN_REQUEST)).scalar_one()

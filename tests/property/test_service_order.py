@@ -13,12 +13,13 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.return_codes import Refused
 from domain.workers.matching import Capabilities, Requirements
 from domain.workers.worker import Worker
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import load_settings
+from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 
 SETTINGS = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)
@@ -73,7 +74,7 @@ def test_the_order_of_service(rounds: list[tuple[list[Wanted], list[Pop]]]) -> N
     for asked, popped in rounds:
         steps += [*asked, *popped]
     with tempfile.TemporaryDirectory() as folder:
-        hoard = assemble(
+        hoard = assembled(
             load_settings(data=folder, ledger_url="sqlite://"),
             clock=HandClock(),
             random_source=SeededRandomSource(),
@@ -119,12 +120,14 @@ def _first_for(pop: Pop, waiting: dict[UUID, Wanted]) -> UUID | None:
 def _ask(hoard: Hoard, account_id: UUID, wanted: Wanted) -> UUID:
     request_id, _ = hoard.ledger.requests.submit(
         SubmitRequest(
-            account_id=account_id,
-            prompt=wanted.prompt,
-            negative_prompt="",
-            settings=SETTINGS,
-            requirements=Requirements(wanted.models, 512 * 512, False, False, True, False),
-            images=1,
+            Requester(account_id),
+            RequestSpecification(
+                prompt=wanted.prompt,
+                negative_prompt="",
+                settings=SETTINGS,
+                requirements=Requirements(wanted.models, 512 * 512, False, False, True, False),
+                images=1,
+            ),
             priority=wanted.priority,
         )
     )
@@ -135,7 +138,7 @@ def _pop(hoard: Hoard, accounts: list[UUID], pop: Pop) -> UUID | None:
     declared = Capabilities(
         ("A",), 1, 512 * 512, True, 1, False, "test:1:nobody", blacklist=pop.blacklist
     )
-    entry = hoard.directory.worker_by_name("worker")
+    entry = hoard.inline.directory.worker_by_name("worker")
     if entry is not None:
         worker: Worker = hoard.ledger.repository.get(entry.worker_id)
         worker.set_maintenance(pop.maintenance, message="", timestamp=HandClock().now())

@@ -96,7 +96,7 @@ class Uploading(RuleBasedStateMachine):
             if self.time >= ends_at and not all(place.submitted for place in places):
                 self.api.hoard.ledger.jobs.expire_lease(job_of(UUID(places[0].image_id)))
                 self.over.add(job)
-        self.api.hoard.uploads.forget_those_over()
+        self.api.hoard.storage.uploads.forget_those_over()
 
     @precondition(lambda self: self.ends_at)
     @rule(data=st.data())
@@ -117,7 +117,7 @@ class Uploading(RuleBasedStateMachine):
     def only_what_was_submitted_is_there(self) -> None:
         submitted = [place for place in self.places if place.submitted]
         for number, request_id in enumerate(getattr(self, "requests", [])):
-            known: Any = self.api.hoard.status.status(UUID(request_id))
+            known: Any = self.api.hoard.views.status.status(UUID(request_id))
             made = {str(image.image_id): image.digest for image in known.generations}
             assert made == {
                 place.image_id: sha256(place.uploaded or b"").hexdigest()

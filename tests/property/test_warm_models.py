@@ -16,10 +16,11 @@ from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.model_affinity import PATIENCE, LoadedModel, loaded_model_first
 from domain.jobs.queue import Offer
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements, model_for
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import load_settings
+from tests.prepared import assembled
 from tests.world import HandClock, SeededRandomSource
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -143,7 +144,7 @@ steps = st.lists(
 def test_whole_histories(steps: list[Wanted | int | timedelta]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clock = HandClock()
-        hoard = assemble(
+        hoard = assembled(
             load_settings(data=folder, ledger_url="sqlite://"),
             clock=clock,
             random_source=SeededRandomSource(),
@@ -177,12 +178,14 @@ class History:
         """Ask for an image."""
         request_id, _ = self.hoard.ledger.requests.submit(
             SubmitRequest(
-                account_id=self.accounts[wanted.who],
-                prompt="a cat",
-                negative_prompt="",
-                settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
-                requirements=Requirements(wanted.models, 512 * 512, False, False, True, False),
-                images=1,
+                Requester(self.accounts[wanted.who]),
+                RequestSpecification(
+                    prompt="a cat",
+                    negative_prompt="",
+                    settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
+                    requirements=Requirements(wanted.models, 512 * 512, False, False, True, False),
+                    images=1,
+                ),
                 priority=wanted.priority,
             )
         )

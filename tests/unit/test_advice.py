@@ -10,13 +10,13 @@ import pytest
 from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline, ModelEntry, OptimalSettings
 from domain.models.loras import Lora
-from domain.requests.warnings import WarningCode, advice_on
+from domain.requests.warnings import WarningCode, warnings_for
 
 PLAIN = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)
 
 
 def codes(settings: ImageSettings, *models: ModelEntry) -> set[str]:
-    found = advice_on(settings, models)
+    found = warnings_for(settings, models)
     assert all(one.message for one in found)
     assert len({one.code for one in found}) == len(found)
     return {one.code.value for one in found}
@@ -87,6 +87,6 @@ def test_an_lcm_is_not_judged_by_what_its_model_usually_needs() -> None:
 
 def test_many_models_warn_of_each_thing_once() -> None:
     first, second = best_with(steps_max=10), best_with(steps_max=15)
-    (only,) = advice_on(PLAIN, [first, second])
+    (only,) = warnings_for(PLAIN, [first, second])
     assert only.code is WarningCode.STEPS_TOO_MANY
     assert "10 steps" in only.message

@@ -13,7 +13,7 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from infrastructure.storage.database import Database
 from infrastructure.storage.event_log import announcing
 from infrastructure.storage.event_store import EventRecorder
-from infrastructure.storage.migrate import migrate_ledger
+from infrastructure.storage.schema import migrate_ledger
 from infrastructure.wakeups.redis_channels import connection_of
 from projections.following.wakeups import WakeupListener
 

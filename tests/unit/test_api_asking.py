@@ -1,4 +1,4 @@
-"""From the words of a front-end to the command of the ledger."""
+"""From the body of a front-end to a request specification."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pytest
 from api.http.authentication import ANONYMOUS
 from api.v2.requests.schemas import GenerationInputStable
 from api.v2.requests.specification import (
-    Knowledge,
-    Wish,
+    CheckedRequest,
+    Installation,
     checked_agent,
-    command_from,
+    checked_request,
+    exact_loras,
     joined_prompt,
-    resolved,
+    requester_from,
     split_prompt,
-    wish_from,
 )
 from domain.accounts.directory import AccountEntry
 from domain.accounts.roles import Roles
 from domain.images.sampling import seed_from_text
 from domain.models.catalogue import Baseline, ModelEntry, UnknownModels
-from domain.models.loras import Lora, ResolvedLora, TextualInversion, TriggerPlace
-from domain.requests.commands import SubmitRequest
+from domain.models.loras import InjectionTarget, Lora, ResolvedLora, TextualInversion
+from domain.requests.specification import Requester, RequestSpecification
 from domain.return_codes import Refused
 from domain.workers.directory import WorkerEntry
 from domain.workers.matching import Capabilities
@@ -58,36 +58,36 @@ class Catalogue:
         return ("a", "b")
 
 
-def knowledge(unknown: UnknownModels = UnknownModels.ALLOW) -> Knowledge:
-    return Knowledge(OneWorker(), Catalogue(), unknown, lambda: {"offered"})
+def installation(unknown: UnknownModels = UnknownModels.ALLOW) -> Installation:
+    return Installation(OneWorker(), Catalogue(), unknown, lambda: {"offered"})
 
 
-def wish(
+def checked(
     account: AccountEntry = ANONYMOUS,
     unknown: UnknownModels = UnknownModels.ALLOW,
     **fields: Any,
-) -> Wish:
+) -> CheckedRequest:
     """Return what a request with these fields asks for."""
     given = GenerationInputStable.model_validate({"prompt": "a fox", **fields})
-    return wish_from(given, account=account, knowledge=knowledge(unknown))
+    return checked_request(given, account, installation(unknown))
 
 
-def command(account: AccountEntry = ANONYMOUS, **fields: Any) -> SubmitRequest:
-    """Return the command for a request with these fields."""
-    asked = wish(account, **fields)
-    return command_from(
-        asked,
-        account=account,
-        catalogue=Catalogue(),
-        source=asked.source,
-        client_address="192.0.2.1",
-        client_agent="agent:1:somebody",
+def specification(account: AccountEntry = ANONYMOUS, **fields: Any) -> RequestSpecification:
+    """Return the specification of a request with these fields."""
+    return checked(account, **fields).specification
+
+
+def requester(account: AccountEntry = ANONYMOUS, **fields: Any) -> Requester:
+    """Return who submits a request with these fields."""
+    given = GenerationInputStable.model_validate({"prompt": "a fox", **fields})
+    return requester_from(
+        given, account, client_address="192.0.2.1", client_agent="agent:1:somebody"
     )
 
 
 def refusal(account: AccountEntry = ANONYMOUS, **fields: Any) -> Refused:
     with pytest.raises(Refused) as caught:
-        wish(account, **fields)
+        checked(account, **fields)
     return caught.value
 
 
@@ -123,7 +123,7 @@ def test_every_setting_arrives() -> None:
         ],
         "tis": [{"name": "two", "inject_ti": "negprompt", "strength": 0.25}, {"name": "three"}],
     }
-    made = command(
+    made = specification(
         account,
         params=params,
         nsfw=False,
@@ -152,7 +152,7 @@ def test_every_setting_arrives() -> None:
         Lora("246747", 0.5, -1, inject_trigger="any", is_version=True),
     )
     assert settings.tis == (
-        TextualInversion("two", TriggerPlace.NEGATIVE_PROMPT, 0.25),
+        TextualInversion("two", InjectionTarget.NEGATIVE_PROMPT, 0.25),
         TextualInversion("three"),
     )
     assert (made.images, made.seed, made.seed_variation) == (7, seed_from_text("hello"), 9)
@@ -164,13 +164,14 @@ def test_every_setting_arrives() -> None:
     assert (wanted.lora, wanted.post_processing) == (True, True)
     assert (made.disable_batching, made.shared, made.r2) == (True, True, False)
     assert made.censor_nsfw
-    assert (made.account_id, made.shared_key_id) == (OTHER, KNOWN)
-    assert made.client_address == "192.0.2.1"
+    submitter = requester(account)
+    assert (submitter.account_id, submitter.shared_key_id) == (OTHER, KNOWN)
+    assert submitter.client_address == "192.0.2.1"
 
 
 def test_a_source_image_and_what_a_controlnet_takes_from_it() -> None:
     params = {"control_type": "depth", "return_control_map": True}
-    made = command(source_image="aGVsbG8=", params=params)
+    made = specification(source_image="aGVsbG8=", params=params)
     assert (made.settings.control_type, made.settings.steps) == ("depth", 20)
     assert (made.settings.return_control_map, made.settings.image_is_control) == (True, False)
     assert (made.requirements.img2img, made.requirements.controlnet) == (True, True)
@@ -178,7 +179,7 @@ def test_a_source_image_and_what_a_controlnet_takes_from_it() -> None:
 
 def test_a_workflow_with_its_texts_runs_one_image_at_a_time() -> None:
     texts = [{"text": "https://example.org", "reference": "qr_code"}]
-    made = command(params={"workflow": "qr_code", "extra_texts": texts, "n": 4})
+    made = specification(params={"workflow": "qr_code", "extra_texts": texts, "n": 4})
     assert made.settings.workflow == "qr_code"
     assert made.extra_texts == (("https://example.org", "qr_code"),)
     assert made.disable_batching
@@ -194,12 +195,12 @@ def test_a_workflow_with_its_texts_runs_one_image_at_a_time() -> None:
     ],
 )
 def test_usual_steps(params: dict[str, Any], steps: int) -> None:
-    assert command(source_image="aGVsbG8=", params=params).settings.steps == steps
+    assert specification(source_image="aGVsbG8=", params=params).settings.steps == steps
 
 
 def test_who_allows_adult_content_gets_it_uncensored() -> None:
-    assert command(censor_nsfw=True).censor_nsfw
-    assert not command(censor_nsfw=True, nsfw=True).censor_nsfw
+    assert specification(censor_nsfw=True).censor_nsfw
+    assert not specification(censor_nsfw=True, nsfw=True).censor_nsfw
 
 
 @pytest.mark.parametrize(
@@ -234,32 +235,34 @@ def test_a_prompt_has_at_most_7500_words() -> None:
 
 
 def test_no_seed_leaves_it_to_chance() -> None:
-    assert command().seed is None
-    assert command(params={"seed": ""}).seed is None
-    assert command(params={"seed": "0"}).seed == 0
+    assert specification().seed is None
+    assert specification(params={"seed": ""}).seed is None
+    assert specification(params={"seed": "0"}).seed == 0
 
 
 def test_workers_that_there_are_not_are_left_out_while_one_is_left() -> None:
-    asked = wish(workers=["known", "nobody", str(OTHER)])
-    assert asked.workers == (KNOWN,)
+    asked = checked(workers=["known", "nobody", str(OTHER)])
+    assert asked.specification.requirements.workers == (KNOWN,)
     assert asked.unknown_workers == ("nobody", str(OTHER))
     assert refusal(workers=["nobody", str(OTHER)]).code.name == "NoValidWorkers"
-    assert wish(workers=["nobody"], worker_blacklist=True).workers == ()
+    only_unknown = specification(workers=["nobody"], worker_blacklist=True)
+    assert only_unknown.requirements.workers == ()
 
 
 def test_an_empty_deny_list_is_no_requirement() -> None:
-    assert command(worker_blacklist=True).requirements == command().requirements
-    only_unknown = command(worker_blacklist=True, workers=["nobody"])
-    assert only_unknown.requirements == command().requirements
+    assert specification(worker_blacklist=True).requirements == specification().requirements
+    only_unknown = specification(worker_blacklist=True, workers=["nobody"])
+    assert only_unknown.requirements == specification().requirements
 
 
 def test_unknown_models_are_let_through_or_refused_as_the_operator_says() -> None:
-    assert command(models=["unheard of"]).requirements.models == ("unheard of",)
+    assert specification(models=["unheard of"]).requirements.models == ("unheard of",)
     refuse = UnknownModels.REFUSE
     assert refusal(unknown=refuse, models=["unheard of"]).code.name == "UnsupportedModel"
     served: list[str]
     for served in ([], ["a"], ["offered"], ["unheard of", "a"]):
-        assert wish(unknown=refuse, models=served).given.models == served
+        asked = checked(unknown=refuse, models=served).specification
+        assert asked.requirements.models == tuple(sorted(served))
 
 
 @pytest.mark.parametrize(
@@ -285,7 +288,8 @@ def test_what_is_not_for_everybody_or_not_served(
 
 def test_a_service_asks_for_others() -> None:
     service = AccountEntry(OTHER, "service", Roles(service=True))
-    assert command(service, proxied_account="their user 7").proxied_account == "their user 7"
+    checked(service, proxied_account="their user 7")
+    assert requester(service, proxied_account="their user 7").proxied_account == "their user 7"
 
 
 @pytest.mark.parametrize(
@@ -314,7 +318,7 @@ class Versions:
 
 def test_loras_are_named_by_their_exact_versions_where_these_are_known() -> None:
     given = (Lora("known", 0.5, 0.25, "word"), Lora("unknown", 2.0))
-    assert resolved(given, Versions()) == (
+    assert exact_loras(given, Versions()) == (
         Lora("77", 0.5, 0.25, "word", is_version=True),
         Lora("unknown", 2.0),
     )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from api.http.authentication import ANONYMOUS, KEPT_SECONDS, Accounts
+from api.http.authentication import ANONYMOUS, KEPT_SECONDS, Authentication
 from domain.accounts.directory import AccountEntry
 from domain.accounts.roles import Roles
 from domain.return_codes import Refused
@@ -53,8 +53,8 @@ def digest_of(key: str) -> str:
     return key[::-1]
 
 
-def accounts_in(book: Book, clock: Seconds) -> Accounts:
-    return Accounts(book, digest_of=digest_of, anonymous_key="0000000000", now=clock)
+def accounts_in(book: Book, clock: Seconds) -> Authentication:
+    return Authentication(book, digest_of=digest_of, anonymous_key="0000000000", now=clock)
 
 
 def test_the_anonymous_key_is_anonymous() -> None:

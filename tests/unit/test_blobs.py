@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.storage.blobs import PLACES, BlobDamaged, BlobMissing, FolderBlobs
+from infrastructure.storage.blobs import SHARDS, BlobDamaged, BlobMissing, FolderBlobs
 
 ROOT = Path(__file__).parents[2]
 DATA = b"\x00\xff an image" * 1000
@@ -156,7 +156,7 @@ def unused_for(blobs: FolderBlobs, digest: str, seconds: float) -> None:
 
 
 def deleted(blobs: FolderBlobs) -> int:
-    return sum(blobs.delete_unused(place, DAY) for place in range(PLACES))
+    return sum(blobs.delete_unused(place, DAY) for place in range(SHARDS))
 
 
 def test_what_nobody_used_for_long_is_deleted_and_the_rest_stays(blobs: FolderBlobs) -> None:

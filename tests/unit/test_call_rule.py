@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from domain.service.fetching import FetchFailed, FetchProblem
-from infrastructure.outbound.called_addresses import CallRule
+from infrastructure.outbound.call_rule import CallRule
 from infrastructure.outbound.public_addresses import address_from
 from tests.hostile_addresses import HOSTS_REFUSED, URLS_INVALID
 

@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from domain.accounts.roles import Roles
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.cli.accounts.commands import Role
-from infrastructure.cli.app import run
 from infrastructure.keys.api_keys import digest_of
-from infrastructure.settings.settings import Settings
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
+from tests.unit.command_line import Command
 
 
 @pytest.fixture
-def hoard(tmp_path: Path) -> Iterator[Hoard]:
-    assembled = assemble(Settings(data=tmp_path / "data"))
-    yield assembled
-    assembled.close()
-
-
-@pytest.fixture
-def command(hoard: Hoard, capsys: pytest.CaptureFixture[str]) -> Command:
-    def on_the_ledger(*arguments: str) -> tuple[int, str, str]:
-        options = ["--data", str(hoard.settings.data)]
-        status = run(["accounts", arguments[0], *options, *arguments[1:]])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return on_the_ledger
+def command(hoard: Hoard, run_command: Command) -> Command:
+    options = ("--data", str(hoard.settings.data))
+    return lambda name, *arguments: run_command("accounts", name, *options, *arguments)
 
 
 def answer(command: Command, *arguments: str) -> Any:
@@ -58,7 +34,7 @@ def test_every_role_can_be_named() -> None:
 def test_the_first_admin_is_made_here(hoard: Hoard, command: Command) -> None:
     made = answer(command, "create", "--admin", "--role", "vpn", "root")
     assert made["roles"] == ["admin", "vpn"]
-    entry = hoard.directory.account_by_key(digest_of(made["api_key"]))
+    entry = hoard.inline.directory.account_by_key(digest_of(made["api_key"]))
     assert entry is not None
     assert (entry.number, entry.roles.admin) == (made["number"], True)
 
@@ -90,8 +66,8 @@ def test_roles_are_given_and_taken(hoard: Hoard, command: Command) -> None:
 def test_a_new_key_takes_the_old_one_s_place(hoard: Hoard, command: Command) -> None:
     old = answer(command, "create", "alice")["api_key"]
     new = answer(command, "key", "alice")["api_key"]
-    assert hoard.directory.account_by_key(digest_of(old)) is None
-    assert hoard.directory.account_by_key(digest_of(new)) is not None
+    assert hoard.inline.directory.account_by_key(digest_of(old)) is None
+    assert hoard.inline.directory.account_by_key(digest_of(new)) is not None
 
 
 def test_kudos_are_awarded_and_taken(command: Command) -> None:
@@ -103,12 +79,12 @@ def test_kudos_are_awarded_and_taken(command: Command) -> None:
 def test_an_account_is_deleted_and_opened_again(hoard: Hoard, command: Command) -> None:
     key = answer(command, "create", "alice")["api_key"]
     answer(command, "delete", "--yes", "alice")
-    entry = hoard.directory.account_by_key(digest_of(key))
+    entry = hoard.inline.directory.account_by_key(digest_of(key))
     assert entry is not None
     assert entry.deleted
     assert command("list")[1].splitlines()[1:] == []
     answer(command, "restore", "alice")
-    entry = hoard.directory.account_by_key(digest_of(key))
+    entry = hoard.inline.directory.account_by_key(digest_of(key))
     assert entry is not None
     assert not entry.deleted
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.cli.demo.folder import fresh_folder
+from infrastructure.cli.demo.server import fresh_folder
 from infrastructure.cli.terminal.errors import CliError
 
 
@@ -37,5 +37,5 @@ def test_a_file_in_the_way_is_said(tmp_path: Path, taken: str) -> None:
     if taken == "demo/data":
         assert fresh_folder(tmp_path / "demo") == tmp_path / "demo" / "2"
     else:
-        with pytest.raises(CliError, match="is no folder"):
+        with pytest.raises(CliError, match="is not a folder"):
             fresh_folder(tmp_path / "demo")

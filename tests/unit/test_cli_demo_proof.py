@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,21 +11,13 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.job import ImageState
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.cli.demo.proof import Slice, compare, replayed, slice_of
-from infrastructure.cli.history.reading import history_of
-from infrastructure.cli.requests.v2_client import Status
-from infrastructure.settings.settings import Settings
+from infrastructure.cli.history.log_reader import history_of
+from infrastructure.cli.requests.api_client import Status
 from projections.status.fold import RequestStatus
-
-
-@pytest.fixture
-def hoard(tmp_path: Path) -> Iterator[Hoard]:
-    assembled = assemble(Settings(data=tmp_path / "data"))
-    yield assembled
-    assembled.close()
 
 
 def made(hoard: Hoard, *, images: int, amount: int) -> UUID:
@@ -34,7 +25,9 @@ def made(hoard: Hoard, *, images: int, amount: int) -> UUID:
     settings = ImageSettings(512, 512, 4, "lcm", 1.0, True, 1)
     wanted = Requirements((), settings.pixels, False, False, True, False)
     request_id, _ = hoard.ledger.requests.submit(
-        SubmitRequest(ANONYMOUS_ID, "a circle", "", settings, wanted, images)
+        SubmitRequest(
+            Requester(ANONYMOUS_ID), RequestSpecification("a circle", "", settings, wanted, images)
+        )
     )
     owner = hoard.operator.account_id
     offered = Capabilities(("scenes",), amount, 2048**2, True, 1, False, "test:1:none")
@@ -90,11 +83,11 @@ def unequal(
 
 
 def test_one_batch_is_told_from_two(hoard: Hoard) -> None:
-    one = slice_of(history_of(hoard.log, made(hoard, images=20, amount=20)))
+    one = slice_of(history_of(hoard.storage.log, made(hoard, images=20, amount=20)))
     assert one == Slice(jobs=1, batches=(20,), amount=20, max_pixels=2048**2)
     assert one.is_one_batch_of(20)
     assert not one.is_one_batch_of(19)
-    two = slice_of(history_of(hoard.log, made(hoard, images=20, amount=10)))
+    two = slice_of(history_of(hoard.storage.log, made(hoard, images=20, amount=10)))
     assert (two.jobs, two.batches) == (2, (10, 10))
     assert not two.is_one_batch_of(20)
 
@@ -108,8 +101,8 @@ def test_nothing_cannot_be_told() -> None:
 
 def test_the_events_give_the_status_that_is_served(hoard: Hoard) -> None:
     request_id = made(hoard, images=3, amount=2)
-    status = replayed(history_of(hoard.log, request_id))
-    assert status == hoard.status.status(request_id)
+    status = replayed(history_of(hoard.storage.log, request_id))
+    assert status == hoard.views.status.status(request_id)
     assert unequal(served(status), files(status), status) == []
 
 
@@ -125,7 +118,7 @@ def test_the_events_give_the_status_that_is_served(hoard: Hoard) -> None:
 def test_a_count_that_is_served_wrongly_is_found(
     hoard: Hoard, change: dict[str, Any], fact: str
 ) -> None:
-    status = replayed(history_of(hoard.log, made(hoard, images=3, amount=20)))
+    status = replayed(history_of(hoard.storage.log, made(hoard, images=3, amount=20)))
     assert unequal(served(status) | change, files(status), status) == [fact]
 
 
@@ -140,13 +133,13 @@ def test_a_count_that_is_served_wrongly_is_found(
 def test_an_image_that_is_served_wrongly_is_found(
     hoard: Hoard, change: dict[str, Any], fact: str
 ) -> None:
-    status = replayed(history_of(hoard.log, made(hoard, images=3, amount=20)))
+    status = replayed(history_of(hoard.storage.log, made(hoard, images=3, amount=20)))
     body = served(status)
     body["generations"][2] |= change
     assert unequal(body, files(status), status) == [fact]
 
 
 def test_a_file_that_is_not_the_recorded_one_is_found(hoard: Hoard) -> None:
-    status = replayed(history_of(hoard.log, made(hoard, images=3, amount=20)))
+    status = replayed(history_of(hoard.storage.log, made(hoard, images=3, amount=20)))
     swapped = dict(files(status)) | {str(status.generations[0].image_id): b"another picture"}
     assert unequal(served(status), swapped, status) == ["SHA-256 of the files"]

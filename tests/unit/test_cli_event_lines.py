@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from domain.images.settings import ImageSettings
 from domain.jobs.image_ids import image_ids_of, job_id_from
 from domain.jobs.job import ImageState, Job
 from domain.requests.request import Request
+from domain.requests.specification import Requester, RequestSpecification, Terms
 from domain.sealing import Sealed
 from domain.workers.matching import Capabilities, Requirements
 from domain.workers.worker import Worker, WorkerKind
@@ -54,29 +56,17 @@ def sample_of(name: str) -> Aggregate.Event:
 def request(agent: str = "test:1:none", at: datetime = NOON) -> Request:
     return Request.submit(
         REQUEST,
-        account_id=ANONYMOUS_ID,
-        images=2,
-        settings=ImageSettings(512, 512, 4, "lcm", 1.0, True, 1),
-        requirements=Requirements((), 512 * 512, False, False, True, False),
-        prompt=Sealed(REQUEST, "c2VjcmV0"),
-        negative_prompt=None,
-        client_address=Sealed(REQUEST, "YWRkcmVzcw"),
-        client_agent=agent,
-        seed=None,
-        seed_variation=1,
-        disable_batching=False,
-        shared=False,
-        r2=True,
-        priority=0.0,
-        shared_key_id=None,
-        extra_texts=None,
-        source=None,
-        proxied_account=None,
-        censor_nsfw=False,
-        kudos_per_image=1.0,
-        held=0.0,
-        kudos=12.5,
-        expires_at=at + timedelta(minutes=20),
+        RequestSpecification(
+            prompt="c2VjcmV0",
+            negative_prompt="",
+            settings=ImageSettings(512, 512, 4, "lcm", 1.0, True, 1),
+            requirements=Requirements((), 512 * 512, False, False, True, False),
+            images=2,
+        ),
+        Requester(ANONYMOUS_ID, client_address="YWRkcmVzcw", client_agent=agent),
+        Terms(kudos=12.5, kudos_per_image=1.0, expires_at=at + timedelta(minutes=20)),
+        seal=partial(Sealed, REQUEST),
+        funded=True,
         timestamp=at,
     )
 

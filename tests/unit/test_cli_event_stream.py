@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infrastructure.cli.requests.event_stream import Happened, NoStream, events_in
+from infrastructure.cli.requests import event_stream
+from infrastructure.cli.requests.event_stream import NoStream, StreamEvent, events_in
 
 STREAM = (
     "retry: 10\r\n:\r\n\r\n"
@@ -19,9 +20,9 @@ STREAM = (
 ).encode()
 EVENTS = [
     None,
-    Happened("image", "7", {"model": "a\u2028b\x85…"}),
-    Happened("progress", "7", {"step": 1}),
-    Happened("message", "9", {}),
+    StreamEvent("image", "7", {"model": "a\u2028b\x85…"}),
+    StreamEvent("progress", "7", {"step": 1}),
+    StreamEvent("message", "9", {}),
 ]
 
 
@@ -40,5 +41,12 @@ def test_data_that_is_no_object_is_not_understood(data: str) -> None:
 
 def test_an_event_without_an_end_is_not_read_for_ever() -> None:
     block = bytes(1024 * 1024)
-    with pytest.raises(NoStream, match="no end"):
+    with pytest.raises(NoStream, match="too large"):
         list(events_in(block for _ in range(1000)))
+
+
+def test_an_event_of_ever_more_lines_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "_LARGEST_EVENT_BYTES", 1000)
+    assert next(events_in([b"data: {}\n" + b"data:\n" * 900 + b"\n"])) is not None
+    with pytest.raises(NoStream, match="too large"):
+        list(events_in(b"data:\n" for _ in range(2000)))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,54 +18,33 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.job import ImageState
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.cli.app import run
 from infrastructure.keys.api_keys import digest_of
-from infrastructure.settings.settings import Settings
-
-Command = Callable[..., tuple[int, str, str]]
+from tests.unit.command_line import Command
 
 SECRET = "a picture that nobody else may read about"
 
 
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
-
-
 @pytest.fixture
-def hoard(tmp_path: Path) -> Iterator[Hoard]:
-    assembled = assemble(Settings(data=tmp_path / "data"))
-    yield assembled
-    assembled.close()
-
-
-@pytest.fixture
-def command(
-    hoard: Hoard, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    def on_the_ledger(*arguments: str) -> tuple[int, str, str]:
-        status = run([*arguments, "--data", str(hoard.settings.data)])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return on_the_ledger
+def command(hoard: Hoard, run_command: Command) -> Command:
+    return lambda *arguments: run_command(*arguments, "--data", str(hoard.settings.data))
 
 
 def ask(hoard: Hoard, images: int = 3) -> UUID:
     settings = ImageSettings(512, 512, 4, "lcm", 1.0, True, 1)
     request_id, _ = hoard.ledger.requests.submit(
         SubmitRequest(
-            account_id=ANONYMOUS_ID,
-            prompt=SECRET,
-            negative_prompt="",
-            settings=settings,
-            requirements=Requirements((), settings.pixels, False, False, True, False),
-            images=images,
-            client_address="203.0.113.7",
+            Requester(ANONYMOUS_ID, client_address="203.0.113.7"),
+            RequestSpecification(
+                prompt=SECRET,
+                negative_prompt="",
+                settings=settings,
+                requirements=Requirements((), settings.pixels, False, False, True, False),
+                images=images,
+            ),
         )
     )
     return request_id
@@ -87,7 +64,7 @@ def serve(hoard: Hoard, amount: int = 20) -> None:
 
 
 def follow(hoard: Hoard) -> None:
-    for follower in hoard.followers:
+    for follower in hoard.views.followers:
         while follower.catch_up():
             continue
 
@@ -102,7 +79,7 @@ def test_an_account_is_opened_and_its_key_works(hoard: Hoard, command: Command) 
     (account,) = json_lines(out)
     assert (account["name"], account["roles"]) == ("alice", ["trusted"])
     assert len(account["api_key"]) == 22
-    entry = hoard.directory.account_by_key(digest_of(account["api_key"]))
+    entry = hoard.inline.directory.account_by_key(digest_of(account["api_key"]))
     assert entry is not None
     assert (str(entry.account_id), entry.name) == (account["id"], "alice")
     assert (entry.roles.trusted, entry.roles.patron, entry.roles.moderator) == (True, False, False)
@@ -130,7 +107,7 @@ def test_a_name_that_cannot_be_printed_is_no_name(
     status, _, err = command("accounts", "create", name)
     assert status == 2
     assert "1 to 30 characters" in err
-    assert hoard.log.last_position() == 0
+    assert hoard.storage.log.last_position() == 0
 
 
 def test_an_account_may_be_opened_before_the_first_start(
@@ -194,8 +171,8 @@ def test_a_page_of_the_history_can_be_asked_for(hoard: Hoard, command: Command) 
 
 
 def test_an_empty_history_says_so(command: Command) -> None:
-    assert command("events") == (0, "", "Nothing happened yet.\n")
-    assert command("events", "--after", "7") == (0, "", "Nothing happened after 7.\n")
+    assert command("events") == (0, "", "No events yet.\n")
+    assert command("events", "--after", "7") == (0, "", "No events after 7.\n")
 
 
 def test_an_unknown_request_says_so(hoard: Hoard, command: Command) -> None:
@@ -221,7 +198,9 @@ def test_what_happens_can_be_followed_until_ctrl_c(hoard: Hoard) -> None:
     )
     try:
         assert following.stdout is not None
-        assert json.loads(following.stdout.readline())["position"] == hoard.log.last_position()
+        assert (
+            json.loads(following.stdout.readline())["position"] == hoard.storage.log.last_position()
+        )
         later = ask(hoard)
         assert json.loads(following.stdout.readline())["stream"]["id"] == str(later)
         following.send_signal(signal.SIGINT)
@@ -252,14 +231,14 @@ def test_looking_at_nothing_makes_nothing(
 def test_status_tells_positions_and_what_is_behind(hoard: Hoard, command: Command) -> None:
     ask(hoard)
     follow(hoard)
-    before = hoard.log.last_position()
+    before = hoard.storage.log.last_position()
     ask(hoard)
     states = {
         line["view"]: line for line in json_lines(command("projections", "status", "--json")[1])
     }
     assert set(states) == {
-        *(view.name for view in hoard.inline_views),
-        *(follower.view.name for follower in hoard.followers),
+        *(view.name for view in hoard.inline.all),
+        *(follower.view.name for follower in hoard.views.followers),
     }
     assert (states["queue"]["position"], states["queue"]["behind"]) == (before + 1, 0)
     assert states["queue"]["rows"] >= 2
@@ -285,7 +264,7 @@ def test_views_that_hold_what_the_events_say_verify(hoard: Hoard, command: Comma
     follow(hoard)
     status, out, err = command("projections", "verify", "all")
     assert (status, err) == (0, "")
-    assert len(out.splitlines()) == len(hoard.inline_views) + len(hoard.followers)
+    assert len(out.splitlines()) == len(hoard.inline.all) + len(hoard.views.followers)
     assert all(line.startswith("✓") for line in out.splitlines())
 
 
@@ -294,7 +273,7 @@ def test_a_view_that_was_changed_by_hand_does_not_verify_until_it_is_rebuilt(
 ) -> None:
     ask(hoard)
     follow(hoard)
-    with hoard.view_database.transaction() as connection:
+    with hoard.storage.view_database.transaction() as connection:
         connection.execute(text("UPDATE request_status SET waiting = 99"))
     status, out, err = command("projections", "verify", "status")
     assert status == 1

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,27 +11,14 @@ from uuid import UUID
 import pytest
 
 from domain.workers.matching import Capabilities
-from infrastructure.bootstrap import assemble
-from infrastructure.cli.app import run
-from infrastructure.settings.settings import Settings
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
+from infrastructure.settings.environment import Settings
+from tests.prepared import assembled
+from tests.unit.command_line import Command
 
 
 @pytest.fixture
-def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
-    def on_the_folder(*arguments: str) -> tuple[int, str, str]:
-        status = run([*arguments, "--data", str(tmp_path)])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return on_the_folder
+def command(tmp_path: Path, run_command: Command) -> Command:
+    return lambda *arguments: run_command(*arguments, "--data", str(tmp_path))
 
 
 def as_json(said: str) -> list[Any]:
@@ -42,8 +27,10 @@ def as_json(said: str) -> list[Any]:
 
 def offer(folder: Path, *models: str) -> None:
     """Let a worker be there that offers these models."""
-    hoard = assemble(Settings(data=folder))
-    hoard.presence.seen(UUID(int=1), Capabilities(models, 1, 512 * 512, False, 1, False, "a:1:b"))
+    hoard = assembled(Settings(data=folder))
+    hoard.views.presence.seen(
+        UUID(int=1), Capabilities(models, 1, 512 * 512, False, 1, False, "a:1:b")
+    )
     hoard.close()
 
 
@@ -153,7 +140,7 @@ def test_check_without_an_installation_says_so(command: Command) -> None:
 
 
 def test_modes_are_changed_and_shown_at_the_machine(command: Command, tmp_path: Path) -> None:
-    assemble(Settings(data=tmp_path)).close()
+    assembled(Settings(data=tmp_path)).close()
     status, said, _ = command("modes")
     assert (status, said.count(" off")) == (0, 3)
     expected = {"maintenance": True, "invite_only": False, "raid": True}

@@ -107,7 +107,7 @@ def test_a_worker_that_says_nothing_of_equality_is_no_failure(
     horde.remarks = []
     ended = replicate(IMAGE, "--output", str(tmp_path / "image"))
     assert ended.returncode == 0
-    assert ended.stderr.splitlines()[-1] == "Its worker did not say how equal it is."
+    assert ended.stderr.splitlines()[-1] == "Its worker did not compare it."
 
 
 def test_what_the_worker_says_does_not_steer_the_terminal(

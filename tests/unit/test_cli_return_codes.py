@@ -12,7 +12,7 @@ from domain.return_codes import RETURN_CODES
 from infrastructure.cli.app import run
 from infrastructure.cli.return_codes.pages import left_out_page, return_codes_page
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -64,7 +64,7 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_show_says_what_is_only_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["return-codes", "show", "TeamNotFound"]) == 0
-    assert "nothing answers with it" in capsys.readouterr().err
+    assert "no error has it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from infrastructure.cli.requests.v2_client import (
+from infrastructure.cli.requests.api_client import (
     AnswerNotUnderstood,
     Generation,
     ServerRefused,

@@ -8,20 +8,20 @@ import httpx
 import pytest
 from rich.console import Console
 
-from infrastructure.cli.requests.progress import (
+from infrastructure.cli.requests.api_client import (
+    Checked,
+    ServerRefused,
+    ServerUnreachable,
+    V2Client,
+)
+from infrastructure.cli.requests.progress_display import (
     ProgressBar,
     ProgressLines,
     Step,
     counts_of,
     progress_on,
 )
-from infrastructure.cli.requests.v2_client import (
-    Checked,
-    ServerRefused,
-    ServerUnreachable,
-    V2Client,
-)
-from infrastructure.cli.requests.watching import watch
+from infrastructure.cli.requests.watcher import watch
 from infrastructure.cli.terminal.output import Output
 
 REQUEST = "8f14e45f-ceea-467f-9c6b-1d2a3b4c5d6e"
@@ -169,13 +169,16 @@ def test_a_server_that_stays_away_ends_the_watching() -> None:
         server_that_says(*[None] * 50) as client,
         pytest.raises(ServerUnreachable),
     ):
-        watch(client, REQUEST, Recorder(), patience=5, pause=_no_pause, clock=ticking(1))
+        watch(client, REQUEST, Recorder(), outage_timeout=5, pause=_no_pause, clock=ticking(1))
 
 
 def test_a_server_that_comes_back_now_and_then_is_never_given_up() -> None:
     away_and_back: list[Answer] = [None, None, counts(1)] * 10
+    shown = Recorder()
     with server_that_says(*away_and_back, counts(finished=1, done=True)) as client:
-        watch(client, REQUEST, Recorder(), patience=5, pause=_no_pause, clock=ticking(1))
+        last = watch(client, REQUEST, shown, outage_timeout=5, pause=_no_pause, clock=ticking(1))
+    assert last.done
+    assert shown.seen.count("away") == 20
 
 
 def test_a_refusal_that_will_not_pass_ends_the_watching() -> None:
@@ -292,13 +295,13 @@ def test_counts_are_told_in_words() -> None:
         waiting=2, processing=3, finished=4, restarted=1, done=False, queue_position=8
     )
     assert counts_of(checked) == (
-        "2 waiting · 3 at work · 4 finished · 1 lost and begun again · 7 before us"
+        "2 waiting · 3 at work · 4 finished · 1 lost and restarted · 7 ahead of us"
     )
 
 
 def test_that_nobody_may_serve_it_is_told() -> None:
     checked = Checked(waiting=2, processing=0, finished=0, done=False, is_possible=False)
-    assert counts_of(checked).endswith("no worker that may make them is here yet")
+    assert counts_of(checked).endswith("no suitable worker yet")
 
 
 def test_a_pipe_gets_a_line_for_each_change() -> None:
@@ -327,7 +330,7 @@ def test_a_terminal_gets_a_bar() -> None:
         shown.progress(Checked(waiting=0, processing=1, finished=3, done=False))
         shown.away("gone")
     assert "3/4" in file.getvalue()
-    assert "trying again" in file.getvalue()
+    assert "retrying" in file.getvalue()
 
 
 def test_the_bar_moves_with_each_step() -> None:

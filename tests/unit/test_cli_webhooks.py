@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,36 +22,31 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.ledger.webhooks import PlannedDelivery
-from domain.requests.commands import SubmitRequest
 from domain.requests.notifications import Notification
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
+from domain.webhooks.attempts import Outcome
+from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason, Outcome
 from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
-from infrastructure.bootstrap import Hoard, assemble
+from infrastructure.bootstrap import Hoard
 from infrastructure.cli.app import run
 from infrastructure.cli.terminal.output import Output
 from infrastructure.cli.webhooks import commands as webhooks
 from infrastructure.cli.webhooks.lists import write_deliveries
 from infrastructure.cli.webhooks.resending import resend_all
 from infrastructure.cli.webhooks.words import DeliveryLines
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
+from tests.prepared import assembled
+from tests.unit.command_line import Command
 from tests.waiting import wait_until
 from tests.world import HandClock
 
-Command = Callable[..., tuple[int, str, str]]
-
 SECRET_PATH = "/hook"
 """What stands in the address of each endpoint and must not be shown unasked."""
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -62,25 +56,22 @@ def told(tmp_path: Path) -> Iterator[DeliveryWorld]:
     clock.time = datetime.now(UTC) - timedelta(hours=3)
     # No Redis runs here, and a broker of another kind is not looked for until a bell is rung.
     settings = Settings(data=tmp_path / "data", broker_url="amqp://localhost")
-    hoard = assemble(settings, clock=clock)
+    hoard = assembled(settings, clock=clock)
     yield DeliveryWorld(hoard, clock)
     hoard.close()
 
 
 @pytest.fixture
-def command(told: DeliveryWorld, capsys: pytest.CaptureFixture[str]) -> Command:
-    def on_the_ledger(*arguments: str) -> tuple[int, str, str]:
+def command(told: DeliveryWorld, run_command: Command) -> Command:
+    def on_the_ledger(name: str, *arguments: str) -> tuple[int, str, str]:
         follow(told.hoard)
-        options = ["--data", str(told.hoard.settings.data)]
-        status = run(["webhooks", arguments[0], *options, *arguments[1:]])
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        return run_command("webhooks", name, "--data", str(told.hoard.settings.data), *arguments)
 
     return on_the_ledger
 
 
 def follow(hoard: Hoard) -> None:
-    for follower in hoard.followers:
+    for follower in hoard.views.followers:
         while follower.catch_up():
             continue
 
@@ -101,16 +92,18 @@ def tried(told: DeliveryWorld, delivery_id: UUID, outcome: Outcome, answer: str 
 
 def request_with_webhook(told: DeliveryWorld, where: str) -> UUID:
     """Schedule a delivery for an address that a request names."""
-    destination = told.hoard.webhook_keys.destination(told.account_id, where)
+    destination = told.hoard.sending.keys.destination(told.account_id, where)
     request_id, _ = told.hoard.ledger.requests.submit(
         SubmitRequest(
-            account_id=told.account_id,
-            prompt="a red square",
-            negative_prompt="",
-            settings=ImageSettings(64, 64, 2, "k_euler", 5.0, True, 1),
-            requirements=Requirements((), 64 * 64, False, False, True, False),
-            images=1,
-            webhook=WebhookTarget(where, destination),
+            Requester(told.account_id),
+            RequestSpecification(
+                prompt="a red square",
+                negative_prompt="",
+                settings=ImageSettings(64, 64, 2, "k_euler", 5.0, True, 1),
+                requirements=Requirements((), 64 * 64, False, False, True, False),
+                images=1,
+                webhook=WebhookTarget(where, destination),
+            ),
         )
     )
     return told.due(request_id, to=destination)
@@ -132,10 +125,10 @@ def test_deliveries_are_listed_with_the_last_first(told: DeliveryWorld, command:
     assert status == 0
     heading, newer, older = out.splitlines()
     assert heading.split() == [
-        *("delivery", "scheduled", "kind", "tries", "last", "state", "request", "endpoint"),
+        *("delivery", "scheduled", "kind", "attempts", "last", "state", "request", "endpoint"),
     ]
     assert newer.split()[0] == str(second)
-    assert newer.split()[2:] == ["image", "1", "410", "given", "up:", "gone", str(numbered(2)), "–"]
+    assert newer.split()[2:] == ["image", "1", "410", "abandoned:", "gone", str(numbered(2)), "–"]
     assert older.split()[2:7] == ["image", "1", "timed", "out", "due"]
     assert older.split()[-2:] == [str(numbered(1)), str(endpoint)]
     assert err == "2 deliveries.\n"
@@ -164,7 +157,7 @@ def test_lists_are_narrowed(told: DeliveryWorld, command: Command) -> None:
     assert found("--since", "2h") == {new, theirs, anonymous}
     assert found("--since", told.clock.now().isoformat()) == {new, theirs, anonymous}
     assert found("--since", "30m") == set()
-    entry = told.hoard.directory.account(other)
+    entry = told.hoard.inline.directory.account(other)
     assert entry is not None
     for who in ("other", entry.handle, str(entry.number), str(other)):
         assert found("--account", who) == {theirs}
@@ -196,13 +189,13 @@ def test_a_list_that_lags_behind_says_so(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["list", "--since", "yesterday"], "yesterday is no moment."),
-        (["list", "--since", "99999999d"], "is no moment."),
-        (["list", "--request", "17"], "17 is no id of a request."),
+        (["list", "--since", "yesterday"], "yesterday is not a time."),
+        (["list", "--since", "99999999d"], "is not a time."),
+        (["list", "--request", "17"], "17 is not an id of a request."),
         (["list", "--state", "nonsense"], ""),
         (["list", "--limit", "0"], ""),
-        (["show", "17"], "17 is no id of a delivery."),
-        (["test", "17"], "17 is no id of an endpoint."),
+        (["show", "17"], "17 is not an id of a delivery."),
+        (["test", "17"], "17 is not an id of an endpoint."),
         (["resend"], "What is to be sent again?"),
         (["resend", str(UUID(int=7)), "--failed-since", "1h"], "What is to be sent again?"),
         (["resend", str(UUID(int=7)), "--account", "integrator"], "What is to be sent again?"),
@@ -236,10 +229,12 @@ def test_what_is_not_there_is_told_with_what_is(
     assert advice in err
 
 
-def test_a_delivery_is_shown_with_each_of_its_tries(told: DeliveryWorld, command: Command) -> None:
+def test_a_delivery_is_shown_with_each_of_its_attempts(
+    told: DeliveryWorld, command: Command
+) -> None:
     endpoint = told.endpoint()
     delivery_id = told.due(numbered(1), endpoint=endpoint)
-    assert "It was not tried yet." in command("show", str(delivery_id))[2]
+    assert "There was no attempt yet." in command("show", str(delivery_id))[2]
     tried(told, delivery_id, BROKEN, "no \x1b[31m luck")
     tried(told, delivery_id, SILENT)
     (shown,) = json_lines(command, "show", str(delivery_id))
@@ -264,7 +259,7 @@ def test_a_delivery_is_shown_with_each_of_its_tries(told: DeliveryWorld, command
     assert "https://receiver.example/hook" in command("show", "--address", str(delivery_id))[1]
 
 
-def test_why_a_delivery_was_given_up_is_shown(told: DeliveryWorld, command: Command) -> None:
+def test_why_a_delivery_was_abandoned_is_shown(told: DeliveryWorld, command: Command) -> None:
     delivery_id = told.due(numbered(1), endpoint=told.endpoint())
     tried(told, delivery_id, GONE)
     (shown,) = json_lines(command, "show", str(delivery_id))
@@ -283,7 +278,7 @@ def test_the_address_of_a_request_s_own_webhook_is_shown_when_asked(
     assert json_lines(command, "show", str(delivery_id))[0]["to"] == "bot.example"
     assert json_lines(command, "show", "--address", str(delivery_id))[0]["to"] == where
 
-    told.hoard.keys.forget(told.account_id)
+    told.hoard.secrets.personal_keys.forget(told.account_id)
     (shown,) = json_lines(command, "show", "--address", str(delivery_id))
     assert (shown["to"], shown["attempts"][0]["answer"]) == ("(forgotten)", "(forgotten)")
 
@@ -302,7 +297,7 @@ def test_endpoints_are_listed_by_host_with_what_is_wrong(
     assert lines[sound]["notice"] is None
     assert (lines[sound]["to"], lines[sound]["events"]) == ("receiver.example", ["image", "ended"])
     assert (lines[resting]["failures"], lines[gone]["disabled_because"]) == (9, "gone")
-    until = told.hoard.deliveries.health(resting).rests_until
+    until = told.hoard.inline.deliveries.health(resting).next_probe_at
     assert until is not None
     assert datetime.fromisoformat(lines[resting]["resting_until"]) == until
     assert "nothing is sent there until" in lines[resting]["notice"]
@@ -311,7 +306,7 @@ def test_endpoints_are_listed_by_host_with_what_is_wrong(
     status, out, _ = command("endpoints")
     assert status == 0
     assert SECRET_PATH not in out
-    assert [line.split()[-2] for line in out.splitlines()[1:4]] == ["enabled", "rests", "gone"]
+    assert [line.split()[-2] for line in out.splitlines()[1:4]] == ["enabled", "open", "gone"]
     assert f"{gone}: It answered 410" in out
     assert "https://receiver.example/hook" in command("endpoints", "--addresses")[1]
 
@@ -369,7 +364,7 @@ def test_all_that_was_given_up_since_is_sent_again(told: DeliveryWorld, command:
         assert not told.hoard.ledger.webhooks.delivery(untouched).is_due
     status, out, _ = command("resend", "--failed-since", "1d")
     assert status == 0
-    assert out.startswith("1 delivery is sent again, of what was given up since ")
+    assert out.startswith("1 delivery is sent again, of what was abandoned since ")
 
 
 def test_what_was_sent_again_already_is_not_counted(told: DeliveryWorld) -> None:
@@ -403,7 +398,7 @@ def test_a_terminal_has_room_for_each_delivery_on_one_line(told: DeliveryWorld) 
     tried(told, told.due(numbered(2), to=address(1)), GONE)
     told.hoard.ledger.webhooks.test_endpoint(told.endpoint(), account_id=told.account_id)
     follow(told.hoard)
-    rows = told.hoard.webhooks.page()
+    rows = told.hoard.views.webhooks.page()
     out = terminal(105)
     write_deliveries(Output(out=out, remarks=terminal()), rows)
     lines = [line for line in shown_on(out).splitlines() if line.strip()]
@@ -419,15 +414,15 @@ def test_what_happens_to_deliveries_is_one_line_each(told: DeliveryWorld) -> Non
     tried(told, delivery_id, TAKEN)
     out = terminal()
     lines = DeliveryLines(told.hoard, Output(out=out, remarks=terminal()))
-    for recorded in told.hoard.log.after(0, 100):
+    for recorded in told.hoard.storage.log.after(0, 100):
         lines.write(recorded)
     said = [line.split(maxsplit=1)[1] for line in shown_on(out).splitlines()]
     assert [line.split("  ")[0].strip() for line in said] == [
-        *("scheduled", "attempted", "given up", "resent", "attempted", "delivered"),
+        *("scheduled", "attempted", "abandoned", "resent", "attempted", "delivered"),
     ]
     assert all(str(delivery_id) in line for line in said)
-    assert "try 1: timed out after 0.25 s, again at" in said[1]
-    assert said[2].endswith("failed, after 1 try")
+    assert "attempt 1: timed out after 0.25 s, again at" in said[1]
+    assert said[2].endswith("failed, after 1 attempt")
 
 
 @contextmanager
@@ -448,7 +443,7 @@ def tailing(told: DeliveryWorld, *arguments: str) -> Iterator[subprocess.Popen[s
 
 
 def test_deliveries_are_followed_live_until_ctrl_c(told: DeliveryWorld) -> None:
-    position = told.hoard.log.last_position()
+    position = told.hoard.storage.log.last_position()
     first = told.due(numbered(1), to=address(1))
     with tailing(told, "--json", "--after", str(position)) as process:
         assert process.stdout is not None
@@ -503,7 +498,7 @@ def sender(told: DeliveryWorld, outcome: Outcome, answer: str = "") -> Iterator[
 def test_a_test_that_arrives_is_shown(told: DeliveryWorld, command: Command) -> None:
     endpoint = told.endpoint()
     told.hoard.ledger.webhooks.disable_endpoint(endpoint, DisableReason.DEAD)
-    told.clock.time = datetime.now(UTC) + timedelta(seconds=1)
+    told.clock.time = datetime.now(UTC) + timedelta(minutes=1)
     with sender(told, TAKEN):
         status, out, err = command("test", str(endpoint), "--wait", "120")
     assert (status, out) == (0, "✓ receiver.example: 204 after 0.50 s\n")
@@ -512,7 +507,7 @@ def test_a_test_that_arrives_is_shown(told: DeliveryWorld, command: Command) -> 
 
 def test_a_test_that_does_not_arrive_is_status_1(told: DeliveryWorld, command: Command) -> None:
     endpoint = told.endpoint()
-    told.clock.time = datetime.now(UTC) + timedelta(seconds=1)
+    told.clock.time = datetime.now(UTC) + timedelta(minutes=1)
     with sender(told, BROKEN, "Oh\nno"):
         status, out, err = command("test", str(endpoint), "--wait", "120")
     assert (status, out) == (1, "✗ receiver.example: 500 after 0.50 s\n")

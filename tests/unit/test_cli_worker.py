@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from infrastructure.cli.app import run
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 
 
 class Became(Exception):
@@ -34,8 +34,6 @@ class Worker:
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Worker:
     """A place where the command can run, with a broker of its own."""
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
     monkeypatch.setenv("HOARD_DATA", str(tmp_path))
     monkeypatch.setenv("HOARD_BROKER_URL", "redis://broker")

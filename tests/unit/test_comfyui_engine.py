@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from domain.images.metadata import MetadataType, MetadataValue
 from domain.images.provenance import LoraIdentity
 from domain.images.source_images import SourceProcessing
-from domain.models.loras import Lora, TextualInversion, TriggerPlace
+from domain.models.loras import InjectionTarget, Lora, TextualInversion
 from tests.unit.comfyui_batches import (
     MODEL,
     SHA256,
@@ -144,7 +144,7 @@ def test_the_files_of_loras_are_told_and_missing_ones_left_out(engine: ComfyUIEn
 def test_textual_inversions_that_are_not_there_are_left_out(
     engine: ComfyUIEngine, double: ComfyUIDouble
 ) -> None:
-    tis = (TextualInversion("glow", TriggerPlace.PROMPT), TextualInversion("gone"))
+    tis = (TextualInversion("glow", InjectionTarget.PROMPT), TextualInversion("gone"))
     (word,) = engine.generate(batch(1, tis=tis), ignore).words
     assert (word.type, word.ref) == (MetadataType.TI, "gone")
     assert "embedding:glow" in str(double.graph)

@@ -25,6 +25,18 @@ PREPROCESSORS = {
         "SemSegPreprocessor",
     )
 }
+CONTROLLED_BY = {
+    "canny": ("canny", "CannyEdgePreprocessor"),
+    "depth": ("depth", "MiDaS-DepthMapPreprocessor"),
+    "fakescribbles": ("scribble", "FakeScribblePreprocessor"),
+    "hed": ("hed", "HEDPreprocessor"),
+    "hough": ("mlsd", "M-LSDPreprocessor"),
+    "normal": ("normal", "MiDaS-NormalMapPreprocessor"),
+    "openpose": ("openpose", "OpenposePreprocessor"),
+    "scribble": ("scribble", "ScribblePreprocessor"),
+    "seg": ("seg", "SemSegPreprocessor"),
+}
+"""For each control type the word in the name of its ControlNet, and the node that draws its map."""
 TILING = {
     "SeamlessTile": node("model", "tiling", "copy_model"),
     "CircularVAEDecode": node("samples", "vae"),
@@ -148,5 +160,10 @@ def test_a_controlnet_of_another_family_is_not_taken() -> None:
 def test_every_control_type_is_known() -> None:
     words = ("canny", "depth", "hed", "mlsd", "normal", "openpose", "scribble", "seg")
     within = installed(controlnets(*words))
+    drawn = {}
     for control_type in CONTROL_TYPES:
-        draw(batch(control_type=control_type), ingredients(within=within, source=SOURCE))
+        drawing = draw(batch(control_type=control_type), ingredients(within=within, source=SOURCE))
+        loaded = only(drawing, "ControlNetLoader")["control_net_name"]
+        looked = feeding(drawing, only(drawing, "ControlNetApplyAdvanced")["image"])
+        drawn[control_type] = (loaded.removeprefix("control_").partition(".")[0], looked)
+    assert drawn == CONTROLLED_BY

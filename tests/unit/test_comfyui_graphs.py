@@ -6,7 +6,7 @@ import pytest
 
 from domain.images import sampling as domain_sampling
 from domain.models.catalogue import Baseline
-from domain.models.loras import Lora, TextualInversion, TriggerPlace
+from domain.models.loras import InjectionTarget, Lora, TextualInversion
 from tests.unit.comfyui_batches import (
     EXECUTION,
     batch,
@@ -240,8 +240,8 @@ def test_triggers_are_put_into_the_prompt(wanted: str | None, prompt: str) -> No
 
 def test_textual_inversions_go_where_they_are_asked_for() -> None:
     tis = (
-        (TextualInversion("easy", TriggerPlace.NEGATIVE_PROMPT, 0.8), "easy"),
-        (TextualInversion("glow", TriggerPlace.PROMPT), "glow"),
+        (TextualInversion("easy", InjectionTarget.NEGATIVE_PROMPT, 0.8), "easy"),
+        (TextualInversion("glow", InjectionTarget.PROMPT), "glow"),
         (TextualInversion("written", None), "written"),
     )
     positive, negative = nodes(draw(batch(), ingredients(embeddings=tis)), "CLIPTextEncode")

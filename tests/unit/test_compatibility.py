@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from domain.images.compatibility import check_compatibility, models_asked
+from domain.images.compatibility import check_compatibility, traits_of
 from domain.images.settings import ImageSettings
 from domain.images.source_images import SourceProcessing
-from domain.models.catalogue import Baseline, ModelEntry
+from domain.models.catalogue import Baseline, ModelEntry, heaviest
 from domain.models.loras import Lora, TextualInversion
 from domain.return_codes import Refused
 
@@ -44,8 +44,8 @@ def refusal(
 ) -> str | None:
     """Return the code with which a request is refused, None when it is not."""
     try:
-        asked = models_asked(models, Catalogue())
-        check_compatibility(replace(PLAIN, **settings), asked=asked, source=source, texts=texts)
+        traits = traits_of(models, Catalogue())
+        check_compatibility(replace(PLAIN, **settings), models=traits, source=source, texts=texts)
     except Refused as refused:
         return refused.code.name
     return None
@@ -126,6 +126,6 @@ def test_rules(models: tuple[str, ...], asked: dict[str, Any], code: str | None)
 
 def test_the_heaviest_model_decides_on_the_price() -> None:
     catalogue = Catalogue()
-    assert models_asked((), catalogue).heaviest is Baseline.SD_1
-    assert models_asked(("SD_1", "FLUX", "SDXL"), catalogue).heaviest is Baseline.FLUX
-    assert models_asked(("mine [Qwen]",), catalogue).families == {Baseline.QWEN}
+    assert heaviest((), catalogue) is Baseline.SD_1
+    assert heaviest(("SD_1", "FLUX", "SDXL"), catalogue) is Baseline.FLUX
+    assert traits_of(("mine [Qwen]",), catalogue).families == {Baseline.QWEN}

@@ -13,10 +13,12 @@ from domain.images.settings import ImageSettings
 from domain.images.source_images import ExtraSourceImage, SourceImages, SourceProcessing
 from domain.models.catalogue import Baseline, ModelEntry, OptimalSettings
 from domain.models.loras import Lora, TextualInversion
-from domain.requests.requirements import requirements_of
+from domain.requests.requirements import requirements_of, with_settings
+from domain.requests.specification import RequestSpecification
 from domain.workers.matching import Requirements
 
 PLAIN = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)
+WORKER = UUID(int=1)
 IMAGE = SourceImages(SourceProcessing.IMG2IMG, image="0" * 64)
 
 
@@ -122,3 +124,37 @@ def test_what_follows_from_the_settings(
 ) -> None:
     settings = replace(PLAIN, **changed)  # type: ignore[arg-type]
     assert demands(settings, **asked) == replace(demands(), **wanted)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("models", [(), ("quick",), ("big", "flux")])
+def test_other_settings_require_what_they_would_have_required_at_first(
+    models: tuple[str, ...],
+) -> None:
+    small = replace(PLAIN, width=256, steps=5)
+    large = replace(
+        PLAIN,
+        steps=60,
+        clip_skip=2,
+        control_type="canny",
+        post_processing=("GFPGAN",),
+        loras=(Lora("7", is_version=True),),
+    )
+
+    def specification(settings: ImageSettings) -> RequestSpecification:
+        requirements = demands(
+            settings,
+            models=models,
+            source=IMAGE,
+            nsfw=True,
+            trusted_workers=True,
+            slow_workers=False,
+            extra_slow_workers=True,
+            workers=(WORKER,),
+            worker_blacklist=True,
+            unsafe_ip=True,
+        )
+        return RequestSpecification("a fox", "", settings, requirements, source=IMAGE)
+
+    for before, after in ((small, large), (large, small)):
+        changed = with_settings(specification(before), after, Catalogue())
+        assert changed == specification(after)

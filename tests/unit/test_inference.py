@@ -59,7 +59,7 @@ def test_twenty_images_are_one_job_and_one_batch(scene: Scene) -> None:
             place=event.batch_index,
             pixels_sha256=pixels_sha256(made),
         )
-        file = scene.hoard.blobs.get(event.digest)
+        file = scene.hoard.storage.blobs.get(event.digest)
         said = read_provenance(file)
         assert said is not None
         assert (said.image, said.batch_index) == (str(event.image_id), event.batch_index)
@@ -191,7 +191,7 @@ def test_an_image_that_is_there_already_does_not_hold_up_the_others(scene: Scene
             scene.hoard.ledger.jobs.submit_image(
                 batch.image_ids[0],
                 owner_id=scene.worker.owner_id,
-                digest=scene.hoard.blobs.put(b"from another process"),
+                digest=scene.hoard.storage.blobs.put(b"from another process"),
                 seed=batch.seed,
                 state=ImageState.OK,
             )
@@ -258,10 +258,10 @@ class FullDisk:
         if self.failures > 0:
             self.failures -= 1
             raise OSError("no space left on device")
-        return self.inner.blobs.put(data)
+        return self.inner.storage.blobs.put(data)
 
     def get(self, digest: str) -> bytes:
-        return self.inner.blobs.get(digest)
+        return self.inner.storage.blobs.get(digest)
 
 
 def test_delivery_is_tried_again_while_the_lease_holds(scene: Scene) -> None:
@@ -303,8 +303,8 @@ def test_a_database_that_does_not_answer_for_a_moment_does_not_stop_a_batch(scen
 def test_a_worker_is_present_with_all_that_it_declares(scene: Scene) -> None:
     scene.work()
 
-    (row,) = scene.hoard.presence.present()
-    entry = scene.hoard.directory.worker_by_name("in-cluster")
+    (row,) = scene.hoard.views.presence.present()
+    entry = scene.hoard.inline.directory.worker_by_name("in-cluster")
     assert entry is not None
     assert row.worker_id == entry.worker_id
     assert entry.capabilities == scene.worker.capabilities(scene.engine.abilities())

@@ -13,7 +13,7 @@ from PIL import Image
 from domain.accounts.account import ANONYMOUS_ID
 from domain.images.source_images import SourceImages, SourceProcessing
 from domain.jobs.job import ImageState, Job
-from domain.requests.commands import ReplicateImage
+from domain.requests.specification import ReplicateImage, Requester
 from tests.unit.worker_scene import (
     PROMPT,
     Scene,
@@ -68,7 +68,7 @@ def test_an_image_of_a_batch_is_made_again_in_its_old_place(
     scene.engine.device = device
 
     asked = scene.hoard.ledger.requests.replicate(
-        ReplicateImage(ANONYMOUS_ID, first.image_id, exact=exact)
+        ReplicateImage(Requester(ANONYMOUS_ID), first.image_id, exact=exact)
     )
     scene.hoard.ledger.requests.submit(asked)
     assert scene.work() == 1
@@ -81,13 +81,15 @@ def test_an_image_of_a_batch_is_made_again_in_its_old_place(
     assert again.making is not None
     assert (again.making.place, again.making.batch_size) == (5, size)
     assert (again.making.pixels_sha256 == first.making.pixels_sha256) is exact
-    said = read_provenance(scene.hoard.blobs.get(again.digest))
+    said = read_provenance(scene.hoard.storage.blobs.get(again.digest))
     assert said is not None
     assert (said.batch_index, said.batch_size) == (5, size)
 
 
 def test_a_source_image_is_read_from_the_store(scene: Scene) -> None:
-    digest, mask = scene.hoard.blobs.put(b"a source"), scene.hoard.blobs.put(b"a mask")
+    digest, mask = scene.hoard.storage.blobs.put(b"a source"), scene.hoard.storage.blobs.put(
+        b"a mask"
+    )
     scene.ask(2, source=SourceImages(SourceProcessing.INPAINTING, digest, mask))
 
     scene.work()
@@ -113,14 +115,14 @@ def test_files_say_nothing_of_themselves_where_that_is_switched_off(scene: Scene
     work_until_idle(scene.worker, replace(scene.place, provenance=False))
 
     (event,) = scene.events(Job.ImageGenerated)
-    assert read_provenance(scene.hoard.blobs.get(event.digest)) is None
+    assert read_provenance(scene.hoard.storage.blobs.get(event.digest)) is None
 
 
 def test_no_file_holds_the_prompt(scene: Scene) -> None:
     scene.ask(2)
     scene.work()
     for event in scene.events(Job.ImageGenerated):
-        file = scene.hoard.blobs.get(event.digest)
+        file = scene.hoard.storage.blobs.get(event.digest)
         assert PROMPT.encode() not in file
         assert PROMPT not in str(read_provenance(file))
 
@@ -154,7 +156,7 @@ def test_a_picture_that_is_held_back_is_replaced_and_leaves_no_trace(scene: Scen
     assert [(each.type, each.value) for each in illegal.metadata] == [("censorship", "csam")]
     for event in (censored, illegal):
         assert event.making is None
-        with Image.open(BytesIO(scene.hoard.blobs.get(event.digest))) as shown:
+        with Image.open(BytesIO(scene.hoard.storage.blobs.get(event.digest))) as shown:
             assert shown.size == (64, 64)
             assert len(shown.getcolors() or []) == 1
 

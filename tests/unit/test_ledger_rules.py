@@ -26,15 +26,15 @@ from domain.jobs.commands import PopJob, PoppedJob
 from domain.jobs.job import ImageState
 from domain.ledger.core import ATTEMPTS
 from domain.ledger.idempotency import IdempotencyKey
-from domain.requests.commands import ReplicateImage
+from domain.requests.specification import ReplicateImage, Requester, SubmitRequest
 from domain.return_codes import Refused
+from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason
 from domain.workers.changes import WorkerChange
 from domain.workers.matching import Capabilities
 from infrastructure.bootstrap import assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.settings.environment import load_settings
 from tests.delivery_world import BROKEN, DeliveryWorld, address, numbered
 from tests.kudos_world import available, open_account, request_of
 from tests.world import HandClock, SeededRandomSource
@@ -124,8 +124,13 @@ def races(world: World, monkeypatch: pytest.MonkeyPatch) -> Races:
     return made
 
 
+def single_images(world: World) -> SubmitRequest:
+    command = request_of(world.nobody, 2)
+    return replace(command, specification=replace(command.specification, disable_batching=True))
+
+
 def submit_without_batching(world: World) -> Command:
-    command = replace(request_of(world.nobody, 2), disable_batching=True)
+    command = single_images(world)
     return partial(world.ledger.requests.submit, command)
 
 
@@ -319,7 +324,7 @@ def replicate(world: World) -> Command:
     world.ledger.jobs.submit_image(
         image_id, owner_id=world.nobody, digest=DIGEST, seed=1, state=ImageState.OK
     )
-    again = ReplicateImage(account_id=world.nobody, image_id=image_id)
+    again = ReplicateImage(Requester(world.nobody), image_id)
     return partial(world.ledger.requests.replicate, again)
 
 
@@ -375,14 +380,14 @@ def test_a_command_needs_no_role_and_is_done_again_when_it_loses(
     world: World, races: Races, case: str
 ) -> None:
     command = COMMANDS[case](world)
-    nobody = world.hoard.directory.account(world.nobody)
+    nobody = world.hoard.inline.directory.account(world.nobody)
     assert nobody is not None
     assert nobody.roles == Roles()
-    before = world.hoard.log.last_position(), available(world.hoard, world.nobody)
+    before = world.hoard.storage.log.last_position(), available(world.hoard, world.nobody)
 
     # In a transaction of its caller's it is attempted once: what was read there stays read.
     races.losing, races.attempts = 1000, 0
-    with pytest.raises(IntegrityError), world.hoard.ledger_database.transaction():
+    with pytest.raises(IntegrityError), world.hoard.storage.ledger_database.transaction():
         command()
     assert races.attempts == 1
 
@@ -392,13 +397,13 @@ def test_a_command_needs_no_role_and_is_done_again_when_it_loses(
         command()
     assert refused.value.code.name == "Locked"
     assert races.attempts == ATTEMPTS
-    assert (world.hoard.log.last_position(), available(world.hoard, world.nobody)) == before
+    assert (world.hoard.storage.log.last_position(), available(world.hoard, world.nobody)) == before
 
     # When it loses once it is done all the same.
     races.losing, races.attempts = 1, 0
     command()
     assert races.attempts == 2
-    assert world.hoard.log.last_position() > before[0]
+    assert world.hoard.storage.log.last_position() > before[0]
 
 
 @pytest.mark.parametrize("case", QUESTIONS)
@@ -410,7 +415,7 @@ def test_a_question_saves_nothing(world: World, races: Races, case: str) -> None
 
 
 def test_who_may_not_ask_for_single_images_is_told_before(world: World) -> None:
-    command = replace(request_of(world.nobody, 2), disable_batching=True)
+    command = single_images(world)
     with pytest.raises(Refused) as refused:
         world.ledger.requests.check_rights(command)
     assert refused.value.code.name == "RequiresTrust"

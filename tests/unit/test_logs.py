@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy
 import structlog
 
-from infrastructure.logs.logs import configure_logs
+from infrastructure.logs.configuration import configure_logs
 
 Entries = Callable[[], list[dict[str, Any]]]
 
@@ -171,7 +171,7 @@ def test_what_lies_below_the_level_is_left_out(level: str) -> None:
 
 PROGRAM = (
     "import structlog\n"
-    "from infrastructure.logs.logs import configure_logs\n"
+    "from infrastructure.logs.configuration import configure_logs\n"
     "configure_logs()\n"
     "structlog.get_logger().info('started', port=7001)\n"
 )
@@ -211,7 +211,7 @@ def test_on_a_terminal_standard_error_carries_coloured_text() -> None:
 @pytest.mark.parametrize("library", ["diffusers", "transformers"])
 def test_engine_libraries_do_not_repeat_a_cut_prompt(library: str) -> None:
     program = (
-        "from infrastructure.logs.logs import configure_logs\n"
+        "from infrastructure.logs.configuration import configure_logs\n"
         "configure_logs()\n"
         f"from {library}.utils import logging\n"
         f"logging.get_logger('{library}.pipelines').warning('truncated: {PROMPT}')\n"

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from infrastructure.processes.engine_limits import limited
-from infrastructure.processes.interruptions import Interruptions
-from infrastructure.processes.stopping import Stopping
+from infrastructure.processes.shutdown import SignalShutdown, StopSignals
+from infrastructure.processes.time_limits import limited
 from infrastructure.system import SystemClock
 from workers.inference.watchdog import Watchdog
 
@@ -23,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 COUNTING = """
 import pathlib, sys
-from infrastructure.processes.engine_limits import start_anew
+from infrastructure.processes.time_limits import restart_process
 
 class Shutdown:
     def is_asked(self): return sys.argv[2] == "stopping"
@@ -32,13 +31,13 @@ class Shutdown:
 file = pathlib.Path(sys.argv[1])
 file.write_text(file.read_text() + "started\\n")
 if file.read_text().count("started") < 3:
-    start_anew(Shutdown())
+    restart_process(Shutdown())
 """
 
 
 def test_one_signal_asks_and_a_second_is_due_at_once() -> None:
-    with Interruptions() as interruptions:
-        stopping = Stopping(interruptions, None)
+    with StopSignals() as signals:
+        stopping = SignalShutdown(signals, None)
         assert not stopping.is_asked()
         assert not stopping.is_due()
         os.kill(os.getpid(), signal.SIGTERM)
@@ -51,8 +50,8 @@ def test_one_signal_asks_and_a_second_is_due_at_once() -> None:
 
 
 def test_its_grace_ends_by_itself() -> None:
-    with Interruptions() as interruptions:
-        stopping = Stopping(interruptions, 0)
+    with StopSignals() as signals:
+        stopping = SignalShutdown(signals, 0)
         assert not stopping.is_due()
         os.kill(os.getpid(), signal.SIGTERM)
         stopping.wait(60)

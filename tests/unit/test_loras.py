@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.models.loras import (
-    Lora,
-    TextualInversion,
-    check_loras,
-    check_textual_inversions,
-    is_lcm_lora,
-)
+from domain.images.compatibility import check_loras, check_textual_inversions
+from domain.models.loras import Lora, TextualInversion, is_lcm_lora
 from domain.return_codes import Refused
 
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from infrastructure.models.catalogue import ModelCatalogue
-from infrastructure.outbound.outbound import Outbound
-from infrastructure.processes.engines import Supplies, make_engine
-from infrastructure.settings.settings import Settings
+from infrastructure.outbound.guard import Outbound
+from infrastructure.processes.engine_factory import Supplies, make_engine
+from infrastructure.settings.environment import Settings
 from tests.diffusers_batches import ENGINE_MARKS
 from workers.engines.protocol import EngineAway
 
 pytestmark = ENGINE_MARKS
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

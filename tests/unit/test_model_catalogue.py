@@ -11,15 +11,15 @@ import httpx
 import pytest
 
 from domain.models.catalogue import Baseline, ModelEntry, ModelFile, ModelStyle
-from infrastructure.models.additions import add_model
 from infrastructure.models.catalogue import (
     CatalogueInvalid,
     ModelCatalogue,
+    add_model,
     models_from,
     shipped_models,
 )
-from infrastructure.models.files import FileState, answers_of, files_in
-from infrastructure.settings.settings import Settings
+from infrastructure.models.file_checks import FileState, answers_of, files_in
+from infrastructure.settings.environment import Settings
 from infrastructure.settings.watched_file import WatchedFile
 
 OWN = """

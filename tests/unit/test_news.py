@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.service.news import NewsItem
+from api.v2.service.news import NewsItem
 from infrastructure.service.news import NewsFile, news_from
 
 NEWS = """

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.processes.children import Child, Folders, Program, end_leftovers
-from infrastructure.processes.folder_lock import FolderBusy, locked
-from infrastructure.processes.log_files import open_log
-from infrastructure.processes.process_files import birth_of, end_leftover, write_process_file
+from infrastructure.processes.child_processes import (
+    Child,
+    Folders,
+    Program,
+    kill_orphans,
+    open_log,
+)
+from infrastructure.processes.pid_files import kill_orphan, process_identity, write_process_file
+from infrastructure.processes.supervisor import FolderBusy, locked
 from tests.waiting import wait_until
 
 NewChild = Callable[..., Child]
@@ -36,9 +41,11 @@ def folders(tmp_path: Path) -> Folders:
 def new_child(folders: Folders) -> Iterator[NewChild]:
     made: list[Child] = []
 
-    def make(script: str, patience_seconds: float = 30.0) -> Child:
+    def make(script: str, stop_timeout_seconds: float = 30.0) -> Child:
         command = (sys.executable, "-I", "-c", script)
-        made.append(Child(Program("child", command, patience_seconds=patience_seconds), folders))
+        made.append(
+            Child(Program("child", command, stop_timeout_seconds=stop_timeout_seconds), folders)
+        )
         return made[-1]
 
     yield make
@@ -50,7 +57,7 @@ def wait_for_end(child: Child, now: float) -> None:
     """Wait until a child was seen to have ended at a moment of its own time."""
 
     def has_ended() -> bool:
-        child.tend(now)
+        child.ensure_running(now)
         return not child.is_running
 
     wait_until(has_ended, "the child to end")
@@ -66,12 +73,12 @@ def test_a_child_that_ends_is_started_again_after_a_growing_pause(
     child = new_child("raise SystemExit(3)")
     now, pauses = 0.0, []
     for _ in range(8):
-        child.tend(now)
+        child.ensure_running(now)
         wait_for_end(child, now)
         pause = 0.0
         while not child.is_running:
             pause += 0.05
-            child.tend(now + pause)
+            child.ensure_running(now + pause)
         pauses.append(round(pause, 1))
         now += pause
     assert pauses[:5] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6], abs=0.11)
@@ -88,27 +95,27 @@ def test_what_a_child_left_running_in_its_group_is_ended_with_it(
         f"while not os.path.exists({str(note)!r}) or not open({str(note)!r}).read():"
         " time.sleep(0.01)"
     )
-    child.tend(0.0)
+    child.ensure_running(0.0)
     wait_for_end(child, 0.0)
     grandchild = int(note.read_text())
-    wait_until(lambda: birth_of(grandchild) is None, "the grandchild to end")
+    wait_until(lambda: process_identity(grandchild) is None, "the grandchild to end")
 
 
 def test_a_child_that_does_not_stop_in_time_is_killed(
     new_child: NewChild, folders: Folders
 ) -> None:
-    child = new_child(IGNORES_SIGTERM, patience_seconds=5.0)
-    child.tend(0.0)
+    child = new_child(IGNORES_SIGTERM, stop_timeout_seconds=5.0)
+    child.ensure_running(0.0)
     assert folders.logs is not None
     log = folders.logs / "child.log"
     wait_until(lambda: b"ready" in log.read_bytes(), "the child to be ready")
     pid = pid_in(folders)
 
-    child.ask_to_stop(0.0)
+    child.terminate(0.0)
     assert not child.has_stopped(4.9)
     assert child.has_stopped(5.0)
 
-    assert birth_of(pid) is None
+    assert process_identity(pid) is None
     assert list(folders.run.iterdir()) == []
 
 
@@ -117,7 +124,7 @@ def test_a_child_dies_with_its_supervisor(tmp_path: Path) -> None:
     if supervisor == 0:
         try:
             program = Program("child", (sys.executable, "-I", "-c", SLEEPS))
-            Child(program, Folders(run=tmp_path, logs=tmp_path)).tend(0.0)
+            Child(program, Folders(run=tmp_path, logs=tmp_path)).ensure_running(0.0)
             signal.pause()
         finally:
             os._exit(1)
@@ -130,25 +137,25 @@ def test_a_child_dies_with_its_supervisor(tmp_path: Path) -> None:
     os.kill(supervisor, signal.SIGKILL)
     os.waitpid(supervisor, 0)
 
-    wait_until(lambda: birth_of(pid) is None, "the child to end")
+    wait_until(lambda: process_identity(pid) is None, "the child to end")
 
 
 def test_a_leftover_is_ended_and_a_process_that_took_its_number_is_not(
     new_child: NewChild, folders: Folders
 ) -> None:
     child = new_child(SLEEPS)
-    child.tend(0.0)
+    child.ensure_running(0.0)
     pid = pid_in(folders)
     path = folders.run / "former.pid"
 
     path.write_text(f"{pid}\nanother boot 12345\n")
-    assert not end_leftover(path)
-    assert birth_of(pid) is not None
+    assert not kill_orphan(path)
+    assert process_identity(pid) is not None
     assert not path.exists()
 
     write_process_file(path, pid)
-    assert end_leftover(path)
-    assert birth_of(pid) is None
+    assert kill_orphan(path)
+    assert process_identity(pid) is None
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "12"])
@@ -156,7 +163,7 @@ def test_a_process_file_that_was_written_halfway_is_taken_away(tmp_path: Path, t
     (tmp_path / "half.pid").write_text(text)
     (tmp_path / "half.ready").write_text(text)
 
-    assert end_leftovers(tmp_path) == 0
+    assert kill_orphans(tmp_path) == 0
 
     assert list(tmp_path.iterdir()) == []
 
@@ -165,14 +172,14 @@ def test_a_child_is_ready_only_when_the_present_process_says_so(
     new_child: NewChild, folders: Folders
 ) -> None:
     child = new_child(SLEEPS)
-    child.tend(0.0)
+    child.ensure_running(0.0)
     ready = folders.run / "child.ready"
-    assert not child.says_ready
+    assert not child.reports_ready
 
     ready.write_text("1\n")
-    assert not child.says_ready
+    assert not child.reports_ready
     ready.write_text(f"{pid_in(folders)}\n")
-    assert child.says_ready
+    assert child.reports_ready
 
 
 def test_a_large_log_is_put_aside_and_three_are_kept(tmp_path: Path) -> None:

@@ -102,12 +102,12 @@ def test_the_rest_of_a_nesting_is_kept() -> None:
 
 
 def test_an_object_nobody_described_shows_its_type_only() -> None:
-    class PlannedDelivery:
+    class Telling:
         def __repr__(self) -> str:
             return "a red circle"
 
-    assert "red circle" not in str(redacted(thing=PlannedDelivery(), things={PlannedDelivery()}))
-    assert "Telling" in str(redacted(thing=PlannedDelivery()))
+    assert "red circle" not in str(redacted(thing=Telling(), things={Telling()}))
+    assert "Telling" in str(redacted(thing=Telling()))
 
 
 def test_plain_values_pass_unchanged() -> None:

@@ -17,7 +17,7 @@ from domain.images.settings import ImageSettings
 from domain.images.source_images import ExtraSourceImage, SourceProcessing
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.jobs.job import ImageState
-from domain.models.loras import Lora, TextualInversion, TriggerPlace
+from domain.models.loras import InjectionTarget, Lora, TextualInversion
 from domain.service.fetching import Fetched, FetchFailed, FetchLimits, FetchProblem
 from domain.workers.matching import Capabilities
 from infrastructure.models.catalogue import ModelCatalogue
@@ -234,7 +234,7 @@ def test_every_field_of_a_job_reaches_the_engine(world: World) -> None:
         image_is_control=True,
         return_control_map=True,
         loras=(Lora("15072", 0.5, -1.0, "any", True),),
-        tis=(TextualInversion("7808", TriggerPlace.NEGATIVE_PROMPT, 0.9),),
+        tis=(TextualInversion("7808", InjectionTarget.NEGATIVE_PROMPT, 0.9),),
         workflow="qr_code",
     )
     assert [str(image_id) for image_id in job.image_ids] == IDS

@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from infrastructure.settings.settings import Settings, SettingsInvalid, load_settings
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
+from infrastructure.settings.environment import Settings, SettingsInvalid, load_settings
 
 
 def complaint_about(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> str:
@@ -84,7 +78,7 @@ def test_a_child_process_reads_the_same_settings(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "from infrastructure.settings.settings import load_settings\n"
+            "from infrastructure.settings.environment import load_settings\n"
             "print(sorted(load_settings().as_environment().items()))",
         ],
         env={

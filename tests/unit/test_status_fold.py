@@ -15,6 +15,7 @@ from domain.images.settings import ImageSettings
 from domain.jobs.image_ids import job_id_from
 from domain.jobs.job import ImageState, Job
 from domain.requests.request import Request, RequestState
+from domain.requests.specification import Requester, RequestSpecification, Terms
 from domain.sealing import Sealed
 from domain.workers.matching import Requirements
 from projections.status.fold import Tracked, evolve, evolve_all
@@ -30,29 +31,17 @@ class History:
     def __init__(self, images: int) -> None:
         self.request = Request.submit(
             uuid4(),
-            account_id=uuid4(),
-            images=images,
-            settings=ImageSettings(512, 512, 20, "k_heun", 5.0, True, 1),
-            requirements=Requirements((), 512 * 512, False, False, True, False),
-            prompt=Sealed(uuid4(), "box"),
-            negative_prompt=None,
-            client_address=None,
-            client_agent="test:1:unit",
-            seed=None,
-            seed_variation=1,
-            disable_batching=False,
-            shared=False,
-            r2=True,
-            priority=0.0,
-            shared_key_id=None,
-            extra_texts=None,
-            source=None,
-            proxied_account=None,
-            censor_nsfw=False,
-            kudos_per_image=1.0,
-            held=0.0,
-            kudos=10.0,
-            expires_at=LATER,
+            RequestSpecification(
+                prompt="a fox",
+                negative_prompt="",
+                settings=ImageSettings(512, 512, 20, "k_heun", 5.0, True, 1),
+                requirements=Requirements((), 512 * 512, False, False, True, False),
+                images=images,
+            ),
+            Requester(uuid4(), client_agent="test:1:unit"),
+            Terms(kudos=10.0, kudos_per_image=1.0, expires_at=LATER),
+            seal=lambda text: Sealed(uuid4(), text),
+            funded=True,
             timestamp=NOW,
         )
         self.saves: list[list[Sequence[Aggregate.Event]]] = []
@@ -80,7 +69,7 @@ class History:
             job_id,
             images=images,
             request_id=self.request.id,
-            account_id=self.request.account_id,
+            account_id=self.request.submitted.account_id,
             worker_id=uuid4(),
             worker_name="worker",
             owner_id=uuid4(),
@@ -107,7 +96,7 @@ class History:
 
     def take_back_if_over(self, job: Job) -> None:
         if not job.is_leased:
-            self.request.take_back(
+            self.request.return_job(
                 job.id,
                 delivered=len(job.delivered),
                 lost=job.lost,

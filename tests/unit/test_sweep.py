@@ -11,11 +11,12 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
 from domain.jobs.commands import PopJob, PoppedJob
 from domain.ledger.requests import Requests
-from domain.requests.commands import SubmitRequest
 from domain.requests.request import Request, RequestState
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Capabilities, Requirements
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import load_settings
+from tests.prepared import assembled
 from tests.world import HandClock
 from workers.chores.sweep import Swept, sweep
 
@@ -31,12 +32,14 @@ class Scene:
 
     def ask(self) -> UUID:
         command = SubmitRequest(
-            account_id=ANONYMOUS_ID,
-            prompt="a red circle",
-            negative_prompt="",
-            settings=ImageSettings(512, 512, 4, "k_euler", 5.0, True, 1),
-            requirements=Requirements((), 512 * 512, False, False, True, False),
-            images=4,
+            Requester(ANONYMOUS_ID),
+            RequestSpecification(
+                prompt="a red circle",
+                negative_prompt="",
+                settings=ImageSettings(512, 512, 4, "k_euler", 5.0, True, 1),
+                requirements=Requirements((), 512 * 512, False, False, True, False),
+                images=4,
+            ),
         )
         return self.hoard.ledger.requests.submit(command)[0]
 
@@ -48,7 +51,9 @@ class Scene:
         return job
 
     def sweep(self, limit: int = 500) -> Swept:
-        return sweep(self.hoard.queue, self.hoard.ledger, self.ring, self.clock.now(), limit=limit)
+        return sweep(
+            self.hoard.inline.queue, self.hoard.ledger, self.ring, self.clock.now(), limit=limit
+        )
 
     def ring(self) -> None:
         self.rings.append(None)
@@ -62,21 +67,21 @@ class Scene:
 def scene(tmp_path: Path) -> Scene:
     clock = HandClock()
     settings = load_settings(data=tmp_path, ledger_url="sqlite://", views_url="sqlite://")
-    return Scene(assemble(settings, clock=clock), clock)
+    return Scene(assembled(settings, clock=clock), clock)
 
 
 def test_nothing_to_do_rings_nobody(scene: Scene) -> None:
-    assert scene.sweep() == Swept(leases=0, requests=0, failed=0, rang=False)
+    assert scene.sweep() == Swept(leases=0, requests=0, failed=0, woke=False)
     assert not scene.rings
 
 
 def test_rings_as_long_as_something_waits(scene: Scene) -> None:
     scene.ask()
 
-    assert scene.sweep().rang
-    assert scene.sweep().rang
+    assert scene.sweep().woke
+    assert scene.sweep().woke
     scene.pop()
-    assert not scene.sweep().rang
+    assert not scene.sweep().woke
     assert len(scene.rings) == 2
 
 
@@ -88,7 +93,7 @@ def test_images_of_an_ended_lease_wait_again_and_are_rung_for(scene: Scene) -> N
     assert scene.sweep().leases == 0
     scene.clock.advance(timedelta(microseconds=1))
 
-    assert scene.sweep() == Swept(leases=1, requests=0, failed=0, rang=True)
+    assert scene.sweep() == Swept(leases=1, requests=0, failed=0, woke=True)
     assert scene.request(request_id).remaining == 4
 
 
@@ -96,7 +101,7 @@ def test_requests_that_waited_for_too_long_expire(scene: Scene) -> None:
     request_id = scene.ask()
     scene.clock.advance(LIFETIME)
 
-    assert scene.sweep() == Swept(leases=0, requests=1, failed=0, rang=False)
+    assert scene.sweep() == Swept(leases=0, requests=1, failed=0, woke=False)
     assert scene.request(request_id).state is RequestState.EXPIRED
 
 
@@ -112,14 +117,14 @@ def test_two_sweeps_at_once_end_a_lease_only_once(scene: Scene) -> None:
     request_id = scene.ask()
     scene.pop()
     scene.clock.advance(LEASE)
-    due = scene.hoard.queue.due_leases(scene.clock.now(), 10)
+    due = scene.hoard.inline.queue.due_leases(scene.clock.now(), 10)
 
     scene.sweep()
-    before = scene.hoard.log.last_position()
+    before = scene.hoard.storage.log.last_position()
     for job_id in due:
         scene.hoard.ledger.jobs.expire_lease(job_id)
 
-    assert scene.hoard.log.last_position() == before
+    assert scene.hoard.storage.log.last_position() == before
     assert scene.request(request_id).lost == 4
 
 
@@ -151,6 +156,6 @@ def test_one_that_fails_does_not_keep_the_others(scene: Scene) -> None:
     scene.clock.advance(LEASE)
     stubborn = Stubborn(scene.hoard, jobs[0].job_id)
 
-    swept = sweep(scene.hoard.queue, stubborn, scene.ring, scene.clock.now())
+    swept = sweep(scene.hoard.inline.queue, stubborn, scene.ring, scene.clock.now())
 
-    assert (swept.leases, swept.failed, swept.rang) == (2, 1, True)
+    assert (swept.leases, swept.failed, swept.woke) == (2, 1, True)

@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from api.v2.workers.messages import WorkerMessage
 from domain.return_codes import Refused
-from domain.workers.messages import WorkerMessage
 from infrastructure.keys.address_digests import AddressDigests
 from infrastructure.service.timeouts import AddressTimeouts
 from infrastructure.storage.database import Database
-from infrastructure.storage.migrate import migrate_ledger
+from infrastructure.storage.schema import migrate_ledger
 from infrastructure.workers.messages import MessageTable
 from tests.world import HandClock
 

@@ -4,51 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from api.tracking.hub import Hub, Opened
-from api.tracking.pace import Pace
+from api.tracking.hub import Hub, Opened, Timing
 from domain.jobs.job import Job
 from domain.requests.request import Request
 from projections.following.wakeups import WakeupListener
 from projections.view import RecordedEvent
+from tests.unit.recorded_log import RecordedLog
 from tests.unit.tracked_events import batched, cancelled, progressed, sliced, submitted
 from tests.waiting import DEADLINE_SECONDS
 
 NEVER = 3600.0
 
 
-class ListedLog:
-    """A log in memory, of which every event is final."""
-
-    def __init__(self) -> None:
-        self.records: list[RecordedEvent] = []
-        self.reads = 0
-        """How often somebody asked for what follows."""
-        self.before_tails: Callable[[], None] = lambda: None
-
-    def add(self, *events: Request.Event | Job.Event) -> None:
-        for event in events:
-            self.records.append(RecordedEvent(len(self.records) + 1, event))
-
-    def after(self, position: int, limit: int) -> Sequence[RecordedEvent]:
-        self.reads += 1
-        return self.records[position : position + limit]
+class FinalLog(RecordedLog):
+    """A log of which nobody may read what is not final yet."""
 
     def committed_after(self, position: int, limit: int) -> Sequence[RecordedEvent]:
         raise AssertionError("a hub hands out final events alone")
-
-    def tails(self, versions: Mapping[UUID, int]) -> Sequence[RecordedEvent]:
-        found = [each for each in self.records if each.event.originator_id in versions]
-        self.before_tails()
-        return found
-
-    def last_position(self) -> int:
-        return len(self.records)
 
 
 class BrokerWakeup:
@@ -73,11 +51,11 @@ class BrokerWakeup:
 class Stage:
     """A hub with its surroundings."""
 
-    def __init__(self, **pace: Any) -> None:
-        self.log = ListedLog()
+    def __init__(self, **timing: Any) -> None:
+        self.log = FinalLog()
         self.bell = BrokerWakeup()
         self.hub = Hub(
-            self.log, self.bell, Pace(**{"look": NEVER, "look_again": (), "rest": 0.0, **pace})
+            self.log, self.bell, Timing(**{"poll": NEVER, "poll_again": (), "pause": 0.0, **timing})
         )
 
     async def opened(self, request_id: UUID) -> Opened:
@@ -100,7 +78,7 @@ async def positions(opened: Opened, many: int) -> list[int]:
     """Wait until so many events have come, and return their positions."""
     found: list[int] = []
     while len(found) < many:
-        found += [each.position for each in (await opened.watch.news(NEVER)).records]
+        found += [each.position for each in (await opened.subscription.updates(NEVER)).records]
     return found
 
 
@@ -111,7 +89,7 @@ async def turns(happened: Callable[[], object]) -> None:
 
 
 def test_a_hub_that_nobody_asks_reads_nothing() -> None:
-    stage = Stage(look=0.0)
+    stage = Stage(poll=0.0)
 
     async def test() -> None:
         request_id = uuid4()
@@ -121,7 +99,7 @@ def test_a_hub_that_nobody_asks_reads_nothing() -> None:
         assert (stage.log.reads, stage.bell.hearings) == (0, [])
         opened = await stage.opened(request_id)
         await turns(lambda: stage.log.reads > 3)
-        opened.watch.close()
+        opened.subscription.close()
         await turns(lambda: not stage.bell.hearings)
         reads = stage.log.reads
         for _ in range(100):
@@ -150,7 +128,7 @@ def test_one_read_serves_all_who_watch() -> None:
 
 
 def test_a_flood_of_wake_ups_is_a_few_reads() -> None:
-    stage = Stage(rest=NEVER)
+    stage = Stage(pause=NEVER)
 
     async def test() -> None:
         request_id = uuid4()
@@ -166,7 +144,7 @@ def test_a_flood_of_wake_ups_is_a_few_reads() -> None:
 
 
 def test_what_is_not_final_at_the_wake_up_is_looked_for_again() -> None:
-    stage = Stage(look_again=(0.0, 0.0, 0.0))
+    stage = Stage(poll_again=(0.0, 0.0, 0.0))
 
     async def test() -> None:
         request_id = uuid4()
@@ -249,7 +227,7 @@ def test_what_is_final_already_does_not_come_twice() -> None:
 
 
 def test_a_log_that_fails_is_read_again() -> None:
-    stage = Stage(look=0.0)
+    stage = Stage(poll=0.0)
 
     async def test() -> None:
         request_id = uuid4()
@@ -271,7 +249,7 @@ def test_a_log_that_fails_is_read_again() -> None:
 
 
 def test_whoever_is_too_far_behind_is_over() -> None:
-    stage = Stage(most_untold=2)
+    stage = Stage(most_pending=2)
 
     async def test() -> None:
         request_id, job_id = uuid4(), uuid4()
@@ -281,9 +259,9 @@ def test_whoever_is_too_far_behind_is_over() -> None:
             stage.log.add(progressed(job_id))
             stage.bell.changed()
             assert await positions(quick, 1) == [4 + number]
-        assert slow.watch.is_over
-        assert not (await slow.watch.news(NEVER)).records
-        assert not quick.watch.is_over
+        assert slow.subscription.is_over
+        assert not (await slow.subscription.updates(NEVER)).records
+        assert not quick.subscription.is_over
 
     run(stage, test)
 
@@ -298,7 +276,7 @@ def test_of_many_steps_the_last_one_counts() -> None:
         for step in range(1, 20):
             stage.bell.progress(job_id, step, 20)
         stage.bell.progress(uuid4(), 1, 20)
-        assert (await opened.watch.news(NEVER)).steps == {job_id: (19, 20)}
+        assert (await opened.subscription.updates(NEVER)).steps == {job_id: (19, 20)}
 
     run(stage, test)
 
@@ -310,7 +288,7 @@ def test_nobody_is_kept_by_a_hub_that_does_not_run() -> None:
 
     async def test() -> None:
         opened = await stage.opened(request_id)
-        assert opened.watch.is_over
+        assert opened.subscription.is_over
         assert [each.position for each in opened.past.records] == [1]
         assert not stage.bell.hearings
 
@@ -325,9 +303,9 @@ def test_leaving_ends_every_watch_and_those_that_come() -> None:
         stage.log.add(submitted(request_id))
         opened = await stage.opened(request_id)
         threading.Thread(target=stage.hub.leave).start()
-        assert not (await opened.watch.news(NEVER)).records
-        assert opened.watch.is_over
-        assert (await stage.opened(request_id)).watch.is_over
+        assert not (await opened.subscription.updates(NEVER)).records
+        assert opened.subscription.is_over
+        assert (await stage.opened(request_id)).subscription.is_over
 
     run(stage, test)
 
@@ -337,7 +315,7 @@ def test_a_request_that_there_is_not_leaves_nothing() -> None:
 
     async def test() -> None:
         assert await stage.hub.open(uuid4()) is None
-        assert stage.hub.watches == 0
+        assert stage.hub.subscriptions == 0
 
     run(stage, test)
 
@@ -350,11 +328,11 @@ def test_closing_forgets(watches: int) -> None:
         request_id = uuid4()
         stage.log.add(submitted(request_id))
         opened = [await stage.opened(request_id) for _ in range(watches)]
-        assert stage.hub.watches == watches
+        assert stage.hub.subscriptions == watches
         for each in opened:
-            each.watch.close()
-            each.watch.close()
-        assert stage.hub.watches == 0
+            each.subscription.close()
+            each.subscription.close()
+        assert stage.hub.subscriptions == 0
 
     run(stage, test)
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from api.tracking.long_polling import etag_of, matches
-from projections.status.reader import RequestStatus
+from projections.status.fold import RequestStatus
 
 COUNTS: dict[str, Any] = {
     "finished": 1,

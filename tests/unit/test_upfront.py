@@ -13,11 +13,11 @@ from domain.images.sampling import SAMPLERS
 from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline
 from domain.models.loras import Lora
-from domain.requests.upfront import Demand, downgraded, free_side, is_always_free, upfront_needed
+from domain.requests.upfront import Load, downgraded, free_side, is_always_free, needs_upfront
 
 PLAIN = ImageSettings(512, 512, 30, "k_euler", 5.0, True, 1)
-QUIET = Demand(threads=0, waiting=0)
-BUSY = Demand(threads=0, waiting=1000)
+QUIET = Load(threads=0, waiting=0)
+BUSY = Load(threads=0, waiting=1000)
 SD = Baseline.SD_1
 
 
@@ -41,7 +41,7 @@ SD = Baseline.SD_1
 def test_the_free_side_follows_the_demand(
     threads: int, waiting: int, family: Baseline, side: int
 ) -> None:
-    assert free_side(Demand(threads, waiting), family) == side
+    assert free_side(Load(threads, waiting), family) == side
 
 
 @pytest.mark.parametrize(
@@ -67,22 +67,22 @@ def test_the_free_side_follows_the_demand(
 )
 def test_what_is_heavy(changes: dict[str, Any], needed: bool) -> None:
     settings = replace(PLAIN, **changes)
-    assert upfront_needed(settings, SD, slow_workers=True, demand=QUIET) is needed
-    assert upfront_needed(settings, SD, slow_workers=False, demand=QUIET)
+    assert needs_upfront(settings, SD, slow_workers=True, load=QUIET) is needed
+    assert needs_upfront(settings, SD, slow_workers=False, load=QUIET)
 
 
 def test_when_much_waits_smaller_images_are_heavy() -> None:
     settings = replace(PLAIN, width=640, height=640)
-    assert not upfront_needed(settings, SD, slow_workers=True, demand=QUIET)
-    assert upfront_needed(settings, SD, slow_workers=True, demand=BUSY)
-    assert not upfront_needed(settings, Baseline.SDXL, slow_workers=True, demand=BUSY)
+    assert not needs_upfront(settings, SD, slow_workers=True, load=QUIET)
+    assert needs_upfront(settings, SD, slow_workers=True, load=BUSY)
+    assert not needs_upfront(settings, Baseline.SDXL, slow_workers=True, load=BUSY)
 
 
 def test_a_heavy_request_becomes_as_large_as_is_free() -> None:
     heavy = replace(PLAIN, width=1536, height=1024, steps=80, sampler="k_heun")
-    small = downgraded(heavy, SD, demand=QUIET)
+    small = downgraded(heavy, SD, load=QUIET)
     assert (small.width, small.height, small.steps) == (1024, 1024, 20)
-    small = downgraded(heavy, SD, demand=BUSY)
+    small = downgraded(heavy, SD, load=BUSY)
     assert (small.width, small.height, small.steps) == (576, 576, 20)
 
 
@@ -99,30 +99,28 @@ SETTINGS = st.builds(
     control_type=st.sampled_from([None, "canny"]),
     loras=st.sampled_from([(), (Lora("195519"),)]),
 )
-DEMANDS = st.builds(Demand, st.integers(0, 100), st.integers(0, 10_000))
+DEMANDS = st.builds(Load, st.integers(0, 100), st.integers(0, 10_000))
 
 
 @given(SETTINGS, st.sampled_from(Baseline), DEMANDS)
 def test_what_was_made_smaller_is_free_and_no_larger_than_before(
-    settings: ImageSettings, family: Baseline, demand: Demand
+    settings: ImageSettings, family: Baseline, load: Load
 ) -> None:
-    small = downgraded(settings, family, demand=demand)
+    small = downgraded(settings, family, load=load)
     assert small.width <= settings.width
     assert small.height <= settings.height
     assert small.steps <= settings.steps
     assert small.width % 64 == small.height % 64 == 0
     assert min(small.width, small.height, small.steps) > 0
     chooses_its_own_steps = settings.sampler == "k_dpm_adaptive"
-    assert chooses_its_own_steps or not upfront_needed(
-        small, family, slow_workers=True, demand=demand
-    )
-    if not upfront_needed(settings, family, slow_workers=True, demand=demand):
+    assert chooses_its_own_steps or not needs_upfront(small, family, slow_workers=True, load=load)
+    if not needs_upfront(settings, family, slow_workers=True, load=load):
         assert small == settings
 
 
 @given(SETTINGS, st.sampled_from(Baseline), DEMANDS)
 def test_no_demand_makes_heavy_what_is_always_free(
-    settings: ImageSettings, family: Baseline, demand: Demand
+    settings: ImageSettings, family: Baseline, load: Load
 ) -> None:
     if is_always_free(settings, family):
-        assert settings.pixels <= free_side(demand, family) ** 2
+        assert settings.pixels <= free_side(load, family) ** 2

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from infrastructure.wakeups.wakeups import ChannelListener, ProcessWakeups, Step
+from infrastructure.wakeups.broadcast import ChannelListener, ProcessWakeups, Step
 from tests.waiting import wait_until
 
 DEADLINE_SECONDS = 30
@@ -28,7 +28,7 @@ class Gate:
     hearing_ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     may_leave: threading.Event = field(default_factory=threading.Event)
     disconnected: bool = False
-    ear: ChannelListener | None = None
+    listener: ChannelListener | None = None
 
     def send(self, changed: bool, steps: Sequence[Step]) -> None:
         self.tried += 1
@@ -38,11 +38,11 @@ class Gate:
             raise ConnectionError("no broker")
         self.sent.append((changed, tuple(steps)))
 
-    def hear(self, ear: ChannelListener, is_wanted: Callable[[], bool]) -> None:
+    def receive(self, listener: ChannelListener, is_wanted: Callable[[], bool]) -> None:
         if self.fails:
             raise ConnectionError("no broker")
-        self.ear = ear
-        ear.subscribed()
+        self.listener = listener
+        listener.subscribed()
         self.heard_by.release()
         wait_until(lambda: not is_wanted() or self.fails, "nobody to listen")
         self.hearing_ended.release()
@@ -137,7 +137,7 @@ def test_a_carrier_that_hangs_holds_up_no_memory(gate: Gate, wakeups: ProcessWak
 def test_a_flood_is_few_messages_and_closing_waits_for_no_rest(
     gate: Gate, wakeups: ProcessWakeups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infrastructure.wakeups.wakeups._REST_SECONDS", 1_000)
+    monkeypatch.setattr("infrastructure.wakeups.broadcast._MESSAGE_INTERVAL_SECONDS", 1_000)
     gate.let_through(1_000)
     wakeups.changed()
     wait_until(lambda: gate.sent, "the first message")
@@ -159,15 +159,15 @@ def test_telling_never_raises_and_trouble_is_logged_once_until_it_is_over(
         tell_until(wakeups, lambda: bool(gate.sent))
         wakeups.close()
     assert [(entry["log_level"], entry["event"]) for entry in entries] == [
-        ("info", "wake-ups not told"),
-        ("info", "wake-ups told again"),
+        ("info", "wake-ups not sent"),
+        ("info", "wake-ups sent again"),
     ]
 
 
 def test_a_carrier_that_fails_is_left_alone_for_a_while(
     gate: Gate, wakeups: ProcessWakeups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infrastructure.wakeups.wakeups.time.monotonic", lambda: 100.0)
+    monkeypatch.setattr("infrastructure.wakeups.broadcast.time.monotonic", lambda: 100.0)
     gate.fails = True
     gate.let_through(1_000)
     notes = Notes()
@@ -201,7 +201,7 @@ def test_who_fails_at_hearing_keeps_nobody_else_from_it() -> None:
         wakeups.changed()
         wakeups.close()
     assert (first.changes, second.changes) == (2, 2)
-    assert {entry["event"] for entry in entries} == {"wake-up not taken"}
+    assert {entry["event"] for entry in entries} == {"wake-up listener failed"}
 
 
 def test_with_nobody_to_tell_no_thread_is_started() -> None:
@@ -225,18 +225,18 @@ def test_others_are_heard_by_one_thread_for_as_long_as_anybody_listens(
     end_first = wakeups.listen(first)
     end_second = wakeups.listen(second)
     assert gate.heard_by.acquire(timeout=DEADLINE_SECONDS)
-    assert gate.ear is not None
-    gate.ear.progress(SECOND, 1, 2)
+    assert gate.listener is not None
+    gate.listener.progress(SECOND, 1, 2)
     assert first.steps == second.steps == [(SECOND, 1, 2)]
     end_first()
-    gate.ear.changed()
+    gate.listener.changed()
     assert not gate.heard_by.acquire(blocking=False)
     end_second()
     assert gate.hearing_ended.acquire(timeout=DEADLINE_SECONDS)
     third = Notes()
     wakeups.listen(third)
     assert gate.heard_by.acquire(timeout=DEADLINE_SECONDS)
-    gate.ear.progress(FIRST, 1, 2)
+    gate.listener.progress(FIRST, 1, 2)
     assert (first.steps, third.steps) == ([(SECOND, 1, 2)], [(FIRST, 1, 2)])
 
 
@@ -273,8 +273,8 @@ def test_after_every_interruption_everybody_hears_of_a_change(
         wakeups.close()
     assert notes.changes == 2
     assert [(entry["log_level"], entry["event"]) for entry in entries] == [
-        ("info", "wake-ups not heard"),
-        ("info", "wake-ups heard again"),
+        ("info", "wake-ups not received"),
+        ("info", "wake-ups received again"),
     ]
 
 
@@ -300,4 +300,4 @@ def tell_until(wakeups: ProcessWakeups, happened: Callable[[], bool]) -> None:
 
 
 def listening_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "wakeups heard"]
+    return [thread for thread in threading.enumerate() if thread.name == "wakeups received"]

@@ -8,22 +8,20 @@ from uuid import UUID
 
 import pytest
 
-from domain.events import name_of
 from domain.sealing import Sealed
-from domain.webhooks.delivery import DeliveryState, WebhookDelivery, delivery_id_of, policy_for
-from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import (
+from domain.webhooks.attempts import Outcome, Problem, requested_wait
+from domain.webhooks.backoff import (
     ONCE,
     PER_ACCOUNT,
     PER_REQUEST,
     AbandonReason,
     Decision,
-    Outcome,
     Policy,
-    Problem,
-    asked_wait,
+    policy_for,
     wait_after,
 )
+from domain.webhooks.delivery import DeliveryState, WebhookDelivery, delivery_id_of
+from domain.webhooks.kinds import NotificationKind
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ACCOUNT, REQUEST, IMAGE, ENDPOINT, DESTINATION = (UUID(int=number) for number in range(1, 6))
@@ -56,7 +54,7 @@ def standing(delivery: WebhookDelivery) -> tuple[DeliveryState, datetime | None]
 
 
 def names(delivery: WebhookDelivery) -> list[str]:
-    return [name_of(type(event)).rpartition(".")[2] for event in delivery.pending_events]
+    return [str(vars(type(event))["TOPIC"]).rpartition(".")[2] for event in delivery.pending_events]
 
 
 def test_the_same_thing_told_at_the_same_place_has_the_same_id_and_nothing_else_has() -> None:
@@ -125,7 +123,7 @@ def test_the_waits_of_an_account_s_endpoint() -> None:
 
 @pytest.mark.parametrize("policy", [ONCE, PER_REQUEST, PER_ACCOUNT])
 def test_all_tries_fit_in_the_time_there_is_unless_a_receiver_asks_for_more(policy: Policy) -> None:
-    waits = [wait_after(policy, failed, 0.999) for failed in range(1, policy.tries)]
+    waits = [wait_after(policy, failed, 0.999) for failed in range(1, policy.attempts)]
     assert sum(waits, timedelta()) < policy.lifetime
 
 
@@ -158,7 +156,7 @@ def test_a_receiver_that_is_gone_is_not_called_again(endpoint_id: UUID | None) -
     delivery = scheduled(endpoint_id=endpoint_id)
     outcome = Outcome(410, retry_after=timedelta(seconds=1))
     assert outcome.is_gone
-    assert attempt(delivery, outcome) == Decision(given_up=AbandonReason.GONE)
+    assert attempt(delivery, outcome) == Decision(abandoned=AbandonReason.GONE)
     assert delivery.state is DeliveryState.ABANDONED
 
 
@@ -166,15 +164,15 @@ def test_a_receiver_that_asks_for_more_time_than_there_is_gets_no_more_tries() -
     delivery = scheduled()
     outcome = Outcome(503, retry_after=timedelta(days=1))
     late = PER_REQUEST.lifetime - timedelta(minutes=5)
-    assert attempt(delivery, outcome, late) == Decision(given_up=AbandonReason.LATE)
+    assert attempt(delivery, outcome, late) == Decision(abandoned=AbandonReason.LATE)
 
 
 def test_what_nobody_could_try_in_time_is_given_up() -> None:
     delivery = scheduled()
-    delivery.give_up_when_late(timestamp=delivery.give_up_at - timedelta(microseconds=1))
+    delivery.abandon_if_late(timestamp=delivery.give_up_at - timedelta(microseconds=1))
     assert delivery.is_due
-    delivery.give_up_when_late(timestamp=delivery.give_up_at)
-    delivery.give_up_when_late(timestamp=delivery.give_up_at)
+    delivery.abandon_if_late(timestamp=delivery.give_up_at)
+    delivery.abandon_if_late(timestamp=delivery.give_up_at)
     last = delivery.pending_events[-1]
     assert isinstance(last, WebhookDelivery.Abandoned)
     assert (last.reason, last.attempts) == (AbandonReason.LATE, 0)
@@ -191,7 +189,7 @@ def test_a_second_sender_s_result_changes_nothing_once_it_is_taken() -> None:
 
 def test_what_was_given_up_while_it_was_on_its_way_counts_if_it_arrived() -> None:
     delivery = scheduled(endpoint_id=ENDPOINT)
-    delivery.give_up(AbandonReason.DISABLED, timestamp=NOW)
+    delivery.abandon(AbandonReason.DISABLED, timestamp=NOW)
     assert attempt(delivery, FAILED) is None
     assert standing(delivery) == (DeliveryState.ABANDONED, None)
     assert attempt(delivery, Outcome(200)) == Decision(delivered=True)
@@ -211,7 +209,7 @@ def test_what_is_over_can_be_sent_again_under_its_id_with_all_its_tries(outcome:
     assert delivery.give_up_at == NOW + later + PER_REQUEST.lifetime
     while delivery.due_at is not None:
         attempt(delivery, FAILED, delivery.due_at - NOW)
-    assert (delivery.attempts, delivery.tries) == (4, 3)
+    assert (delivery.attempts, delivery.attempts_since_scheduled) == (4, 3)
 
 
 def test_what_is_due_anyway_is_not_sent_again() -> None:
@@ -222,7 +220,7 @@ def test_what_is_due_anyway_is_not_sent_again() -> None:
 
 def test_a_test_is_tried_once() -> None:
     delivery = scheduled(NotificationKind.TEST, ENDPOINT)
-    assert attempt(delivery, FAILED) == Decision(given_up=AbandonReason.FAILED)
+    assert attempt(delivery, FAILED) == Decision(abandoned=AbandonReason.FAILED)
 
 
 @pytest.mark.parametrize(
@@ -253,12 +251,12 @@ def test_a_try_ends_with_a_status_or_a_problem(facts: dict[str, int | Problem]) 
     ],
 )
 def test_what_a_retry_after_header_asks_for(header: str | None, seconds: int | None) -> None:
-    asked = asked_wait(header, NOW)
+    asked = requested_wait(header, NOW)
     assert asked == (None if seconds is None else timedelta(seconds=seconds))
 
 
 def test_a_number_beyond_all_times_asks_for_the_longest_wait() -> None:
-    asked = asked_wait("9" * 40, NOW)
+    asked = requested_wait("9" * 40, NOW)
     assert wait_after(PER_REQUEST, 1, 0, asked) == PER_REQUEST.longest_wait
 
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from tests.waiting import wait_until
 from tests.world import HandClock
 from workers.webhooks.dispatcher import Dispatcher
-from workers.webhooks.sender import NotTried
+from workers.webhooks.sender import NotAttempted
 
 LIFETIME = timedelta(seconds=7)
 NEVER = 3600.0
@@ -37,13 +37,13 @@ class Ledger:
     failures: int = 0
     guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def claim(self, *, places: int, lifetime: timedelta, unproven: int) -> Sequence[One]:
+    def claim(self, *, slots: int, lifetime: timedelta, unproven: int) -> Sequence[One]:
         with self.guard:
-            self.asked.append((places, lifetime, unproven))
+            self.asked.append((slots, lifetime, unproven))
             if self.failures:
                 self.failures -= 1
                 raise ConnectionError("the database is away")
-            taken, self.due = self.due[:places], self.due[places:]
+            taken, self.due = self.due[:slots], self.due[slots:]
             self.claimed += taken
         return [One(each) for each in taken]
 
@@ -85,8 +85,8 @@ def running(
         send,
         HandClock(),
         claim_lifetime=LIFETIME,
-        places=4,
-        look_every_seconds=look_every,
+        slots=4,
+        poll_seconds=look_every,
     )
     dispatcher.start()
     try:
@@ -161,7 +161,7 @@ def test_no_more_than_there_are_places_are_on_their_way() -> None:
             may_end.release()
             wait_until(lambda: len(ledger.released) == ended, "one more to end")  # noqa: B023
     assert max(together) == 4
-    assert {places for places, _, _ in ledger.asked} <= {1, 2, 3, 4}
+    assert {slots for slots, _, _ in ledger.asked} <= {1, 2, 3, 4}
 
 
 def test_one_that_hangs_keeps_one_place_and_nobody_else() -> None:
@@ -210,7 +210,7 @@ def test_where_there_is_no_room_it_is_given_back_and_not_taken_at_once() -> None
     busy = ledger.add()
 
     def send(_: UUID) -> None:
-        raise NotTried
+        raise NotAttempted
 
     with capture_logs() as entries, running(ledger, send) as dispatcher:
         wait_until(lambda: ledger.released == busy and not is_sending(), "it to be given back")

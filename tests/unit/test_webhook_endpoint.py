@@ -35,7 +35,7 @@ def names(endpoint: WebhookEndpoint) -> list[str]:
 def wanted(endpoint: WebhookEndpoint) -> set[NotificationKind]:
     """Return what is to be sent there, if it is scheduled by its filter."""
     filtered = (*endpoint.kinds, TEST)
-    return {kind for kind in filtered if endpoint.takes(kind)}
+    return {kind for kind in filtered if endpoint.accepts(kind)}
 
 
 def test_what_is_told_is_what_was_asked_for_and_tests() -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.webhooks.retrying import Health, Outcome, Problem, room_for
+from domain.webhooks.attempts import Outcome, Problem
+from domain.webhooks.circuit import Health, room_for
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SILENCE = Outcome(problem=Problem.TIMED_OUT)
@@ -25,24 +26,24 @@ def after_failures(count: int, *, over: timedelta = timedelta(0)) -> Health:
 def test_how_long_an_address_rests(failures: int, seconds: int) -> None:
     health = after_failures(failures)
     rested = NOW + timedelta(seconds=seconds)
-    assert health.rests_until == rested
+    assert health.next_probe_at == rested
     assert room_for(health, 0, rested - INSTANT) == 0
     assert room_for(health, 0, rested) == 1
     assert room_for(health, 1, rested) == 0
-    assert health.opens_at(NOW) == rested
-    assert health.opens_at(rested + INSTANT) == rested + INSTANT
+    assert health.earliest_attempt(NOW) == rested
+    assert health.earliest_attempt(rested + INSTANT) == rested + INSTANT
 
 
 def test_a_test_does_not_wait_for_the_end_of_a_rest() -> None:
     health = after_failures(9)
-    assert health.opens_at(NOW, is_test=True) == NOW
+    assert health.earliest_attempt(NOW, is_test=True) == NOW
     assert room_for(health, 0, NOW, is_test=True) == 1
     assert room_for(health, 1, NOW, is_test=True) == 0
 
 
 def test_few_failures_are_no_reason_to_rest() -> None:
     health = after_failures(4)
-    assert health.rests_until is None
+    assert health.next_probe_at is None
     assert room_for(health, 1, NOW) == 1
 
 

@@ -16,13 +16,13 @@ import pytest
 
 from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
-from domain.requests.commands import SubmitRequest
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.webhooks.delivery import WebhookDelivery
 from domain.webhooks.kinds import NotificationKind
 from domain.workers.matching import Requirements
 from projections.tracking.history import RequestHistory
 from tests.view_world import ViewWorld
-from workers.webhooks.payload import NothingToTell, Payloads
+from workers.webhooks.payload import NotificationNotFound, Payloads
 
 ROOT = "https://hoard.example"
 ENDPOINT = uuid4()
@@ -49,13 +49,15 @@ def world(tmp_path: Path) -> Iterator[ViewWorld]:
 def ask(world: ViewWorld, images: int = 2, *, r2: bool = True) -> UUID:
     request_id, _ = world.hoard.ledger.requests.submit(
         SubmitRequest(
-            account_id=ANONYMOUS_ID,
-            prompt="a red square",
-            negative_prompt="",
-            settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
-            requirements=Requirements((), 512 * 512, False, False, True, False),
-            images=images,
-            r2=r2,
+            Requester(ANONYMOUS_ID),
+            RequestSpecification(
+                prompt="a red square",
+                negative_prompt="",
+                settings=ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1),
+                requirements=Requirements((), 512 * 512, False, False, True, False),
+                images=images,
+                r2=r2,
+            ),
         )
     )
     return request_id
@@ -84,11 +86,13 @@ def delivery(
 
 
 def payloads(world: ViewWorld, blobs: Blobs | None = None) -> Payloads:
-    return Payloads(blobs or Blobs(), world.hoard.signer, root=ROOT, lifetime=MINUTE)
+    return Payloads(blobs or Blobs(), world.hoard.secrets.signer, root=ROOT, lifetime=MINUTE)
 
 
 def body(world: ViewWorld, told: WebhookDelivery, blobs: Blobs | None = None) -> Any:
-    history = RequestHistory.read(world.hoard.log, told.request_id) if told.request_id else None
+    history = (
+        RequestHistory.read(world.hoard.storage.log, told.request_id) if told.request_id else None
+    )
     return json.loads(payloads(world, blobs).body(told, history))
 
 
@@ -103,9 +107,9 @@ def test_an_image_at_the_address_of_its_request_is_told_as_v2_does(world: ViewWo
         f"{ROOT}/api/v2/generate/images/{request_id}/{image_id}.webp"
     )
     query = {name: value for name, [value] in parse_qs(address.query).items()}
-    world.hoard.signer.verify("image", f"{request_id}/{image_id}", **query)
+    world.hoard.secrets.signer.verify("image", f"{request_id}/{image_id}", **query)
     assert told.pop("kudos") > 0
-    worker = world.hoard.directory.worker_by_name("worker")
+    worker = world.hoard.inline.directory.worker_by_name("worker")
     assert worker is not None
     assert told == {
         "seed": "1",
@@ -194,7 +198,7 @@ def test_what_happened_later_changes_nothing(world: ViewWorld) -> None:
     image = delivery(world, NotificationKind.IMAGE, job.image_ids[0], request_id)
 
     def bodies() -> list[bytes]:
-        history = RequestHistory.read(world.hoard.log, request_id)
+        history = RequestHistory.read(world.hoard.storage.log, request_id)
         return [payloads(world).body(each, history) for each in (one, image)]
 
     before = bodies()
@@ -204,8 +208,8 @@ def test_what_happened_later_changes_nothing(world: ViewWorld) -> None:
 
 def test_what_the_log_lacks_cannot_be_told(world: ViewWorld) -> None:
     request_id = ask(world)
-    history = RequestHistory.read(world.hoard.log, request_id)
-    with pytest.raises(NothingToTell):
+    history = RequestHistory.read(world.hoard.storage.log, request_id)
+    with pytest.raises(NotificationNotFound):
         payloads(world).body(
             delivery(world, NotificationKind.ENDED, request_id, request_id), history
         )

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infrastructure.processes.programs import webhooks_program
-from infrastructure.settings.settings import Settings
+from infrastructure.processes.child_programs import webhooks_program
+from infrastructure.settings.environment import Settings
 
 ENGINES = ("torch", "diffusers", "transformers", "numpy", "PIL")
 WEB = ("fastapi", "starlette", "uvicorn")
@@ -33,4 +33,4 @@ def test_a_supervised_sender_has_the_settings_and_time_to_finish(tmp_path: Path)
     assert program.command[-1] == "infrastructure.processes.webhooks"
     assert program.environment["HOARD_PORT"] == "7009"
     assert program.environment["HOARD_CHILD"] == "webhooks"
-    assert program.patience_seconds > 5
+    assert program.stop_timeout_seconds > 5

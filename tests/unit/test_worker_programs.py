@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from infrastructure.processes.child_programs import lone_worker_program, worker_program
 from infrastructure.processes.gpus import gpu_of, visible_gpus
-from infrastructure.processes.programs import lone_worker_program, worker_program
-from infrastructure.processes.shutdown_pipe import ShutdownPipe
-from infrastructure.settings.settings import Settings, load_settings
+from infrastructure.processes.shutdown import ShutdownPipe
+from infrastructure.settings.environment import Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("HOARD_")]:
-        monkeypatch.delenv(name)
+def no_chosen_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
@@ -70,10 +68,10 @@ def test_a_supervised_worker_has_ten_seconds_and_a_lone_one_its_lease(tmp_path: 
     settings = Settings(data=tmp_path)
     supervised = worker_program(settings, tmp_path, 1, 1)
     assert supervised.environment["HOARD_WORKER_DRAIN_SECONDS"] == "10.0"
-    assert supervised.patience_seconds == 40
+    assert supervised.stop_timeout_seconds == 40
     patient = worker_program(Settings(data=tmp_path, worker_drain_seconds=600), tmp_path, 1, 1)
     assert patient.environment["HOARD_WORKER_DRAIN_SECONDS"] == "600.0"
-    assert patient.patience_seconds == 630
+    assert patient.stop_timeout_seconds == 630
     assert lone_worker_program(settings).environment["HOARD_WORKER_DRAIN_SECONDS"] == ""
 
 

@@ -43,6 +43,11 @@ def progressed(job_id: UUID) -> Job.Progressed:
     return _made(Job.Progressed, "Job.Progressed.v1", job_id)
 
 
+def image_generated(job_id: UUID) -> Job.ImageGenerated:
+    """A job made an image."""
+    return _made(Job.ImageGenerated, "Job.ImageGenerated.v3", job_id)
+
+
 def _made(kind: type[Event], sample: str, originator_id: UUID, **changed: Any) -> Event:
     stored = json.loads((_SAMPLES / f"{sample}.json").read_text())
     event = EventMapper().to_domain_event(

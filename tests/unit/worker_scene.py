@@ -15,12 +15,13 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
 from domain.images.source_images import SourceImages
 from domain.jobs.job import Job
-from domain.requests.commands import SubmitRequest
 from domain.requests.request import Request
+from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.workers.matching import Requirements
 from domain.workers.worker import Worker
-from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.settings.settings import load_settings
+from infrastructure.bootstrap import Hoard
+from infrastructure.settings.environment import load_settings
+from tests.prepared import assembled
 from workers.engines.protocol import (
     Abilities,
     Batch,
@@ -141,8 +142,8 @@ class Scene:
         return Workplace(
             jobs=self.hoard.ledger.jobs,
             engine=self.engine,
-            blobs=self.hoard.blobs,
-            presence=self.hoard.presence,
+            blobs=self.hoard.storage.blobs,
+            presence=self.hoard.views.presence,
             clock=self.clock,
             ring=self.ring,
             is_leased=lambda job_id: self.job(job_id).is_leased,
@@ -163,21 +164,23 @@ class Scene:
         censor_nsfw: bool = False,
     ) -> UUID:
         command = SubmitRequest(
-            account_id=ANONYMOUS_ID,
-            prompt=PROMPT,
-            negative_prompt="",
-            settings=ImageSettings(size, size, STEPS, "k_euler", 5.0, True, 1),
-            source=source,
-            censor_nsfw=censor_nsfw,
-            requirements=Requirements(
-                models=(),
-                pixels=size * size,
-                nsfw=False,
-                trusted_workers=False,
-                slow_workers=True,
-                extra_slow_workers=False,
+            Requester(ANONYMOUS_ID),
+            RequestSpecification(
+                prompt=PROMPT,
+                negative_prompt="",
+                settings=ImageSettings(size, size, STEPS, "k_euler", 5.0, True, 1),
+                source=source,
+                censor_nsfw=censor_nsfw,
+                requirements=Requirements(
+                    models=(),
+                    pixels=size * size,
+                    nsfw=False,
+                    trusted_workers=False,
+                    slow_workers=True,
+                    extra_slow_workers=False,
+                ),
+                images=images,
             ),
-            images=images,
         )
         return self.hoard.ledger.requests.submit(command)[0]
 
@@ -196,7 +199,7 @@ class Scene:
         return [self.job(batch.job_id) for batch in self.engine.batches]
 
     def events(self, kind: type[Event]) -> list[Event]:
-        records = self.hoard.log.after(0, 10_000)
+        records = self.hoard.storage.log.after(0, 10_000)
         return [each.event for each in records if isinstance(each.event, kind)]
 
     def failures(self) -> list[str]:
@@ -211,4 +214,4 @@ def scene_in(folder: Path) -> Scene:
     """Assemble a Hoard in memory with one worker."""
     clock = ManualClock()
     settings = load_settings(data=folder, ledger_url="sqlite://", views_url="sqlite://")
-    return Scene(assemble(settings, clock=clock), clock)
+    return Scene(assembled(settings, clock=clock), clock)

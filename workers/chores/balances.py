@@ -1,4 +1,4 @@
-"""Upkeep of balances: keep them short, and trust those whose workers earned it."""
+"""Balances: keep them short, and trust the accounts whose workers earned it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ _MOST_PORTIONS = 20
 
 
 class Balances(Protocol):
-    """The kudos view as its upkeep sees it."""
+    """The kudos view as these chores see it."""
 
     def fold(self, limit: int) -> int:
         """Fold the entries of up to so many holders and return of how many."""
 
-    def hopeful(self, *, earned: float, opened_before: datetime, limit: int) -> Sequence[UUID]:
+    def trust_candidates(
+        self, *, earned: float, opened_before: datetime, limit: int
+    ) -> Sequence[UUID]:
         """Return accounts that are not trusted and whose work may have earned that."""
 
 
@@ -56,15 +58,17 @@ def give_trust(balances: Balances, ledger: Trusting, allowances: Allowances, now
     """Trust every account that has earned it, and return how many are new."""
     if isinf(allowances.trust_kudos):
         return 0
-    hopeful = balances.hopeful(
+    candidates = balances.trust_candidates(
         earned=allowances.trust_kudos,
         opened_before=now - allowances.trust_age,
         limit=PORTION,
     )
     trusted = 0
-    for account_id in hopeful:
+    for account_id in candidates:
         try:
             trusted += ledger.trust(account_id)
         except Refused as refusal:
             _log.info("not trusted", account_id=str(account_id), rc=refusal.code.name)
+    if trusted:
+        _log.info("trusted for good work", accounts=trusted)
     return trusted

@@ -1,4 +1,7 @@
-"""The sweep: what time alone brings about. It needs the ledger's database and nothing else."""
+"""The sweep: leases and requests whose time is over are ended.
+
+It needs the ledger's database and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -67,18 +70,18 @@ class Swept:
     """Requests that it let expire."""
     failed: int
     """Commands that did not succeed; the next round tries them again."""
-    rang: bool
-    """Whether something waits, so that it rang."""
+    woke: bool
+    """Whether something waits, so that a worker was woken."""
 
 
 def sweep(
     queue: Overdue,
     ledger: Endings,
-    ring: Callable[[], None],
+    wake: Callable[[], None],
     now: datetime,
     limit: int = PORTION,
 ) -> Swept:
-    """End leases and requests whose time is up, then ring if anything waits.
+    """End leases and requests whose time is up, then wake a worker if anything waits.
 
     Any number of processes may sweep at once: ending what is over already changes nothing. One
     command that fails does not keep the others from being tried.
@@ -89,9 +92,11 @@ def sweep(
     expired = sum(_done(ledger.requests.expire, request_id, "request") for request_id in requests)
     waiting = queue.has_waiting()
     if waiting:
-        ring()
+        wake()
     failed = len(leases) + len(requests) - ended - expired
-    return Swept(leases=ended, requests=expired, failed=failed, rang=waiting)
+    if leases or requests:
+        _log.info("swept", leases=ended, requests=expired, failed=failed)
+    return Swept(leases=ended, requests=expired, failed=failed, woke=waiting)
 
 
 def _done(command: Callable[[UUID], None], subject: UUID, what: str) -> bool:

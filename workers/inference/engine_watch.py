@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from domain.backoff import Backoff
 from workers.engines.protocol import Engine, EngineAway
 
 _log = structlog.get_logger(__name__)
@@ -25,8 +26,9 @@ def wait_until_back(
     :param stop: whether to wait no longer; looked at every second.
     :param pause: waits a number of seconds.
     """
-    seconds = _FIRST_PAUSE_SECONDS
+    backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
     while True:
+        seconds = backoff.next_pause()
         waited = 0.0
         while not stop() and waited < seconds:
             pause(_LOOK_EVERY_SECONDS)
@@ -36,7 +38,6 @@ def wait_until_back(
         try:
             engine.abilities()
         except EngineAway:
-            seconds = min(2 * seconds, _LONGEST_PAUSE_SECONDS)
-        else:
-            _log.info("the engine is back", engine=engine.name)
-            return True
+            continue
+        _log.info("the engine is back", engine=engine.name)
+        return True

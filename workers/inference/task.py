@@ -9,10 +9,10 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.return_codes import Refused
+from domain.tracing import where
 from domain.workers.matching import Capabilities
 from domain.workers.worker import WorkerKind
 from workers.broker.app import LONGEST_TURN_SECONDS
-from workers.broker.tracing import where
 from workers.engines.protocol import Batch, EngineAway, EngineFailed, OutOfMemory
 from workers.inference.batches import SourceMissing, batch_of
 from workers.inference.engine_watch import wait_until_back

@@ -1,4 +1,7 @@
-"""Locks that processes of one machine share: a file each, let go of by whoever dies."""
+"""Locks that processes of one machine share: a file each, let go of by whoever dies.
+
+Not ``filelock``, whose lock on ``flock`` cannot be shared by several readers.
+"""
 
 from __future__ import annotations
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from domain.backoff import Backoff
 from workers.models.downloads import DownloadFailed, DownloadLimits, Downloads, Opened
 from workers.models.lora_file import OnDownloaded
 
 _ATTEMPTS: Final = 5
 _FIRST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 4.0
 
 
 class NoEnd(DownloadFailed):
@@ -71,6 +73,7 @@ class ResumingDownload:
         """
         deadline = time.monotonic() + limits.seconds
         in_vain = 0
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -80,10 +83,13 @@ class ResumingDownload:
                 return self._go_on(url, replace(limits, seconds=left), before, on_bytes)
             except DownloadFailed as failed:
                 # A line that is cut again and again still gets there.
-                in_vain = 1 if self._size() > there else in_vain + 1
+                if self._size() > there:
+                    in_vain = 0
+                    backoff.reset()
+                in_vain += 1
                 if not failed.may_pass or in_vain == _ATTEMPTS:
                     raise
-            pause(_FIRST_PAUSE_SECONDS * 2 ** (in_vain - 1))
+            pause(backoff.next_pause())
 
     def drop(self) -> None:
         """Remove what came so far."""

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from domain.images.sampling import SAMPLERS
 from domain.images.settings import ImageSettings
 from domain.images.source_images import SourceProcessing
-from domain.models.loras import MOST_LORAS, MOST_TIS, Lora, TextualInversion, TriggerPlace
+from domain.models.loras import MOST_LORAS, MOST_TIS, InjectionTarget, Lora, TextualInversion
 
 _MOST_IMAGES = 20
 _MOST_PROMPT_CHARACTERS = 100_000
@@ -62,7 +62,7 @@ class _Lora(_FromServer):
 
 class _TextualInversion(_FromServer):
     name: _Name
-    inject_ti: TriggerPlace | None = None
+    inject_ti: InjectionTarget | None = None
     strength: _Strength = 1.0
 
 

@@ -1,16 +1,19 @@
-"""Patience: how long a worker waits before it asks a server again."""
+"""How long a remote worker waits before it asks its server again."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 
+from domain.backoff import Backoff
+
 _FIRST_SECONDS = 1.0
 _LONGEST_SECONDS = 60.0
 _IDLE_SECONDS = 2.0
+_JITTER = 0.5
 
 
-class Backoff:
+class ServerBackoff:
     """Doubles the wait with each failure in a row, from one second to a minute.
 
     Each wait is cut by a random part of up to a half: workers that lost their server together
@@ -23,28 +26,28 @@ class Backoff:
         """Wait with this function.
 
         :param wait: waits a number of seconds, or shorter when there is something to be done.
-        :param chance: a random number from 0 to 1.
+        :param random_source: a random number from 0 to 1.
         """
         self._wait = wait
-        self._random_source = random_source
-        self._seconds = _FIRST_SECONDS
+        self._failing = Backoff(
+            _FIRST_SECONDS, _LONGEST_SECONDS, jitter=_JITTER, random_source=random_source
+        )
+        self._idle = Backoff(
+            _IDLE_SECONDS, _IDLE_SECONDS, jitter=_JITTER, random_source=random_source
+        )
 
     def after_failure(self, at_least: float = 0.0) -> None:
         """Wait, longer than after the failure before.
 
         :param at_least: seconds that the server asked for.
         """
-        self._wait(max(at_least, self._cut(self._seconds)))
-        self._seconds = min(2 * self._seconds, _LONGEST_SECONDS)
+        self._wait(max(at_least, self._failing.next_pause()))
 
     def while_idle(self) -> None:
         """Wait because there is no work; the server is well."""
         self.after_success()
-        self._wait(self._cut(_IDLE_SECONDS))
+        self._wait(self._idle.next_pause())
 
     def after_success(self) -> None:
         """Forget the failures; wait for nothing."""
-        self._seconds = _FIRST_SECONDS
-
-    def _cut(self, seconds: float) -> float:
-        return seconds * (1 - self._random_source() / 2)
+        self._failing.reset()

@@ -8,14 +8,16 @@ from workers.inference.lease_watch import WorkerStopping
 from workers.inference.task import work_until_idle
 from workers.inference.workplace import InClusterWorker, Workplace
 from workers.remote.answers import AnswerNotUnderstood
-from workers.remote.backoff import Backoff
+from workers.remote.backoff import ServerBackoff
 from workers.remote.errors import NotNow, ServerAway
 from workers.remote.server import Server
 
 _log = structlog.get_logger(__name__)
 
 
-def serve(worker: InClusterWorker, place: Workplace, server: Server, patience: Backoff) -> None:
+def serve(
+    worker: InClusterWorker, place: Workplace, server: Server, backoff: ServerBackoff
+) -> None:
     """Work until the shutdown is asked for; the batch under way is finished first.
 
     :raises NotAdmitted: when the server will not have this worker as it is.
@@ -27,9 +29,9 @@ def serve(worker: InClusterWorker, place: Workplace, server: Server, patience: B
             return
         except (ServerAway, NotNow, AnswerNotUnderstood) as trouble:
             _log.warning("no job", worker=worker.name, server=server.url, why=str(trouble))
-            patience.after_failure(server.rest_seconds)
+            backoff.after_failure(server.rest_seconds)
         else:
             if jobs:
-                patience.after_success()
+                backoff.after_success()
             else:
-                patience.while_idle()
+                backoff.while_idle()

@@ -1,6 +1,6 @@
-"""The body of a webhook: made anew for each try out of the history of what it tells.
+"""The body of a delivery: made anew for each attempt from the history of its request.
 
-It is the same each time, but for the signature in the address of an image.
+It is the same each time, except for the signature in the address of an image.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from projections.tracking.history import RequestHistory
 TEST_TYPE = "endpoint.test"
 
 
-class NothingToTell(LookupError):
-    """The log does not hold what a delivery is to tell, as after it was restored in part."""
+class NotificationNotFound(LookupError):
+    """The log lacks the event that a delivery is about, as after it was restored in part."""
 
 
 class Blobs(Protocol):
@@ -52,22 +52,22 @@ class Payloads:
         self._lifetime = lifetime
 
     def body(self, delivery: WebhookDelivery, history: RequestHistory | None) -> bytes:
-        """Return the JSON that a delivery brings.
+        """Return the JSON that is posted.
 
-        An image at the address that its request named is told as v2 does it; all else stands in an
+        For a request's own webhook an image has the body of the v2 API. Everything else is in an
         envelope that says what it is.
 
-        :param history: its request; None for a test.
-        :raises NothingToTell: when the history lacks what is to be told.
+        :param history: of its request; None for a test.
+        :raises NotificationNotFound: when the history lacks the event.
         """
         if history is None:
             return _enveloped(TEST_TYPE, delivery, {"endpoint": delivery.endpoint_id})
-        data = self._told(delivery, history)
+        data = self._data(delivery, history)
         if delivery.kind is NotificationKind.IMAGE and delivery.endpoint_id is None:
             return orjson.dumps(data)
         return _enveloped(f"request.{delivery.kind.value}", delivery, data)
 
-    def _told(self, delivery: WebhookDelivery, history: RequestHistory) -> dict[str, Any]:
+    def _data(self, delivery: WebhookDelivery, history: RequestHistory) -> dict[str, Any]:
         wanted = (delivery.kind, delivery.about, delivery.step)
         so_far = RequestHistory(history.submitted)
 
@@ -78,10 +78,10 @@ class Payloads:
 
         for record in history.records:
             so_far.add(record)
-            tracking = notification_of(record.event, history.request_id)
-            if tracking and (tracking.kind, tracking.about, tracking.step) == wanted:
+            found = notification_of(record.event, history.request_id)
+            if found and (found.kind, found.about, found.step) == wanted:
                 return notification_data(record, so_far, image_of)
-        raise NothingToTell
+        raise NotificationNotFound
 
     def _address(self, request_id: UUID, image_id: UUID) -> str:
         return image_address(self._signer, self._root, request_id, image_id, self._lifetime)

@@ -1,4 +1,4 @@
-"""Tellings: what webhooks tell of events that happened, and where."""
+"""The planner: which notifications of what happened go to which webhooks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from domain.requests.request import Request
 from domain.webhooks.kinds import WEBHOOK_KINDS
 from domain.webhooks.webhook import Webhook
 from projections.view import Log, RecordedEvent
-from projections.webhooks.due import EndpointEntry
+from projections.webhooks.due.reader import EndpointEntry
 
 _MOST_REMEMBERED = 50_000
 
@@ -33,7 +33,7 @@ class Endpoints(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Submitted:
     """What has to be known of a request."""
 
     account_id: UUID
@@ -41,61 +41,51 @@ class _Asked:
 
 
 class DeliveryPlanner:
-    """Finds what is to be told. What passed by is remembered; the rest is read from the log."""
+    """Plans deliveries. What it saw it remembers for a while; the rest is read from the log."""
 
     def __init__(self, log: Log, endpoints: Endpoints) -> None:
-        """Nothing passed by yet."""
+        """Remember nothing yet."""
         self._endpoints = endpoints
-        self._requests = _Memory(log, _what_was_asked)
-        self._jobs = _Memory(log, _whose_job)
+        self._requests = _Memory(log, _submitted_in)
+        self._jobs = _Memory(log, _request_of_job_in)
 
     def of(self, records: Sequence[RecordedEvent]) -> list[tuple[int, PlannedDelivery]]:
-        """Return what is to be told of these events, each with its event's position, in order."""
+        """Return the deliveries of these events, each with its event's position, in order."""
         for record in records:
             self._requests.note(record.event)
             self._jobs.note(record.event)
-        told = self._told(records)
-        if not told:
+        notifications = self._notifications_of(records)
+        if not notifications:
             return []
-        asked = self._requests.of({tracking.request_id for _, tracking in told})
-        accounts = {each.account_id for each in asked.values()} - {ANONYMOUS_ID}
+        requests = self._requests.of({each.request_id for _, each in notifications})
+        accounts = {each.account_id for each in requests.values()} - {ANONYMOUS_ID}
         endpoints = self._endpoints.endpoints_of(accounts) if accounts else {}
         return [
             (position, planned_delivery)
-            for position, tracking in told
-            for planned_delivery in _where_told(
-                position, tracking, asked[tracking.request_id], endpoints
+            for position, notification in notifications
+            for planned_delivery in _deliveries_of(
+                position, notification, requests[notification.request_id], endpoints
             )
         ]
 
-    def _told(self, records: Sequence[RecordedEvent]) -> list[tuple[int, Notification]]:
-        """Return what of these events webhooks tell, each with its position."""
+    def _notifications_of(self, records: Sequence[RecordedEvent]) -> list[tuple[int, Notification]]:
+        """Return what webhooks can be told of these events, each with its position."""
+        for_webhooks = [record for record in records if _is_for_webhooks(record.event)]
         jobs = self._jobs.of(
-            {
-                record.event.originator_id
-                for record in records
-                if isinstance(record.event, Job.ImageGenerated | Job.Progressed)
-            }
+            {each.event.originator_id for each in for_webhooks if isinstance(each.event, Job.Event)}
         )
-        told = []
-        for record in records:
-            event = record.event
-            if isinstance(event, Job.Batched):
-                request_id = event.request_id
-            elif isinstance(event, Job.ImageGenerated | Job.Progressed):
-                request_id = jobs[event.originator_id]
-            elif isinstance(event, Request.Ended):
-                request_id = event.originator_id
-            else:
-                continue
-            tracking = notification_of(event, request_id)
-            if tracking is not None and tracking.kind in WEBHOOK_KINDS:
-                told.append((record.position, tracking))
-        return told
+        found = []
+        for record in for_webhooks:
+            stream = record.event.originator_id
+            request_id = jobs[stream] if isinstance(record.event, Job.Event) else stream
+            notification = notification_of(record.event, request_id)
+            assert notification is not None
+            found.append((record.position, notification))
+        return found
 
 
 class _Memory(Generic[_Fact]):
-    """One fact of each stream, those that nobody asked for lately forgotten."""
+    """One fact of each stream; the least recently used are forgotten."""
 
     def __init__(self, log: Log, fact_in: Callable[[Aggregate.Event], _Fact | None]) -> None:
         self._log = log
@@ -121,41 +111,46 @@ class _Memory(Generic[_Fact]):
                 found[stream] = self._facts[stream]
             else:
                 missing[stream] = 0
-        # As after a restart. What is found is not asked for once more: it may be forgotten already.
+        # As after a restart. What is found is not looked up again: it may be forgotten already.
         for record in self._log.tails(missing) if missing else ():
             if (fact := self.note(record.event)) is not None:
                 found[record.event.originator_id] = fact
         return found
 
 
-def _what_was_asked(event: Aggregate.Event) -> _Asked | None:
-    return _Asked(event.account_id, event.webhook) if isinstance(event, Request.Submitted) else None
+def _is_for_webhooks(event: Aggregate.Event) -> bool:
+    notification = notification_of(event, event.originator_id)
+    return notification is not None and notification.kind in WEBHOOK_KINDS
 
 
-def _whose_job(event: Aggregate.Event) -> UUID | None:
+def _submitted_in(event: Aggregate.Event) -> _Submitted | None:
+    if isinstance(event, Request.Submitted):
+        return _Submitted(event.account_id, event.webhook)
+    return None
+
+
+def _request_of_job_in(event: Aggregate.Event) -> UUID | None:
     return event.request_id if isinstance(event, Job.Batched) else None
 
 
-def _where_told(
+def _deliveries_of(
     position: int,
-    tracking: Notification,
-    asked: _Asked,
+    notification: Notification,
+    request: _Submitted,
     endpoints: Mapping[UUID, Sequence[EndpointEntry]],
 ) -> Sequence[PlannedDelivery]:
-    """Return where something is told: at the request's own address, and at the endpoints of its
-    account that were there already and want to hear of it."""
-    told = []
-    if asked.webhook is not None and tracking.kind in asked.webhook.kinds:
-        told.append(PlannedDelivery(tracking, asked.account_id, None, asked.webhook.destination))
-    for endpoint in endpoints.get(asked.account_id, ()):
+    """Return the deliveries of one notification: to the request's own webhook, and to those
+    endpoints of its account that were registered before and ask for its kind."""
+    account_id, webhook = request.account_id, request.webhook
+    planned = []
+    if webhook is not None and notification.kind in webhook.kinds:
+        planned.append(PlannedDelivery(notification, account_id, None, webhook.destination))
+    for endpoint in endpoints.get(account_id, ()):
         if (
             endpoint.disabled is None
-            and tracking.kind in endpoint.kinds
+            and notification.kind in endpoint.kinds
             and endpoint.registered_at_position < position
         ):
-            told.append(
-                PlannedDelivery(
-                    tracking, asked.account_id, endpoint.endpoint_id, endpoint.endpoint_id
-                )
-            )
-    return told
+            endpoint_id = endpoint.endpoint_id
+            planned.append(PlannedDelivery(notification, account_id, endpoint_id, endpoint_id))
+    return planned

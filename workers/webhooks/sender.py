@@ -1,4 +1,4 @@
-"""One try of a webhook: what is told is looked up, signed, posted, and what came of it recorded."""
+"""One attempt of a delivery: look up what to send, sign it, post it, and record the outcome."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import structlog
 from domain.ports import Clock
 from domain.sealing import Forgotten, Sealed, Sealer
 from domain.service.fetching import FetchFailed, FetchProblem
+from domain.webhooks.attempts import Outcome, Problem
+from domain.webhooks.backoff import AbandonReason, Decision
+from domain.webhooks.circuit import Health
 from domain.webhooks.delivery import WebhookDelivery
 from domain.webhooks.endpoint import DisableReason, WebhookEndpoint
-from domain.webhooks.retrying import AbandonReason, Decision, Health, Outcome, Problem
 from projections.tracking.history import RequestHistory
-from workers.webhooks.payload import NothingToTell, Payloads
+from workers.webhooks.payload import NotificationNotFound, Payloads
 
 _log = structlog.get_logger(__name__)
 
@@ -45,10 +47,10 @@ class Ledger(Protocol):
     def record_attempt(
         self, delivery_id: UUID, outcome: Outcome, *, seconds: float, answer: str = ""
     ) -> Decision | None:
-        """Note what came of a try that has just ended."""
+        """Record what came of an attempt that has just ended."""
 
     def abandon(self, delivery_id: UUID, reason: AbandonReason) -> None:
-        """Try a delivery no more."""
+        """Make no further attempt of a delivery."""
 
     def disable_endpoint(self, endpoint_id: UUID, reason: DisableReason) -> None:
         """Send nothing to an endpoint any more."""
@@ -71,21 +73,21 @@ class Answer(Protocol):
 
 
 class Posts(Protocol):
-    """What brings a body to an address, under the guard of all strangers' addresses."""
+    """Posts bodies to addresses that strangers gave, as far as the guard permits."""
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -> Answer:
-        """Bring it and return the answer.
+        """Post a body and return the answer.
 
         :param seconds: for all of it.
         :raises FetchFailed: saying why there is no answer.
         """
 
 
-class Healths(Protocol):
-    """The view of deliveries as a sender sees it."""
+class Destinations(Protocol):
+    """The view of what is due as the sender sees it."""
 
     def health(self, destination: UUID) -> Health:
-        """Return how an address has answered lately."""
+        """Return how a destination has answered lately."""
 
 
 Signed = Callable[[UUID, UUID, datetime, bytes], dict[str, str]]
@@ -93,17 +95,17 @@ Signed = Callable[[UUID, UUID, datetime, bytes], dict[str, str]]
 moment and the body."""
 
 
-class NotTried(Exception):
-    """Too much is being sent at this moment; the delivery is as due as it was."""
+class NotAttempted(Exception):
+    """Too much is being sent at this moment; the delivery is due as before."""
 
 
-class _Pointless(Exception):
+class _Abandon(Exception):
     def __init__(self, reason: AbandonReason) -> None:
         self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
-class _Letter:
+class _Message:
     address: str
     body: bytes
 
@@ -116,7 +118,7 @@ class WebhookSender:
         *,
         ledger: Ledger,
         history_of: Callable[[UUID], RequestHistory | None],
-        healths: Healths,
+        destinations: Destinations,
         sealer: Sealer,
         payloads: Payloads,
         signed: Signed,
@@ -127,96 +129,97 @@ class WebhookSender:
         """Send what the ledger holds.
 
         :param history_of: returns the history of a request.
-        :param seconds: how long a try may take in all.
+        :param seconds: how long an attempt may take in all.
         """
         self._ledger = ledger
         self._history_of = history_of
-        self._healths = healths
+        self._destinations = destinations
         self._sealer = sealer
         self._payloads = payloads
         self._signed = signed
         self._posts = posts
         self._clock = clock
         self._seconds = seconds
-        self._resting: set[UUID] = set()
+        self._open_circuits: set[UUID] = set()
+        """Destinations whose open circuit has been logged."""
 
     def send(self, delivery_id: UUID) -> None:
-        """Try a delivery that is due, or give it up where that makes no sense any more.
+        """Make an attempt of a delivery that is due, or abandon it where that is pointless.
 
-        :raises NotTried: when there is no room for one more.
-        :raises NothingToTell: when the log lacks what it is to tell.
-        :raises Refused: when what came of it could not be recorded; it is sent again.
+        :raises NotAttempted: when there is no room for one more.
+        :raises NotificationNotFound: when the log lacks the event that it is about.
+        :raises Refused: when the outcome could not be recorded; it is sent again.
         """
         delivery = self._ledger.delivery(delivery_id)
         if not delivery.is_due:
             return
         try:
-            letter = self._letter(delivery)
-        except _Pointless as pointless:
-            self._ledger.abandon(delivery.id, pointless.reason)
+            message = self._message(delivery)
+        except _Abandon as abandon:
+            self._ledger.abandon(delivery.id, abandon.reason)
             return
         began = time.monotonic()
-        outcome, answer = self._outcome(delivery, letter)
+        outcome, answer = self._outcome(delivery, message)
         took = time.monotonic() - began
         self._ledger.record_attempt(delivery.id, outcome, seconds=took, answer=answer)
         self._follow_up(delivery, outcome)
 
-    def _letter(self, delivery: WebhookDelivery) -> _Letter:
+    def _message(self, delivery: WebhookDelivery) -> _Message:
         if self._clock.now() >= delivery.give_up_at:
-            raise _Pointless(AbandonReason.LATE)
+            raise _Abandon(AbandonReason.LATE)
         history = None
         if delivery.request_id is not None:
             history = self._history_of(delivery.request_id)
             if history is None:
-                raise NothingToTell
+                raise NotificationNotFound
         try:
             address = self._sealer.open(self._sealed_address(delivery, history))
         except Forgotten:
-            raise _Pointless(AbandonReason.FORGOTTEN) from None
-        return _Letter(address, self._payloads.body(delivery, history))
+            raise _Abandon(AbandonReason.FORGOTTEN) from None
+        return _Message(address, self._payloads.body(delivery, history))
 
     def _sealed_address(self, delivery: WebhookDelivery, history: RequestHistory | None) -> Sealed:
         if delivery.endpoint_id is not None:
             endpoint = self._ledger.endpoint(delivery.endpoint_id)
-            if not endpoint.takes(delivery.kind):
-                raise _Pointless(AbandonReason.DISABLED)
+            if not endpoint.accepts(delivery.kind):
+                raise _Abandon(AbandonReason.DISABLED)
             return endpoint.address
         if history is None or history.submitted.webhook is None:
-            raise NothingToTell
+            raise NotificationNotFound
         return history.submitted.webhook.address
 
-    def _outcome(self, delivery: WebhookDelivery, letter: _Letter) -> tuple[Outcome, str]:
-        headers = self._signed(delivery.account_id, delivery.id, self._clock.now(), letter.body)
+    def _outcome(self, delivery: WebhookDelivery, message: _Message) -> tuple[Outcome, str]:
+        headers = self._signed(delivery.account_id, delivery.id, self._clock.now(), message.body)
         headers["content-type"] = "application/json"
         try:
-            answer = self._posts.post(letter.address, letter.body, headers, seconds=self._seconds)
+            answer = self._posts.post(message.address, message.body, headers, seconds=self._seconds)
         except FetchFailed as failed:
             if failed.trouble is FetchProblem.BUSY:
-                raise NotTried from None
+                raise NotAttempted from None
             return Outcome(problem=_PROBLEMS.get(failed.trouble, Problem.BROKEN_OFF)), ""
         return Outcome(status=answer.status, retry_after=answer.retry_after), answer.cut
 
     def _follow_up(self, delivery: WebhookDelivery, outcome: Outcome) -> None:
-        """Do what follows for the address, beyond this delivery."""
+        """Do what follows for the destination, beyond this delivery."""
         if outcome.is_success:
-            self._resting.discard(delivery.destination)
+            self._open_circuits.discard(delivery.destination)
             return
         if outcome.is_gone and delivery.endpoint_id is not None:
             self._ledger.disable_endpoint(delivery.endpoint_id, DisableReason.GONE)
             _log.warning("webhook endpoint is gone", endpoint=str(delivery.endpoint_id))
             return
-        health = self._healths.health(delivery.destination)
+        health = self._destinations.health(delivery.destination)
         if health.is_dead and delivery.endpoint_id is not None:
             self._ledger.disable_endpoint(delivery.endpoint_id, DisableReason.DEAD)
             _log.warning("webhook endpoint is dead", endpoint=str(delivery.endpoint_id))
-        elif (until := health.rests_until) is not None:
-            self._note_rest(delivery.destination, until)
+        elif (until := health.next_probe_at) is not None:
+            self._log_open_circuit(delivery.destination, until)
 
-    def _note_rest(self, destination: UUID, until: datetime) -> None:
-        """Say once that an address rests, and not again until something arrived there."""
-        if destination in self._resting:
+    def _log_open_circuit(self, destination: UUID, until: datetime) -> None:
+        """Log once that a circuit is open, and not again until something arrived there."""
+        if destination in self._open_circuits:
             return
-        if len(self._resting) >= _MOST_REMEMBERED:
-            self._resting.clear()
-        self._resting.add(destination)
-        _log.warning("webhook address rests", destination=str(destination), until=until.isoformat())
+        if len(self._open_circuits) >= _MOST_REMEMBERED:
+            self._open_circuits.clear()
+        self._open_circuits.add(destination)
+        _log.warning("webhook circuit open", destination=str(destination), until=until.isoformat())

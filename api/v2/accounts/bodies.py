@@ -1,32 +1,33 @@
-"""What is told about an account."""
+"""Bodies about accounts."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from api.context import Context
+from api.v2.accounts.feature import AccountsFeature
 from api.v2.accounts.visibility import Visibility
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.directory import AccountEntry
 from domain.accounts.kudos import kudos_from
 from domain.names import handle_of
 from domain.sealing import Forgotten, Sealed
-from projections.accounts.view import AccountRecord
+from projections.accounts.reader import AccountRecord
 
 _MOST_ACTIVE = 500
 _MILLION = 1_000_000
 
 
-def account_body(hoard: Context, account: AccountEntry, visibility: Visibility) -> dict[str, Any]:
-    """Return an account as v2 tells it, as far as somebody sees it."""
-    services = hoard.services
-    record = services.accounts.record(account.account_id)
-    workers = services.directory.workers_owned_by(account.account_id)
-    balance = services.funds.balance(account.account_id)
+def account_body(
+    feature: AccountsFeature, account: AccountEntry, visibility: Visibility
+) -> dict[str, Any]:
+    """Return an account as v2 shows it, as far as somebody may see it."""
+    record = feature.records.record(account.account_id)
+    workers = feature.directory.workers_owned_by(account.account_id)
+    balance = feature.funds.balance(account.account_id)
     roles = account.roles
     age = 0.0
     if account.opened_at is not None:
-        age = (services.clock.now() - account.opened_at).total_seconds()
+        age = (feature.clock.now() - account.opened_at).total_seconds()
     body: dict[str, Any] = {
         "username": handle_of(account.name, account.number),
         "id": account.number,
@@ -41,7 +42,7 @@ def account_body(hoard: Context, account: AccountEntry, visibility: Visibility) 
             "awarded": kudos_from(balance.awarded),
             "styled": 0.0,
         },
-        "concurrency": services.allowances.images_waiting(account),
+        "concurrency": feature.allowances.images_waiting(account),
         "worker_invited": account.worker_invited,
         "worker_count": len(workers),
         "styles": [],
@@ -52,30 +53,29 @@ def account_body(hoard: Context, account: AccountEntry, visibility: Visibility) 
         "education": roles.education,
         "pseudonymous": True,
         "account_age": int(age),
-        **_doings(record),
+        **_activity(record),
     }
     if account.account_id == ANONYMOUS_ID:
         return body
     if account.public_workers or visibility >= Visibility.OWN:
         body["worker_ids"] = [worker.worker_id for worker in workers]
     if visibility >= Visibility.OWN:
-        body |= _own(hoard, account)
+        body |= _own(feature, account)
     if visibility >= Visibility.MODERATOR:
-        comment = services.directory.notes_on(account.account_id).comment
+        comment = feature.directory.notes_on(account.account_id).comment
         body |= {
             "evaluating_kudos": 0.0,
             "deleted": account.deleted,
             "suspicious": 0,
-            "admin_comment": _opened(hoard, comment),
+            "admin_comment": _opened(feature, comment),
         }
     return body
 
 
-def _own(hoard: Context, account: AccountEntry) -> dict[str, Any]:
-    services = hoard.services
+def _own(feature: AccountsFeature, account: AccountEntry) -> dict[str, Any]:
     account_id, roles = account.account_id, account.roles
-    keys = services.directory.shared_keys_of(account_id)
-    active = services.accounts.open_requests(account_id, _MOST_ACTIVE)
+    keys = feature.directory.shared_keys_of(account_id)
+    active = feature.records.open_requests(account_id, _MOST_ACTIVE)
     return {
         "sharedkey_ids": [key.shared_key_id for key in keys],
         "active_generations": {"text": [], "image": active, "alchemy": []},
@@ -83,11 +83,11 @@ def _own(hoard: Context, account: AccountEntry) -> dict[str, Any]:
         "vpn": roles.vpn,
         "customizer": roles.customizer,
         "special": roles.special,
-        "contact": _opened(hoard, services.directory.notes_on(account_id).contact),
+        "contact": _opened(feature, feature.directory.notes_on(account_id).contact),
     }
 
 
-def _doings(record: AccountRecord) -> dict[str, Any]:
+def _activity(record: AccountRecord) -> dict[str, Any]:
     used, made = record.pixelsteps_used / _MILLION, record.pixelsteps_made / _MILLION
     none = {"image": 0, "text": 0, "interrogation": 0}
     return {
@@ -103,10 +103,10 @@ def _doings(record: AccountRecord) -> dict[str, Any]:
     }
 
 
-def _opened(hoard: Context, sealed: Sealed | None) -> str | None:
+def _opened(feature: AccountsFeature, sealed: Sealed | None) -> str | None:
     if sealed is None:
         return None
     try:
-        return hoard.services.sealer.open(sealed)
+        return feature.sealer.open(sealed)
     except Forgotten:
         return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from api.context import Context, Provided, address_of
 from api.http.answer import Answer
 from api.http.authentication import ANONYMOUS, ApiKey
 from api.http.bodies import RawBody, read_body
-from api.http.idempotency import IdempotencyKeyHeader, attempt_from
+from api.http.idempotency import IdempotencyKeyHeader, idempotency_key_from
 from api.http.openapi import error_responses, request_body
+from api.http.parameters import address_of
+from api.v2.accounts.feature import Accounts, AccountsFeature
 from api.v2.accounts.schemas import (
     KudosAwarded,
     KudosAwardInput,
@@ -33,17 +34,17 @@ _AWARD_REASON = "awarded"
     openapi_extra=request_body(KudosTransferInput),
 )
 def transfer(
-    hoard: Provided,
+    feature: Accounts,
     request: Request,
     raw: RawBody,
     apikey: ApiKey,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> Answer:
     """Send kudos of your own to another account."""
-    sender = hoard.account(apikey)
+    sender = feature.authentication.account(apikey)
     given = read_body(KudosTransferInput, raw)
-    attempt = attempt_from(
-        hoard,
+    attempt = idempotency_key_from(
+        feature.keyed_digest,
         idempotency_key,
         raw,
         what="kudos/transfer",
@@ -52,10 +53,10 @@ def transfer(
     )
     if sender.account_id == ANONYMOUS.account_id:
         raise Refused("KudosTransferFromAnon")
-    receiver = _account_called(hoard, given.username)
+    receiver = _account_called(feature, given.username)
     if receiver is None:
         raise Refused("UserNotFound")
-    transferred = hoard.services.ledger.kudos.transfer(
+    transferred = feature.kudos.transfer(
         sender.account_id, receiver.account_id, given.amount, key=attempt
     )
     return Answer({"transferred": transferred})
@@ -66,21 +67,21 @@ def transfer(
     responses={200: {"model": KudosAwarded}, **error_responses(400, 401, 403, 423)},
     openapi_extra=request_body(KudosAwardInput),
 )
-def award(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+def award(feature: Accounts, raw: RawBody, apikey: ApiKey) -> Answer:
     """Give an account kudos that come from nowhere: for admins."""
-    actor = hoard.account(apikey)
+    actor = feature.authentication.account(apikey)
     require_may_award(actor)
     given = read_body(KudosAwardInput, raw)
-    receiver = _account_called(hoard, given.username)
+    receiver = _account_called(feature, given.username)
     if receiver is None:
         raise Refused("InvalidAwardUsername")
-    awarded = hoard.services.ledger.kudos.award(
+    awarded = feature.kudos.award(
         receiver.account_id, given.amount, by=actor.account_id, reason=_AWARD_REASON
     )
     return Answer({"awarded": awarded})
 
 
-def _account_called(hoard: Context, username: str) -> AccountEntry | None:
+def _account_called(feature: AccountsFeature, username: str) -> AccountEntry | None:
     """Return the account of ``name#number``. Both must fit: kudos that went astray are gone."""
     handle = named_and_numbered(username)
     if handle is None:
@@ -88,5 +89,5 @@ def _account_called(hoard: Context, username: str) -> AccountEntry | None:
     name, number = handle
     if number == ANONYMOUS.number:
         return ANONYMOUS
-    entry = hoard.services.directory.account_by_number(number)
+    entry = feature.directory.account_by_number(number)
     return entry if entry is not None and entry.name.casefold() == name.casefold() else None

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ANONYMOUS, ApiKey
 from api.http.bodies import RawBody, read_body
 from api.http.openapi import error_responses, request_body
+from api.http.schemas import SimpleResponse
 from api.v2.accounts.bodies import account_body
-from api.v2.accounts.schemas import ModifyUser, ModifyUserInput, SimpleResponse, UserDetails
+from api.v2.accounts.feature import Accounts, AccountsFeature
+from api.v2.accounts.schemas import ModifyUser, ModifyUserInput, UserDetails
 from api.v2.accounts.visibility import Visibility, visibility_of
 from domain.accounts.changes import AccountChange
 from domain.accounts.directory import AccountEntry
@@ -26,7 +27,7 @@ from domain.accounts.rights import (
 )
 from domain.names import contact_from, handle_of, number_from, user_name_from
 from domain.return_codes import Refused
-from projections.accounts.view import AccountOrder
+from projections.accounts.reader import AccountOrder
 
 router = APIRouter(tags=["users"], default_response_class=Answer)
 
@@ -47,16 +48,20 @@ _AWARD_REASON = "given by an admin"
 
 @router.get("/users", responses={200: {"model": list[UserDetails]}, **error_responses(400)})
 def users(
-    hoard: Provided,
+    feature: Accounts,
     page: Annotated[int, Query(ge=1, le=10_000, description="25 accounts a page.")] = 1,
     sort: Annotated[str, Query(description="`kudos`, or `age`.")] = "kudos",
 ) -> Answer:
     """List accounts, the richest or the oldest first."""
     order = AccountOrder.AGE if sort == AccountOrder.AGE else AccountOrder.KUDOS
-    ids = hoard.services.accounts.page(order, page)
-    entries = hoard.services.directory.accounts_by_ids(ids)
+    ids = feature.records.page(order, page)
+    entries = feature.directory.accounts_by_ids(ids)
     return Answer(
-        [account_body(hoard, entries[each], Visibility.PUBLIC) for each in ids if each in entries],
+        [
+            account_body(feature, entries[each], Visibility.PUBLIC)
+            for each in ids
+            if each in entries
+        ],
         headers={"cache-control": "public, max-age=30"},
     )
 
@@ -64,31 +69,31 @@ def users(
 @router.get(
     "/users/{user_id}", responses={200: {"model": UserDetails}, **error_responses(401, 403, 404)}
 )
-def user(hoard: Provided, user_id: str, apikey: ApiKey = None) -> Answer:
-    """Tell about an account, by its number; its owner and moderators see more."""
-    viewer = hoard.account(apikey) if apikey else None
-    account = _account(hoard, user_id)
+def user(feature: Accounts, user_id: str, apikey: ApiKey = None) -> Answer:
+    """Describe an account, by its number; its owner and moderators see more."""
+    viewer = feature.authentication.account(apikey) if apikey else None
+    account = _account(feature, user_id)
     visibility = visibility_of(viewer, account.account_id)
     if account.deleted and visibility < Visibility.MODERATOR:
         raise Refused("UserNotFound")
-    return Answer(account_body(hoard, account, visibility), headers=NOT_KEPT)
+    return Answer(account_body(feature, account, visibility), headers=NOT_KEPT)
 
 
 @router.get("/find_user", responses={200: {"model": UserDetails}, **error_responses(401, 403, 404)})
-def find_user(hoard: Provided, apikey: ApiKey = None) -> Answer:
-    """Tell whose a key is. Of a shared key, its owner is told as everybody may know it."""
+def find_user(feature: Accounts, apikey: ApiKey = None) -> Answer:
+    """Describe the account of a key; of a shared key, its owner as everybody may see it."""
     try:
-        account = hoard.payer(apikey)
+        account = feature.authentication.by_key(apikey)
     except Refused as refusal:
         if apikey and refusal.code.name == "InvalidAPIKey":
             raise Refused("UserNotFound") from None
         raise
     shared_key_id = account.shared_key_id
     if shared_key_id is None:
-        body = account_body(hoard, account, Visibility.OWN)
+        body = account_body(feature, account, Visibility.OWN)
     else:
-        body = account_body(hoard, account, Visibility.PUBLIC)
-        key = hoard.services.directory.shared_key(shared_key_id)
+        body = account_body(feature, account, Visibility.PUBLIC)
+        key = feature.directory.shared_key(shared_key_id)
         name = f": {key.name}" if key is not None and key.name else ""
         body["username"] += f" (Shared Key{name})"
     return Answer(body, headers=NOT_KEPT)
@@ -99,65 +104,64 @@ def find_user(hoard: Provided, apikey: ApiKey = None) -> Answer:
     responses={200: {"model": ModifyUser}, **error_responses(400, 401, 403, 404, 423, 501)},
     openapi_extra=request_body(ModifyUserInput),
 )
-def change_user(hoard: Provided, user_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
+def change_user(feature: Accounts, user_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
     """Change an account, all that is named or nothing; kudos are given last.
 
     Its own name, contact and whether its workers are public each account changes itself;
     moderators change the rest, but kudos, moderators and admins, which are for admins.
     """
-    actor = hoard.account(apikey)
-    target = _account(hoard, user_id)
+    actor = feature.authentication.account(apikey)
+    target = _account(feature, user_id)
     given = read_body(ModifyUserInput, raw)
     if target.account_id == ANONYMOUS.account_id or actor.account_id == ANONYMOUS.account_id:
         raise Refused("AnonForbiddenUserMod")
     _refuse_what_is_not_served(actor, given)
-    change = _change_from(hoard, given)
+    change = _change_from(feature, given)
     if change != AccountChange():
         require_may_change_account(actor, target, change)
     if given.kudos is not None:
         require_admin(actor)
     if given.undelete or given.reset_suspicion:
         require_moderator(actor)
-    ledger = hoard.services.ledger
-    told: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     if given.reset_suspicion:
-        told["new_suspicion"] = 0
+        changed["new_suspicion"] = 0
     if given.undelete:
-        ledger.accounts.restore(target.account_id, by=actor.account_id)
-        told["undeleted"] = True
+        feature.ledger.restore(target.account_id, by=actor.account_id)
+        changed["undeleted"] = True
     if change != AccountChange():
-        ledger.accounts.change(target.account_id, change, by=actor.account_id)
-        told |= _told_of(change, target)
+        feature.ledger.change(target.account_id, change, by=actor.account_id)
+        changed |= _changed_fields(change, target)
     if given.kudos is not None:
-        ledger.kudos.award(
+        feature.kudos.award(
             target.account_id, given.kudos, by=actor.account_id, reason=_AWARD_REASON
         )
-        balance = hoard.services.funds.balance(target.account_id)
-        told["new_kudos"] = kudos_from(balance.available)
-    if not told:
+        balance = feature.funds.balance(target.account_id)
+        changed["new_kudos"] = kudos_from(balance.available)
+    if not changed:
         raise Refused("NoUserModSelected")
-    hoard.accounts.forget()
-    return Answer(told)
+    feature.authentication.forget()
+    return Answer(changed)
 
 
 @router.delete(
     "/users/{user_id}",
     responses={200: {"model": SimpleResponse}, **error_responses(401, 403, 404, 423)},
 )
-def delete_user(hoard: Provided, user_id: str, apikey: ApiKey) -> Answer:
+def delete_user(feature: Accounts, user_id: str, apikey: ApiKey) -> Answer:
     """Close an account and forget the person; its key opens nothing any more.
 
     A moderator can open it again; what was forgotten stays forgotten.
     """
-    actor = hoard.account(apikey)
-    target = _account(hoard, user_id)
+    actor = feature.authentication.account(apikey)
+    target = _account(feature, user_id)
     require_may_delete_account(actor, target.account_id)
-    hoard.services.ledger.accounts.delete(target.account_id, by=actor.account_id)
-    hoard.accounts.forget()
+    feature.ledger.delete(target.account_id, by=actor.account_id)
+    feature.authentication.forget()
     return Answer({"message": "OK"})
 
 
-def _account(hoard: Context, user_id: str) -> AccountEntry:
+def _account(feature: AccountsFeature, user_id: str) -> AccountEntry:
     """Return an account by the number in an address, be it deleted.
 
     :raises Refused: ``UserNotFound``.
@@ -165,14 +169,14 @@ def _account(hoard: Context, user_id: str) -> AccountEntry:
     number = number_from(user_id)
     if number == ANONYMOUS.number:
         return ANONYMOUS
-    entry = None if number is None else hoard.services.directory.account_by_number(number)
+    entry = None if number is None else feature.directory.account_by_number(number)
     if entry is None:
         raise Refused("UserNotFound")
     return entry
 
 
 def _refuse_what_is_not_served(actor: AccountEntry, given: ModifyUserInput) -> None:
-    """Refuse what would be dropped in silence, to each with the right that it takes."""
+    """Refuse what would be dropped in silence, after the right that it takes was checked."""
     if given.usage_multiplier is not None or given.monthly_kudos is not None:
         require_admin(actor)
         raise Refused("NotServed", "usage_multiplier and monthly_kudos are not served.")
@@ -185,8 +189,8 @@ def _refuse_what_is_not_served(actor: AccountEntry, given: ModifyUserInput) -> N
         raise Refused("NotServed", "Passkeys of proxies are not served.")
 
 
-def _change_from(hoard: Context, given: ModifyUserInput) -> AccountChange:
-    content_filter = hoard.services.content_filter
+def _change_from(feature: AccountsFeature, given: ModifyUserInput) -> AccountChange:
+    content_filter = feature.content_filter
     roles = {role: getattr(given, role) for role in _ROLES if getattr(given, role) is not None}
     return AccountChange(
         name=_checked(given.username, lambda text: user_name_from(text, content_filter)),
@@ -203,7 +207,7 @@ def _checked(text: str | None, check: Callable[[str], str]) -> str | None:
     return None if text is None else check(text)
 
 
-def _told_of(change: AccountChange, target: AccountEntry) -> dict[str, Any]:
+def _changed_fields(change: AccountChange, target: AccountEntry) -> dict[str, Any]:
     fields = {
         "username": None if change.name is None else handle_of(change.name, target.number),
         "contact": change.contact,

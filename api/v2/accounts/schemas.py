@@ -39,7 +39,7 @@ class ModifyUserInput(Body):
         bool | None, Field(description="Admins only. Not in the AI Horde's interface.")
     ] = None
     public_workers: Annotated[
-        bool | None, Field(description="Whether everybody is told which workers are its own.")
+        bool | None, Field(description="Whether everybody sees which workers are its own.")
     ] = None
     monthly_kudos: Annotated[
         WholeNumber | None, Field(description="Not served: award kudos by hand or by a job.")
@@ -213,12 +213,6 @@ class UserDetails(BaseModel):
     usage: UsageDetails
     contributions: ContributionsDetails
     records: UserRecords
-
-
-class SimpleResponse(BaseModel):
-    """It is done."""
-
-    message: str = "OK"
 
 
 _MOST = 10**12

@@ -14,13 +14,14 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
 from api.http.openapi import error_responses, request_body
-from api.v2.accounts.schemas import DEFAULT_KUDOS, SharedKeyDetails, SharedKeyInput, SimpleResponse
-from api.v2.requests.specification import uuid_from
+from api.http.parameters import uuid_from
+from api.http.schemas import SimpleResponse
+from api.v2.accounts.feature import Accounts, AccountsFeature
+from api.v2.accounts.schemas import DEFAULT_KUDOS, SharedKeyDetails, SharedKeyInput
 from domain.accounts.directory import SharedKeyEntry
 from domain.accounts.kudos import Balance, hundredths, kudos_from
 from domain.accounts.rights import require_owner, require_registered
@@ -37,29 +38,28 @@ _UNLIMITED = -1
     responses={200: {"model": SharedKeyDetails}, **error_responses(400, 401, 403, 423)},
     openapi_extra=request_body(SharedKeyInput),
 )
-def make_shared_key(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
+def make_shared_key(feature: Accounts, raw: RawBody, apikey: ApiKey) -> Answer:
     """Make a shared key. Its ``id`` is the key: it cannot be shown again."""
-    owner = hoard.account(apikey)
+    owner = feature.authentication.account(apikey)
     require_registered(owner)
     given = read_body(SharedKeyInput, raw)
     fresh = KeyLimits(kudos=DEFAULT_KUDOS)
-    limits = _limits(hoard, fresh, given, Balance())
-    services = hoard.services
-    key = str(services.random_source.new_id())
-    key_id = services.ledger.shared_keys.issue(
-        owner.account_id, name=given.name or "", key_digest=services.digest_of(key), limits=limits
+    limits = _limits(feature, fresh, given, Balance())
+    key = str(feature.random_source.new_id())
+    key_id = feature.shared_keys.issue(
+        owner.account_id, name=given.name or "", key_digest=feature.key_digest(key), limits=limits
     )
-    return Answer(_body(hoard, _entry(hoard, key_id), shown_as=key), headers=NOT_KEPT)
+    return Answer(_body(feature, _entry(feature, key_id), shown_as=key), headers=NOT_KEPT)
 
 
 @router.get(
     "/sharedkeys/{sharedkey_id}",
     responses={200: {"model": SharedKeyDetails}, **error_responses(400)},
 )
-def shared_key(hoard: Provided, sharedkey_id: str) -> Answer:
-    """Tell about a shared key, by the key or its public id."""
+def shared_key(feature: Accounts, sharedkey_id: str) -> Answer:
+    """Describe a shared key, by the key or its public id."""
     return Answer(
-        _body(hoard, _found(hoard, sharedkey_id), shown_as=sharedkey_id), headers=NOT_KEPT
+        _body(feature, _found(feature, sharedkey_id), shown_as=sharedkey_id), headers=NOT_KEPT
     )
 
 
@@ -68,61 +68,61 @@ def shared_key(hoard: Provided, sharedkey_id: str) -> Answer:
     responses={200: {"model": SharedKeyDetails}, **error_responses(400, 401, 403, 423)},
     openapi_extra=request_body(SharedKeyInput),
 )
-def change_shared_key(hoard: Provided, sharedkey_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
+def change_shared_key(feature: Accounts, sharedkey_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
     """Change what is named: its owner and moderators may."""
-    actor = hoard.account(apikey)
-    entry = _found(hoard, sharedkey_id)
+    actor = feature.authentication.account(apikey)
+    entry = _found(feature, sharedkey_id)
     require_owner(actor, entry.owner_id)
     given = read_body(SharedKeyInput, raw)
     if given == SharedKeyInput():
         raise Refused("NoSharedKeyModSelected")
-    services = hoard.services
-    used = services.funds.balance(entry.shared_key_id)
-    limits = _limits(hoard, entry.limits, given, used)
+    used = feature.funds.balance(entry.shared_key_id)
+    limits = _limits(feature, entry.limits, given, used)
     name = entry.name if given.name is None else given.name
-    services.ledger.shared_keys.change(entry.shared_key_id, name=name, limits=limits)
-    hoard.accounts.forget()
-    changed = _entry(hoard, entry.shared_key_id)
-    return Answer(_body(hoard, changed, shown_as=sharedkey_id), headers=NOT_KEPT)
+    feature.shared_keys.change(entry.shared_key_id, name=name, limits=limits)
+    feature.authentication.forget()
+    changed = _entry(feature, entry.shared_key_id)
+    return Answer(_body(feature, changed, shown_as=sharedkey_id), headers=NOT_KEPT)
 
 
 @router.delete(
     "/sharedkeys/{sharedkey_id}",
     responses={200: {"model": SimpleResponse}, **error_responses(400, 401, 403, 423)},
 )
-def delete_shared_key(hoard: Provided, sharedkey_id: str, apikey: ApiKey) -> Answer:
+def delete_shared_key(feature: Accounts, sharedkey_id: str, apikey: ApiKey) -> Answer:
     """Take a shared key back for good: its owner and moderators may."""
-    actor = hoard.account(apikey)
-    entry = _found(hoard, sharedkey_id)
+    actor = feature.authentication.account(apikey)
+    entry = _found(feature, sharedkey_id)
     require_owner(actor, entry.owner_id)
-    hoard.services.ledger.shared_keys.revoke(entry.shared_key_id)
-    hoard.accounts.forget()
+    feature.shared_keys.revoke(entry.shared_key_id)
+    feature.authentication.forget()
     return Answer({"message": "OK"})
 
 
-def _found(hoard: Context, key_or_id: str) -> SharedKeyEntry:
+def _found(feature: AccountsFeature, key_or_id: str) -> SharedKeyEntry:
     """Return a shared key by the key itself or its public id.
 
     :raises Refused: ``SharedKeyInvalid``.
     """
-    services = hoard.services
-    entry = services.directory.shared_key_by_digest(services.digest_of(key_or_id))
+    entry = feature.directory.shared_key_by_digest(feature.key_digest(key_or_id))
     public_id = None if entry is not None else uuid_from(key_or_id)
     if public_id is not None:
-        entry = services.directory.shared_key(public_id)
+        entry = feature.directory.shared_key(public_id)
     if entry is None:
         raise Refused("SharedKeyInvalid")
     return entry
 
 
-def _entry(hoard: Context, shared_key_id: UUID) -> SharedKeyEntry:
-    entry = hoard.services.directory.shared_key(shared_key_id)
+def _entry(feature: AccountsFeature, shared_key_id: UUID) -> SharedKeyEntry:
+    entry = feature.directory.shared_key(shared_key_id)
     if entry is None:
         raise Refused("SharedKeyInvalid")
     return entry
 
 
-def _limits(hoard: Context, known: KeyLimits, given: SharedKeyInput, used: Balance) -> KeyLimits:
+def _limits(
+    feature: AccountsFeature, known: KeyLimits, given: SharedKeyInput, used: Balance
+) -> KeyLimits:
     """Return the limits that are wanted. What clients set is what is left; we keep it in all."""
     limits = known
     if given.kudos is not None:
@@ -130,7 +130,7 @@ def _limits(hoard: Context, known: KeyLimits, given: SharedKeyInput, used: Balan
         in_all = None if given.kudos == _UNLIMITED else given.kudos + spent
         limits = replace(limits, kudos=in_all)
     if given.expiry is not None:
-        ends_at = hoard.services.clock.now() + timedelta(days=given.expiry)
+        ends_at = feature.clock.now() + timedelta(days=given.expiry)
         limits = replace(limits, ends_at=None if given.expiry == _UNLIMITED else ends_at)
     if given.max_image_pixels is not None:
         limits = replace(limits, max_image_pixels=_limit(given.max_image_pixels))
@@ -143,10 +143,9 @@ def _limit(given: int) -> int | None:
     return None if given == _UNLIMITED else given
 
 
-def _body(hoard: Context, key: SharedKeyEntry, *, shown_as: str) -> dict[str, Any]:
-    services = hoard.services
-    owner = services.directory.account(key.owner_id)
-    used = services.funds.balance(key.shared_key_id)
+def _body(feature: AccountsFeature, key: SharedKeyEntry, *, shown_as: str) -> dict[str, Any]:
+    owner = feature.directory.account(key.owner_id)
+    used = feature.funds.balance(key.shared_key_id)
     spent = kudos_from(used.spent)
     limits = key.limits
     return {

@@ -8,13 +8,15 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query
 
-from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.openapi import error_responses
+from api.v2.models.feature import Models, ModelsFeature
 from api.v2.models.schemas import ActiveModel
-from api.v2.workers.present import UNMEASURED_SPEED
+from api.v2.workers.available_workers import UNMEASURED_SPEED
 from domain.return_codes import Refused
-from projections.models.reader import ANY_MODEL, ModelRecord, ModelStatus
+from projections.models.reader import ModelStatus
+from projections.models.record import ModelRecord
+from projections.models.tables import ANY_MODEL
 
 router = APIRouter(tags=["models"], default_response_class=Answer)
 
@@ -55,7 +57,7 @@ Count = Annotated[str | None, Query(json_schema_extra={"type": "integer", "minim
 
 @router.get("/status/models", responses={200: {"model": list[ActiveModel]}, **error_responses(400)})
 def models(
-    hoard: Provided,
+    feature: Models,
     type: Annotated[str, _one_of(ModelType)] = ModelType.IMAGE,
     min_count: Count = None,
     max_count: Count = None,
@@ -66,13 +68,13 @@ def models(
     ``min_count`` and ``max_count`` bound the threads that offer a model.
     """
     kind = chosen("type", ModelType, type)
-    is_meant = is_in_state(hoard, chosen("model_state", ModelState, model_state))
+    is_meant = is_in_state(feature, chosen("model_state", ModelState, model_state))
     least, most = _whole("min_count", min_count), _whole("max_count", max_count)
     if kind is ModelType.TEXT:
         return Answer([], headers=NOT_KEPT)
     listed = [
         _body(model)
-        for model in hoard.services.models.listed()
+        for model in feature.records.listed()
         if _is_active(model)
         and is_meant(model.name)
         and (least is None or model.workers >= least)
@@ -85,10 +87,10 @@ def models(
     "/status/models/{model_name:path}",
     responses={200: {"model": list[ActiveModel]}, **error_responses()},
 )
-def model(hoard: Provided, model_name: str) -> Answer:
+def model(feature: Models, model_name: str) -> Answer:
     """Describe one model; the list is empty when nobody offers it, asks for it or knows it."""
-    found = [model for model in hoard.services.models.listed() if model.name == model_name]
-    known = hoard.services.catalogue.entry(model_name) is not None
+    found = [model for model in feature.records.listed() if model.name == model_name]
+    known = feature.catalogue.entry(model_name) is not None
     listed = [_body(model) for model in found if _is_active(model) or known]
     if not listed and known:
         listed = [_body(ModelStatus(ModelRecord(model_name)))]
@@ -109,9 +111,9 @@ def chosen(field: str, choices: type[Choice], given: str) -> Choice:
         ) from None
 
 
-def is_in_state(hoard: Context, state: ModelState) -> Callable[[str], bool]:
-    """Return what tells whether a model is among those that are meant."""
-    catalogue = hoard.services.catalogue
+def is_in_state(feature: ModelsFeature, state: ModelState) -> Callable[[str], bool]:
+    """Return the test whether a model is among those that are meant."""
+    catalogue = feature.catalogue
     if state is ModelState.ALL:
         return lambda _: True
     return lambda name: (catalogue.entry(name) is not None) is (state is ModelState.KNOWN)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 
-from api.context import Provided
 from api.http.answer import Answer
 from api.http.openapi import error_responses
+from api.v2.models.feature import Models
 from api.v2.models.routes import KnownState, ModelState, chosen, is_in_state
 from api.v2.models.schemas import ImgModelStats, StatsImgTotals
 
@@ -18,9 +18,9 @@ _KEPT = {"cache-control": "public, max-age=10"}
 
 
 @router.get("/stats/img/totals", responses={200: {"model": StatsImgTotals}, **error_responses()})
-def totals(hoard: Provided) -> Answer:
+def totals(feature: Models) -> Answer:
     """Count images and their work: the last minute, hour, day, 30 days, and ever."""
-    made = hoard.services.made.totals()
+    made = feature.statistics.totals()
     periods = {
         "minute": made.minute,
         "hour": made.hour,
@@ -35,10 +35,10 @@ def totals(hoard: Provided) -> Answer:
 
 
 @router.get("/stats/img/models", responses={200: {"model": ImgModelStats}, **error_responses(400)})
-def models(hoard: Provided, model_state: KnownState = ModelState.KNOWN) -> Answer:
+def models(feature: Models, model_state: KnownState = ModelState.KNOWN) -> Answer:
     """Count images by model: the last day, 30 days, and ever."""
-    is_meant = is_in_state(hoard, chosen("model_state", ModelState, model_state))
-    made = hoard.services.made.by_model()
+    is_meant = is_in_state(feature, chosen("model_state", ModelState, model_state))
+    made = feature.statistics.by_model()
 
     def meant(images: Mapping[str, int]) -> dict[str, int]:
         return {name: number for name, number in images.items() if is_meant(name)}

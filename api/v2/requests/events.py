@@ -11,11 +11,11 @@ from fastapi import APIRouter, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.context import Context, Provided
 from api.http.openapi import error_responses
-from api.tracking.stream import Place, Stream, StreamResponse
-from api.v2.requests.routes import image_of
-from api.v2.requests.specification import uuid_from
+from api.http.parameters import root_of, uuid_from
+from api.tracking.stream import QueueState, Stream, StreamResponse
+from api.v2.requests.feature import Progress, ProgressFeature
+from api.v2.requests.images import image_of
 from api.v2.requests.status import check_body
 from domain.return_codes import Refused
 
@@ -47,7 +47,7 @@ _NO_POSITION = "Last-Event-ID is not the id of an event of this server."
     },
 )
 async def events(
-    hoard: Provided,
+    feature: Progress,
     request: Request,
     request_id: str,
     last_event_id: Annotated[
@@ -66,7 +66,7 @@ async def events(
     if known is None:
         raise Refused("RequestNotFound")
     seen = _position(last_event_id or last_event_id_asked)
-    opened = await hoard.hub.open(known)
+    opened = await feature.hub.open(known)
     if opened is None:
         raise Refused("RequestNotFound")
     if seen > opened.final:
@@ -74,10 +74,15 @@ async def events(
         raise Refused("BadRequest", _NO_POSITION)
     stream = Stream(
         opened,
-        hoard.hub,
+        feature.hub,
         seen=seen,
-        image_of=image_of(hoard, str(request.base_url), known, r2=opened.past.submitted.r2),
-        place_now=partial(_place_now, hoard, known),
+        image_of=image_of(
+            feature,
+            root_of(feature.public_url, str(request.base_url)),
+            known,
+            r2=opened.past.submitted.r2,
+        ),
+        queue_state=partial(_queue_state, feature, known),
     )
     if stream.has_ended:
         stream.watch.close()
@@ -93,10 +98,9 @@ def _position(text: str) -> int:
     return int(text)
 
 
-def _place_now(hoard: Context, request_id: UUID) -> Place | None:
-    services = hoard.services
-    status = services.status.check(request_id)
+def _queue_state(feature: ProgressFeature, request_id: UUID) -> QueueState | None:
+    status = feature.status.check(request_id)
     if status is None or not status.waiting:
         return None
-    body = check_body(status, services.backlog, hoard.available_workers)
+    body = check_body(status, feature.backlog, feature.available_workers)
     return {name: body[name] for name in ("queue_position", "wait_time")}

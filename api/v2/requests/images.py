@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
-from api.context import Context, Provided
-from api.http.images import media_type_of
+from api.http.images import as_base64, media_type_of
 from api.http.openapi import error_responses
-from api.v2.requests.specification import uuid_from
-from domain.images import addresses as image_addresses
+from api.http.parameters import uuid_from
+from api.v2.requests.feature import Progress, ProgressFeature
+from domain.images.addresses import image_address, verify_image_address
 from domain.return_codes import Refused
+from projections.status.fold import Generation
+from projections.status.reader import StatusReader
 
 router = APIRouter(tags=["generate"])
 
@@ -26,14 +29,27 @@ _KEPT_FOR_GOOD = {
 _NO_IMAGE = "There is no such image in this request."
 
 
-def image_address(hoard: Context, base_url: str, request_id: UUID, image_id: UUID) -> str:
-    """Return the address at which an image can be fetched for a while, by anybody who has it.
+def image_of(
+    feature: ProgressFeature, root: str, request_id: UUID, *, r2: bool
+) -> Callable[[Generation], str]:
+    """Return what turns an image of a request into its ``img``.
 
-    :param base_url: what it starts with, where the installation has no public address.
+    :param root: what addresses start with, without a slash at its end.
+    :param r2: whether it is to be an address that counts for a while rather than the image itself
+        in base64, which may block.
     """
-    services = hoard.services
-    root, lifetime = hoard.root(base_url), services.image_address_lifetime
-    return image_addresses.image_address(services.signer, root, request_id, image_id, lifetime)
+    signer, lifetime, blobs = feature.signer, feature.image_address_lifetime, feature.blobs
+    if r2:
+        return lambda made: image_address(signer, root, request_id, made.image_id, lifetime)
+
+    def encoded(made: Generation) -> str:
+        try:
+            return as_base64(blobs.get(made.digest))
+        except LookupError:
+            # The facts about an image outlive it.
+            return ""
+
+    return encoded
 
 
 @router.get(
@@ -46,7 +62,7 @@ def image_address(hoard: Context, base_url: str, request_id: UUID, image_id: UUI
     },
 )
 def image(
-    hoard: Provided,
+    feature: Progress,
     request_id: str,
     image_id: str,
     expires: Annotated[str, Query(description="When the address ends, seconds since 1970.")] = "",
@@ -60,22 +76,20 @@ def image(
     request, wanted = uuid_from(request_id), uuid_from(image_id)
     if request is None or wanted is None:
         raise Refused("RequestNotFound", _NO_IMAGE)
-    image_addresses.verify_image_address(
-        hoard.services.signer, request, wanted, expires=expires, signature=signature
-    )
-    digest = _digest(hoard, request, wanted)
+    verify_image_address(feature.signer, request, wanted, expires=expires, signature=signature)
+    digest = _digest(feature.status, request, wanted)
     headers = {**_KEPT_FOR_GOOD, "etag": f'"{digest}"'}
     if if_none_match and digest in if_none_match:
         return Response(status_code=304, headers=headers)
     try:
-        data = hoard.services.blobs.get(digest)
+        data = feature.blobs.get(digest)
     except LookupError:
         raise Refused("RequestExpired", "This image is kept no longer.") from None
     return Response(data, media_type=media_type_of(data), headers=headers)
 
 
-def _digest(hoard: Context, request_id: UUID, image_id: UUID) -> str:
-    status = hoard.services.status.status(request_id)
+def _digest(statuses: StatusReader, request_id: UUID, image_id: UUID) -> str:
+    status = statuses.status(request_id)
     for generation in status.generations if status else ():
         if generation.image_id == image_id:
             return generation.digest

@@ -1,4 +1,4 @@
-"""Source images: taken from front-ends by value or by address, and handed to workers by value."""
+"""Source images: taken from front-ends by value or by address."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import base64
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
-from api.context import Context
-from api.http.images import CleanImage, ImageUnreadable, TooManyPixels, cleaned
+from api.http.images import Blobs, CleanImage, ImageUnreadable, TooManyPixels, cleaned
 from api.v2.requests.schemas import GenerationInputStable
-from api.v2.requests.status import as_base64
 from domain.images.source_images import (
     MOST_BYTES,
     MOST_PIXELS,
@@ -19,11 +16,9 @@ from domain.images.source_images import (
     SourceImages,
     SourceProcessing,
     require_mask,
-    require_source,
 )
-from domain.jobs.commands import PoppedJob
 from domain.return_codes import Refused
-from domain.service.fetching import FetchFailed, FetchLimits, FetchProblem
+from domain.service.fetching import Fetcher, FetchFailed, FetchLimits, FetchProblem
 
 _logger = logging.getLogger(__name__)
 
@@ -33,124 +28,51 @@ FETCHING_SECONDS = 6.0
 # Many file servers do not know what an image is; what comes is looked at anyway.
 _MEDIA_TYPES = ("image/", "application/octet-stream", "binary/octet-stream")
 
-_UNSEEN = ""
-"""The digest of an image that was not looked at yet."""
 
-
-def announced_sources(given: GenerationInputStable) -> SourceImages | None:
-    """Return what a request starts from before any image is looked at: with empty digests.
-
-    It is enough to price and to match the request. None without a source image.
-
-    :raises Refused: ``SourceMaskUnnecessary``, ``InpaintingMissingMask`` or ``BadRequest``, where
-        what is given does not go together.
-    """
-    if given.source_processing == "txt2img":
-        return None
-    processing = SourceProcessing(given.source_processing)
-    require_source(
-        processing,
-        has_image=given.source_image is not None,
-        has_mask=given.source_mask is not None,
-    )
-    if given.source_image is None and not given.extra_source_images:
-        return None
-    return SourceImages(
-        processing,
-        image=None if given.source_image is None else _UNSEEN,
-        mask=None if given.source_mask is None else _UNSEEN,
-        extra=tuple(ExtraSourceImage(_UNSEEN, each.strength) for each in given.extra_source_images),
-    )
-
-
-def take_in_sources(given: GenerationInputStable, hoard: Context) -> SourceImages | None:
-    """Fetch, check, clean and store what a request starts from; None without a source image.
+def take_in_sources(
+    given: GenerationInputStable, processing: SourceProcessing, fetcher: Fetcher, blobs: Blobs
+) -> SourceImages:
+    """Fetch, check, clean and store what a request starts from.
 
     Nothing is stored unless every image is sound. Call it when nothing else can be wrong with the
     request: it is the dearest check of all.
 
     :raises Refused: ``SourceImageUnreadable``, ``SourceImageUrlInvalid``,
-        ``SourceImageResolutionExceeded``, ``SourceImageSizeExceeded``, ``Locked``, or as
-        :func:`announced_sources` does.
+        ``SourceImageResolutionExceeded``, ``SourceImageSizeExceeded``, ``InpaintingMissingMask`` or
+        ``Locked``.
     """
-    announced = announced_sources(given)
-    if announced is None:
-        return None
-    taking = _Taking(hoard)
+    intake = _Intake(fetcher)
     image = mask = None
     if given.source_image is not None:
-        image = taking.cleaned("source_image", given.source_image)
+        image = intake.cleaned("source_image", given.source_image)
         require_mask(
-            announced.processing,
+            processing,
             has_mask=given.source_mask is not None,
             is_transparent=image.is_transparent,
         )
     if given.source_mask is not None:
         # Without loss: its edges are its meaning.
-        mask = taking.cleaned("source_mask", given.source_mask, lossless=True)
+        mask = intake.cleaned("source_mask", given.source_mask, lossless=True)
     extra = [
-        taking.cleaned(f"extra_source_images.{place}.image", each.image)
-        for place, each in enumerate(given.extra_source_images)
+        intake.cleaned(f"extra_source_images.{index}.image", each.image)
+        for index, each in enumerate(given.extra_source_images)
     ]
-    put = hoard.services.blobs.put
     return SourceImages(
-        announced.processing,
-        image=None if image is None else put(image.data),
-        mask=None if mask is None else put(mask.data),
+        processing,
+        image=None if image is None else blobs.put(image.data),
+        mask=None if mask is None else blobs.put(mask.data),
         extra=tuple(
-            ExtraSourceImage(put(clean.data), each.strength)
+            ExtraSourceImage(blobs.put(clean.data), each.strength)
             for clean, each in zip(extra, given.extra_source_images, strict=True)
         ),
     )
 
 
-def sources_for_worker(popped: PoppedJob, hoard: Context) -> dict[str, Any]:
-    """Return the fields of a job that say what it starts from; the images as base64 of WebP.
-
-    ``source_processing`` is there only with a source image: a worker takes a job without it for
-    what it is, text to image.
-
-    :raises Refused: ``Locked``, when an image of it is lost. Nobody can make it then: the job is
-        given up at once, and the request ends as faulted when that has happened often enough.
-    """
-    if popped.source is None:
-        return {"source_image": None, "source_mask": None, "extra_source_images": None}
-    try:
-        return _encoded(popped.source, hoard)
-    except LookupError:
-        _give_up(popped, hoard)
-        raise Refused("Locked") from None
-
-
-def _give_up(popped: PoppedJob, hoard: Context) -> None:
-    _logger.error("a source image is lost", extra={"request_id": str(popped.request_id)})
-    worker = hoard.services.directory.worker(popped.worker_id)
-    if worker is not None:
-        hoard.services.ledger.jobs.fail(
-            popped.job_id, owner_id=worker.owner_id, reason="a source image is lost"
-        )
-
-
-def _encoded(source: SourceImages, hoard: Context) -> dict[str, Any]:
-    def encoded(digest: str) -> str:
-        return as_base64(hoard.services.blobs.get(digest))
-
-    return {
-        "source_image": encoded(source.image) if source.image else None,
-        "source_mask": encoded(source.mask) if source.mask else None,
-        "extra_source_images": [
-            {"image": encoded(each.digest), "strength": each.strength} for each in source.extra
-        ]
-        or None,
-        **({"source_processing": source.processing} if source.image else {}),
-    }
-
-
 @dataclass(slots=True)
-class _Taking:
+class _Intake:
     """The images of one request, on the way in."""
 
-    hoard: Context
+    fetcher: Fetcher
     deadline: float = field(default_factory=lambda: time.monotonic() + FETCHING_SECONDS)
 
     def cleaned(self, name: str, given: str, *, lossless: bool = False) -> CleanImage:
@@ -179,7 +101,7 @@ class _Taking:
             media_types=_MEDIA_TYPES,
         )
         try:
-            return self.hoard.services.fetcher.get(url, limits).data
+            return self.fetcher.get(url, limits).data
         except FetchFailed as failed:
             match failed.trouble:
                 case FetchProblem.TOO_LARGE:

@@ -1,4 +1,4 @@
-"""From what a front-end wrote to the command that the ledger takes."""
+"""From a body to a request specification: read and checked, before anything of it is stored."""
 
 from __future__ import annotations
 
@@ -7,21 +7,32 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID
 
-from api.v2.requests.schemas import GenerationInputStable, ModelGenerationInputStable
-from api.v2.requests.source_images import announced_sources
+from pydantic_core import from_json
+
+from api.http.bodies import read_body
+from api.http.parameters import uuid_from
+from api.v2.requests.schemas import (
+    GenerationInputStable,
+    ModelGenerationInputStable,
+    ReplicationInput,
+)
 from domain.accounts.directory import AccountEntry
-from domain.images.compatibility import ModelsAsked, check_compatibility, models_asked
+from domain.images.compatibility import check_compatibility, traits_of
 from domain.images.controlnet import CONTROLLED_STEPS
 from domain.images.sampling import seed_from_text
 from domain.images.settings import ImageSettings
-from domain.images.source_images import SourceImages, SourceProcessing
-from domain.images.workflows import runs_one_by_one
+from domain.images.source_images import (
+    ExtraSourceImage,
+    SourceImages,
+    SourceProcessing,
+    require_source,
+)
+from domain.images.workflows import needs_single_jobs
 from domain.models.catalogue import Models, UnknownModels, known_or_offered
-from domain.models.loras import Lora, LoraVersions, TextualInversion, TriggerPlace
-from domain.requests.commands import SubmitRequest
-from domain.requests.requirements import requirements_of
+from domain.models.loras import InjectionTarget, Lora, LoraVersions, TextualInversion
+from domain.requests.requirements import requirements_of, with_settings
+from domain.requests.specification import Requester, RequestSpecification
 from domain.return_codes import Refused
-from domain.webhooks.webhook import WebhookTarget
 from domain.workers.directory import WorkerEntry
 
 NEGATIVE_SEPARATOR = "###"
@@ -33,6 +44,13 @@ MOST_CHARACTERS = 100_000
 MOST_AGENT_CHARACTERS = 1000
 
 _USUAL_STEPS = 30
+
+_ONLY_OF_NEW_IMAGES = (
+    GenerationInputStable.model_fields.keys() - ReplicationInput.model_fields.keys()
+)
+
+_NO_DIGEST = ""
+"""The digest of an image that was not looked at yet."""
 
 
 class KnownWorkers(Protocol):
@@ -46,124 +64,132 @@ class KnownWorkers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
-    """What reading a request needs to know of the installation."""
+class Installation:
+    """What a request is checked against."""
 
     workers: KnownWorkers
-    models: Models
+    catalogue: Models
     unknown_models: UnknownModels
-    offered: Callable[[], Collection[str]]
-    """Tells the models of the workers that are here."""
+    offered_models: Callable[[], Collection[str]]
+    """Returns the models of the workers that are here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A request that was read and checked, before anything of it is stored."""
+class CheckedRequest:
+    """What a body asks for, checked but for its images, its kudos and what the ledger decides."""
 
-    given: GenerationInputStable
-    prompt: str
-    negative_prompt: str
-    """Empty for none."""
-    settings: ImageSettings
-    models: ModelsAsked
-    workers: tuple[UUID, ...]
-    """The workers that it names and that there are."""
+    specification: RequestSpecification
+    """Its source images lack their digests; it has no webhook yet."""
     unknown_workers: tuple[str, ...]
-    """Those that there are not, as it names them."""
-    source: SourceImages | None
-    """Its images, which nobody has looked at yet: without their digests."""
-    texts: tuple[tuple[str, str], ...]
-    """Each extra text with what it is referred to by."""
+    """The workers that it names and that there are not, as it names them."""
 
 
-def wish_from(given: GenerationInputStable, *, account: AccountEntry, knowledge: Knowledge) -> Wish:
-    """Read and check a request.
+def read_request(raw: bytes) -> GenerationInputStable | ReplicationInput:
+    """Read a body that asks for new images, or for one that was made before.
 
+    :raises Refused: as :func:`api.http.bodies.read_body` does, or ``BadRequest`` when it asks for
+        both.
+    """
+    # Nearly all bodies are told apart without being parsed twice.
+    if b'"replicate"' not in raw:
+        return read_body(GenerationInputStable, raw)
+    try:
+        fields = from_json(raw)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict) or fields.get("replicate") is None:
+        return read_body(GenerationInputStable, raw)
+    given = read_body(ReplicationInput, raw)
+    foreign = sorted(name for name in _ONLY_OF_NEW_IMAGES if fields.get(name) is not None)
+    if foreign:
+        raise Refused(
+            "BadRequest",
+            f"{foreign[0]}: leave it out; an image is made again with all that it was made with.",
+            dict.fromkeys(foreign, "does not go with replicate"),
+        )
+    return given
+
+
+def requester_from(
+    given: GenerationInputStable | ReplicationInput,
+    account: AccountEntry,
+    *,
+    client_address: str,
+    client_agent: str,
+) -> Requester:
+    """Return who submits a request.
+
+    :param client_agent: as :func:`checked_agent` returned it.
+    """
+    proxied = given.proxied_account if isinstance(given, GenerationInputStable) else None
+    return Requester(
+        account_id=account.account_id,
+        shared_key_id=account.shared_key_id,
+        client_address=client_address,
+        client_agent=client_agent,
+        proxied_account=proxied or "",
+    )
+
+
+def checked_request(
+    given: GenerationInputStable,
+    account: AccountEntry,
+    installation: Installation,
+    *,
+    unsafe_ip: bool = False,
+) -> CheckedRequest:
+    """Check what a body asks for.
+
+    :param unsafe_ip: whether it came through a network that the operator calls unsafe.
     :raises Refused: with the code of whatever is wrong with it, but for its images, its kudos, and
         what only the ledger decides.
     """
-    _check_fields(given, account)
+    _check_rights(given, account)
+    params = given.params
     prompt, negative_prompt = split_prompt(given.prompt)
-    workers, unknown_workers = _named_workers(given.workers, knowledge.workers)
+    workers, unknown_workers = _named_workers(given.workers, installation.workers)
     if given.workers and not workers and not given.worker_blacklist:
         raise Refused("NoValidWorkers")
-    models = models_asked(given.models, knowledge.models)
-    _require_served(given.models, knowledge)
-    settings = settings_from(given.params)
-    source = _announced(given)
-    texts = tuple((text.text, text.reference) for text in given.params.extra_texts)
+    models = traits_of(given.models, installation.catalogue)
+    _require_served(given.models, installation)
+    settings = settings_from(params)
+    source = _announced_source(given)
+    texts = tuple((text.text, text.reference) for text in params.extra_texts)
     check_compatibility(
         settings,
-        asked=models,
+        models=models,
         source=None if source is None or source.image is None else source.processing,
         texts=texts,
     )
-    return Wish(
-        given=given,
+    specification = RequestSpecification(
         prompt=prompt,
         negative_prompt=negative_prompt,
         settings=settings,
-        models=models,
-        workers=workers,
-        unknown_workers=unknown_workers,
-        source=source,
-        texts=texts,
-    )
-
-
-def command_from(
-    wish: Wish,
-    *,
-    account: AccountEntry,
-    catalogue: Models,
-    source: SourceImages | None,
-    client_address: str,
-    client_agent: str,
-    unsafe_ip: bool = False,
-    webhook: WebhookTarget | None = None,
-) -> SubmitRequest:
-    """Return the command for a request.
-
-    :param source: its images, which lie in the blob store.
-    :param webhook: where it wants to be told of, checked.
-    :param unsafe_ip: whether it came through a network that the operator calls unsafe.
-    :param client_agent: as :func:`checked_agent` returned it.
-    """
-    given, params = wish.given, wish.given.params
-    return SubmitRequest(
-        account_id=account.account_id,
-        shared_key_id=account.shared_key_id,
-        prompt=wish.prompt,
-        negative_prompt=wish.negative_prompt,
-        settings=wish.settings,
         requirements=requirements_of(
-            wish.settings,
+            settings,
             models=given.models,
-            catalogue=catalogue,
+            catalogue=installation.catalogue,
             source=source,
             nsfw=given.nsfw,
             trusted_workers=given.trusted_workers,
             slow_workers=given.slow_workers,
             extra_slow_workers=given.extra_slow_workers,
-            workers=wish.workers,
+            workers=workers,
             worker_blacklist=given.worker_blacklist,
             unsafe_ip=unsafe_ip,
         ),
         images=params.n,
         seed=seed_from_text(params.seed) if params.seed else None,
         seed_variation=params.seed_variation,
-        disable_batching=given.disable_batching or runs_one_by_one(params.workflow),
+        disable_batching=given.disable_batching or needs_single_jobs(params.workflow),
         shared=given.shared,
         r2=given.r2,
         # Who allows adult content gets what was drawn, as the AI Horde reads the two.
         censor_nsfw=given.censor_nsfw and not given.nsfw,
         source=source,
-        extra_texts=wish.texts,
-        proxied_account=given.proxied_account or "",
-        client_address=client_address,
-        client_agent=client_agent,
-        webhook=webhook,
+        extra_texts=texts,
     )
+    return CheckedRequest(specification, unknown_workers)
 
 
 def settings_from(params: ModelGenerationInputStable) -> ImageSettings:
@@ -193,7 +219,7 @@ def settings_from(params: ModelGenerationInputStable) -> ImageSettings:
         ),
         tis=tuple(
             TextualInversion(
-                ti.name, TriggerPlace(ti.inject_ti) if ti.inject_ti else None, ti.strength
+                ti.name, InjectionTarget(ti.inject_ti) if ti.inject_ti else None, ti.strength
             )
             for ti in params.tis
         ),
@@ -201,14 +227,24 @@ def settings_from(params: ModelGenerationInputStable) -> ImageSettings:
     )
 
 
-def resolved(loras: Sequence[Lora], versions: LoraVersions) -> tuple[Lora, ...]:
+def with_exact_loras(
+    specification: RequestSpecification, versions: LoraVersions, catalogue: Models
+) -> RequestSpecification:
+    """Return what asks for the same by the exact versions of its LoRAs."""
+    settings = specification.settings
+    if not settings.loras:
+        return specification
+    loras = exact_loras(settings.loras, versions)
+    return with_settings(specification, replace(settings, loras=loras), catalogue)
+
+
+def exact_loras(loras: Sequence[Lora], versions: LoraVersions) -> tuple[Lora, ...]:
     """Return LoRAs by their exact versions; what nobody can tell stays as it was given."""
-    return tuple(_exact(lora, versions) for lora in loras)
-
-
-def _exact(lora: Lora, versions: LoraVersions) -> Lora:
-    found = versions.resolve(lora)
-    return lora if found is None else replace(lora, name=found.version_id, is_version=True)
+    found = [(lora, versions.resolve(lora)) for lora in loras]
+    return tuple(
+        lora if version is None else replace(lora, name=version.version_id, is_version=True)
+        for lora, version in found
+    )
 
 
 def split_prompt(text: str) -> tuple[str, str]:
@@ -244,15 +280,7 @@ def checked_agent(client_agent: str) -> str:
     return client_agent
 
 
-def uuid_from(text: str) -> UUID | None:
-    """Return the id that a client wrote, or None when it is none."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def _check_fields(given: GenerationInputStable, account: AccountEntry) -> None:
+def _check_rights(given: GenerationInputStable, account: AccountEntry) -> None:
     """Check who may set a field, and refuse what is not served rather than drop it."""
     if given.style:
         raise Refused("NotServed", "style: styles are left out; send their settings instead.")
@@ -264,8 +292,32 @@ def _check_fields(given: GenerationInputStable, account: AccountEntry) -> None:
         raise Refused("BadRequest", "proxied_account: is for service accounts only.")
 
 
-def _announced(given: GenerationInputStable) -> SourceImages | None:
-    announced = announced_sources(given)
+def _announced_source(given: GenerationInputStable) -> SourceImages | None:
+    """Return what a request starts from before any image is looked at: with empty digests.
+
+    It is enough to price and to match the request. None without a source image.
+
+    :raises Refused: ``SourceMaskUnnecessary``, ``InpaintingMissingMask`` or ``BadRequest``, where
+        what is given does not go together.
+    """
+    announced = None
+    if given.source_processing != "txt2img":
+        processing = SourceProcessing(given.source_processing)
+        require_source(
+            processing,
+            has_image=given.source_image is not None,
+            has_mask=given.source_mask is not None,
+        )
+        if given.source_image is not None or given.extra_source_images:
+            announced = SourceImages(
+                processing,
+                image=None if given.source_image is None else _NO_DIGEST,
+                mask=None if given.source_mask is None else _NO_DIGEST,
+                extra=tuple(
+                    ExtraSourceImage(_NO_DIGEST, each.strength)
+                    for each in given.extra_source_images
+                ),
+            )
     if given.extra_source_images and (
         announced is None or announced.processing is not SourceProcessing.REMIX
     ):
@@ -273,10 +325,10 @@ def _announced(given: GenerationInputStable) -> SourceImages | None:
     return announced
 
 
-def _require_served(names: Sequence[str], knowledge: Knowledge) -> None:
-    unknown = knowledge.unknown_models
-    offered = () if unknown is UnknownModels.ALLOW or not names else knowledge.offered()
-    if not known_or_offered(names, knowledge.models, offered=offered, unknown=unknown):
+def _require_served(names: Sequence[str], installation: Installation) -> None:
+    unknown = installation.unknown_models
+    offered = () if unknown is UnknownModels.ALLOW or not names else installation.offered_models()
+    if not known_or_offered(names, installation.catalogue, offered=offered, unknown=unknown):
         raise Refused("UnsupportedModel", model=names[0])
 
 

@@ -44,7 +44,7 @@ class HordeModes(BaseModel):
     invite_only_mode: bool
     """New workers are taken from invited accounts only."""
     raid_mode: bool | None = None
-    """Moderators expect abuse; told to moderators only."""
+    """Moderators expect abuse; shown to moderators only."""
 
 
 class ModifyHordeModes(Body):
@@ -73,7 +73,7 @@ class ReturnCodeEntry(BaseModel):
 
     rc: Annotated[str, Field(description="What to compare with.")]
     status: Annotated[int, Field(description="The HTTP status that goes with it.")]
-    message: Annotated[str, Field(description="What a person is told.")]
+    message: Annotated[str, Field(description="What a person reads.")]
     detailed: Annotated[
         str | None,
         Field(description="The same with the figures of the case, which are named in braces."),

@@ -1,1 +1,1 @@
-"""Webhooks: where accounts are told what becomes of their requests, and what was sent there."""
+"""Webhooks: the endpoints and secrets of accounts, and the deliveries to them."""

@@ -1,23 +1,23 @@
-"""Bodies about deliveries: from the list, and with all their tries from the log."""
+"""Bodies about deliveries: from the list of all, and with each attempt from the log."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from api.context import Context
+from api.v2.webhooks.feature import WebhooksFeature
 from domain.sealing import Forgotten, Sealed
 from domain.webhooks.delivery import WebhookDelivery
-from projections.webhooks.attempts import DeliveryHistory, try_data
-from projections.webhooks.deliveries import DeliveryRow
+from projections.webhooks.history.attempts import DeliveryAttempts, attempt_data
+from projections.webhooks.history.reader import DeliveryRow
 
 
-def opened(hoard: Context, sealed: Sealed | None) -> str | None:
+def opened(feature: WebhooksFeature, sealed: Sealed | None) -> str | None:
     """Return what was sealed; None where nothing was, or whose it was has been forgotten."""
     if sealed is None:
         return None
     try:
-        return hoard.services.sealer.open(sealed)
+        return feature.sealer.open(sealed)
     except Forgotten:
         return None
 
@@ -46,11 +46,11 @@ def summary_of(row: DeliveryRow) -> Mapping[str, Any]:
     }
 
 
-def details_of(hoard: Context, delivery: WebhookDelivery) -> Mapping[str, Any]:
-    """Return the body of a delivery as its events tell it, each try among them."""
-    history = DeliveryHistory.read(hoard.services.log, delivery)
-    tries, given_up = history.tries, history.given_up
-    last = tries[-1] if tries else None
+def details_of(feature: WebhooksFeature, delivery: WebhookDelivery) -> Mapping[str, Any]:
+    """Return the body of a delivery with each of its attempts."""
+    history = DeliveryAttempts.read(feature.log, delivery)
+    attempts, abandoned = history.attempts, history.abandoned
+    last = attempts[-1] if attempts else None
     return {
         "id": delivery.id,
         "event": delivery.kind,
@@ -68,7 +68,7 @@ def details_of(hoard: Context, delivery: WebhookDelivery) -> Mapping[str, Any]:
         "last_problem": last and last.problem,
         "last_attempt_at": last and last.timestamp,
         "last_seconds": last and last.seconds,
-        "given_up_because": given_up and given_up.reason,
-        "given_up_at": given_up and given_up.timestamp,
-        "tries": [try_data(each, opened(hoard, each.answer)) for each in tries],
+        "given_up_because": abandoned and abandoned.reason,
+        "given_up_at": abandoned and abandoned.timestamp,
+        "tries": [attempt_data(each, opened(feature, each.answer)) for each in attempts],
     }

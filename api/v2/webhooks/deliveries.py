@@ -1,4 +1,4 @@
-"""Webhook deliveries: what was sent to an account's addresses, and sending it again."""
+"""Webhook deliveries: listed, shown with their attempts, and resent."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
 from api.http.openapi import error_responses, request_body
-from api.v2.requests.specification import uuid_from
+from api.http.parameters import uuid_from
 from api.v2.webhooks.bodies import details_of, summary_of
 from api.v2.webhooks.endpoints import endpoint_id_from, registered
+from api.v2.webhooks.feature import Webhooks, WebhooksFeature
 from api.v2.webhooks.schemas import (
     DeliveriesResent,
     DeliveryDetails,
@@ -38,7 +38,7 @@ MOST_RESENT = 250
     responses={200: {"model": list[DeliverySummary]}, **error_responses(400, 401, 403)},
 )
 def deliveries(
-    hoard: Provided,
+    feature: Webhooks,
     apikey: ApiKey,
     state: Annotated[DeliveryState | None, Query()] = None,
     endpoint: Annotated[UUID | None, Query(description="For this endpoint only.")] = None,
@@ -46,9 +46,9 @@ def deliveries(
     since: Annotated[Since | None, Query()] = None,
     page: Annotated[int, Query(ge=1, le=10_000, description="50 deliveries a page.")] = 1,
 ) -> Answer:
-    """List your deliveries, those scheduled last first. What just happened may take a moment."""
-    rows = hoard.services.webhooks.page(
-        account_id=registered(hoard, apikey),
+    """List your deliveries, the last scheduled first. What just happened may take a moment."""
+    rows = feature.records.page(
+        account_id=registered(feature, apikey),
         state=state,
         endpoint_id=endpoint,
         request_id=request,
@@ -64,19 +64,19 @@ def deliveries(
     responses={202: {"model": DeliveriesResent}, **error_responses(400, 401, 403, 404, 413, 423)},
     openapi_extra=request_body(ResendInput),
 )
-def resend_all(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Send again what was given up since a time, those first that were given up first.
+def resend_all(feature: Webhooks, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Send again what was abandoned since a time, the first abandoned first.
 
-    Up to 250 in one call, which says whether more are left.
+    Up to 250 in one call; the answer says whether more are left.
     """
-    account_id = registered(hoard, apikey)
+    account_id = registered(feature, apikey)
     given = read_body(ResendInput, raw)
     endpoint_id = None if given.endpoint is None else endpoint_id_from(given.endpoint)
-    ledger = hoard.services.ledger
+    ledger = feature.ledger
     if endpoint_id is not None:
         ledger.webhooks.endpoint_of(account_id, endpoint_id)
     resent = 0
-    for delivery_id in _given_up(hoard, account_id, endpoint_id, given):
+    for delivery_id in _abandoned(feature, account_id, endpoint_id, given):
         if resent == MOST_RESENT:
             return Answer({"resent": resent, "more": True}, status_code=202)
         ledger.webhooks.resend(delivery_id, by=account_id, account_id=account_id)
@@ -88,10 +88,10 @@ def resend_all(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     "/webhooks/deliveries/{delivery_id}",
     responses={200: {"model": DeliveryDetails}, **error_responses(401, 403, 404)},
 )
-def delivery(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
-    """Tell about a delivery, with each of its tries. How an answer began is in it."""
-    found = _found(hoard, registered(hoard, apikey), delivery_id)
-    return Answer(details_of(hoard, found), headers=NOT_KEPT)
+def delivery(feature: Webhooks, delivery_id: str, apikey: ApiKey) -> Answer:
+    """Show a delivery with each of its attempts, and how each answer began."""
+    found = _found(feature, registered(feature, apikey), delivery_id)
+    return Answer(details_of(feature, found), headers=NOT_KEPT)
 
 
 @router.post(
@@ -99,36 +99,35 @@ def delivery(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
     status_code=202,
     responses={202: {"model": DeliveryResent}, **error_responses(401, 403, 404, 423)},
 )
-def resend(hoard: Provided, delivery_id: str, apikey: ApiKey) -> Answer:
-    """Send a delivery again under the same id, with all its tries anew.
+def resend(feature: Webhooks, delivery_id: str, apikey: ApiKey) -> Answer:
+    """Send a delivery again under the same id, with as many attempts as a new one.
 
-    One that is due anyway goes on as it is.
+    One that is still due goes on as it is.
     """
-    account_id = registered(hoard, apikey)
-    found = _found(hoard, account_id, delivery_id)
-    hoard.services.ledger.webhooks.resend(found.id, by=account_id, account_id=account_id)
+    account_id = registered(feature, apikey)
+    found = _found(feature, account_id, delivery_id)
+    feature.ledger.webhooks.resend(found.id, by=account_id, account_id=account_id)
     return Answer({"delivery_id": found.id}, status_code=202)
 
 
-def _found(hoard: Context, account_id: UUID, delivery_id: str) -> WebhookDelivery:
+def _found(feature: WebhooksFeature, account_id: UUID, delivery_id: str) -> WebhookDelivery:
     known = uuid_from(delivery_id)
     if known is None:
         raise Refused("DeliveryNotFound")
-    found = hoard.services.ledger.webhooks.delivery(known)
+    found = feature.ledger.webhooks.delivery(known)
     if found.account_id != account_id:
         raise Refused("DeliveryNotFound")
     return found
 
 
-def _given_up(
-    hoard: Context, account_id: UUID, endpoint_id: UUID | None, given: ResendInput
+def _abandoned(
+    feature: WebhooksFeature, account_id: UUID, endpoint_id: UUID | None, given: ResendInput
 ) -> Iterator[UUID]:
-    services = hoard.services
-    portions = services.webhooks.all_given_up_since(
+    portions = feature.records.all_abandoned_since(
         given.since, account_id=account_id, endpoint_id=endpoint_id
     )
     for portion in portions:
         for delivery_id in portion:
-            # The list may not know yet that it was sent again a moment ago.
-            if services.ledger.webhooks.delivery(delivery_id).state is DeliveryState.ABANDONED:
+            # The list may not know yet that it was resent a moment ago.
+            if feature.ledger.webhooks.delivery(delivery_id).state is DeliveryState.ABANDONED:
                 yield delivery_id

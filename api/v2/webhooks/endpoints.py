@@ -1,4 +1,4 @@
-"""Webhook endpoints: addresses where an account is told of all its requests."""
+"""Webhook endpoints: addresses for the notifications of all requests of an account."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
 from api.http.openapi import error_responses, request_body
-from api.v2.accounts.schemas import SimpleResponse
-from api.v2.requests.specification import uuid_from
+from api.http.parameters import uuid_from
+from api.http.schemas import SimpleResponse
 from api.v2.webhooks.bodies import opened
+from api.v2.webhooks.feature import Webhooks, WebhooksFeature
 from api.v2.webhooks.notices import notice_of
 from api.v2.webhooks.schemas import EndpointChange, EndpointDetails, EndpointInput, TestScheduled
-from api.v2.webhooks.targets import checked_address, kinds_from
+from api.v2.webhooks.targets import kinds_from
 from domain.accounts.rights import require_registered
 from domain.ledger.webhooks import MOST_ENDPOINTS
 from domain.return_codes import Refused
@@ -34,14 +34,13 @@ _NO_CHANGE = "Nothing about the endpoint is to be changed: name events or enable
     "/webhooks/endpoints",
     responses={200: {"model": list[EndpointDetails]}, **error_responses(401, 403)},
 )
-def endpoints(hoard: Provided, apikey: ApiKey) -> Answer:
+def endpoints(feature: Webhooks, apikey: ApiKey) -> Answer:
     """List your endpoints, the first registered first."""
-    account_id = registered(hoard, apikey)
-    services = hoard.services
-    entries = services.deliveries.endpoints_of([account_id]).get(account_id, ())
-    found = [services.ledger.webhooks.endpoint(entry.endpoint_id) for entry in entries]
+    account_id = registered(feature, apikey)
+    entries = feature.deliveries.endpoints_of([account_id]).get(account_id, ())
+    found = [feature.ledger.webhooks.endpoint(entry.endpoint_id) for entry in entries]
     # One may have been deleted since they were listed.
-    bodies = [_body(hoard, endpoint) for endpoint in found if not endpoint.deleted]
+    bodies = [_body(feature, endpoint) for endpoint in found if not endpoint.deleted]
     return Answer(bodies, headers=NOT_KEPT)
 
 
@@ -51,28 +50,27 @@ def endpoints(hoard: Provided, apikey: ApiKey) -> Answer:
     responses={201: {"model": EndpointDetails}, **error_responses(400, 401, 403, 413)},
     openapi_extra=request_body(EndpointInput),
 )
-def add_endpoint(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Be told at an address of all your requests from now on."""
-    account_id = registered(hoard, apikey)
+def add_endpoint(feature: Webhooks, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Register an address for the notifications of all your requests from now on."""
+    account_id = registered(feature, apikey)
     given = read_body(EndpointInput, raw)
-    address = checked_address(given.url, hoard, field="url")
-    services = hoard.services
-    if services.deliveries.count_of_endpoints(account_id) >= MOST_ENDPOINTS:
+    address = feature.targets.checked_address(given.url, field="url")
+    if feature.deliveries.count_of_endpoints(account_id) >= MOST_ENDPOINTS:
         raise Refused("Forbidden", _TOO_MANY)
-    endpoint_id = services.ledger.webhooks.register_endpoint(
+    endpoint_id = feature.ledger.webhooks.register_endpoint(
         account_id, address=address, kinds=kinds_from(given.events)
     )
-    return _answer(hoard, account_id, endpoint_id, status=201)
+    return _answer(feature, account_id, endpoint_id, status=201)
 
 
 @router.get(
     "/webhooks/endpoints/{endpoint_id}",
     responses={200: {"model": EndpointDetails}, **error_responses(401, 403, 404)},
 )
-def endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
-    """Tell about one of your endpoints: what is told there, and how it answers."""
-    account_id = registered(hoard, apikey)
-    return _answer(hoard, account_id, endpoint_id_from(endpoint_id))
+def endpoint(feature: Webhooks, endpoint_id: str, apikey: ApiKey) -> Answer:
+    """Show one of your endpoints: what is sent there, and how it answers."""
+    account_id = registered(feature, apikey)
+    return _answer(feature, account_id, endpoint_id_from(endpoint_id))
 
 
 @router.patch(
@@ -80,32 +78,30 @@ def endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
     responses={200: {"model": EndpointDetails}, **error_responses(400, 401, 403, 404, 413, 423)},
     openapi_extra=request_body(EndpointChange),
 )
-def change_endpoint(hoard: Provided, endpoint_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Change what is named. To enable an endpoint again is to say that it works again."""
-    account_id = registered(hoard, apikey)
+def change_endpoint(feature: Webhooks, endpoint_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Change what is named. Enable an endpoint again once it works again."""
+    account_id = registered(feature, apikey)
     known = endpoint_id_from(endpoint_id)
     given = read_body(EndpointChange, raw)
     if given == EndpointChange():
         raise Refused("BadRequest", _NO_CHANGE)
-    hoard.services.ledger.webhooks.change_endpoint(
+    feature.ledger.webhooks.change_endpoint(
         known,
         account_id=account_id,
         kinds=None if given.events is None else kinds_from(given.events),
         enabled=given.enabled,
     )
-    return _answer(hoard, account_id, known)
+    return _answer(feature, account_id, known)
 
 
 @router.delete(
     "/webhooks/endpoints/{endpoint_id}",
     responses={200: {"model": SimpleResponse}, **error_responses(401, 403, 404, 423)},
 )
-def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
-    """Take an endpoint away for good. What was still to be told there is given up."""
-    account_id = registered(hoard, apikey)
-    hoard.services.ledger.webhooks.delete_endpoint(
-        endpoint_id_from(endpoint_id), account_id=account_id
-    )
+def delete_endpoint(feature: Webhooks, endpoint_id: str, apikey: ApiKey) -> Answer:
+    """Delete an endpoint for good. Deliveries that are still due there are abandoned."""
+    account_id = registered(feature, apikey)
+    feature.ledger.webhooks.delete_endpoint(endpoint_id_from(endpoint_id), account_id=account_id)
     return Answer({"message": "OK"})
 
 
@@ -114,10 +110,10 @@ def delete_endpoint(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer
     status_code=202,
     responses={202: {"model": TestScheduled}, **error_responses(401, 403, 404)},
 )
-def send_test(hoard: Provided, endpoint_id: str, apikey: ApiKey) -> Answer:
-    """Send a test now, also to an endpoint that is disabled or rests."""
-    account_id = registered(hoard, apikey)
-    delivery_id = hoard.services.ledger.webhooks.test_endpoint(
+def send_test(feature: Webhooks, endpoint_id: str, apikey: ApiKey) -> Answer:
+    """Send a test now, also to an endpoint that is disabled or whose circuit is open."""
+    account_id = registered(feature, apikey)
+    delivery_id = feature.ledger.webhooks.test_endpoint(
         endpoint_id_from(endpoint_id), account_id=account_id
     )
     return Answer({"delivery_id": delivery_id}, status_code=202)
@@ -134,32 +130,33 @@ def endpoint_id_from(text: str) -> UUID:
     return endpoint_id
 
 
-def registered(hoard: Context, key: str | None) -> UUID:
-    """Return who is asking: any account but anonymous.
+def registered(feature: WebhooksFeature, key: str | None) -> UUID:
+    """Return the account of a key: any but anonymous.
 
     :raises Refused: ``InvalidAPIKey``, ``DeletedUser`` or ``AnonForbidden``.
     """
-    account = hoard.account(key)
+    account = feature.authentication.account(key)
     require_registered(account)
     return account.account_id
 
 
-def _answer(hoard: Context, account_id: UUID, endpoint_id: UUID, status: int = 200) -> Answer:
-    found = hoard.services.ledger.webhooks.endpoint_of(account_id, endpoint_id)
-    return Answer(_body(hoard, found), status_code=status, headers=NOT_KEPT)
+def _answer(
+    feature: WebhooksFeature, account_id: UUID, endpoint_id: UUID, status: int = 200
+) -> Answer:
+    found = feature.ledger.webhooks.endpoint_of(account_id, endpoint_id)
+    return Answer(_body(feature, found), status_code=status, headers=NOT_KEPT)
 
 
-def _body(hoard: Context, endpoint: WebhookEndpoint) -> Mapping[str, Any]:
-    services = hoard.services
-    health, now = services.deliveries.health(endpoint.id), services.clock.now()
+def _body(feature: WebhooksFeature, endpoint: WebhookEndpoint) -> Mapping[str, Any]:
+    health, now = feature.deliveries.health(endpoint.id), feature.clock.now()
     return {
         "id": endpoint.id,
-        "url": opened(hoard, endpoint.address),
+        "url": opened(feature, endpoint.address),
         "events": endpoint.kinds,
         "enabled": endpoint.is_enabled,
         "disabled_because": endpoint.disabled,
         "notice": notice_of(endpoint.disabled, health, now),
         "failures": health.failures,
-        "resting_until": health.resting_until(now),
+        "resting_until": health.blocked_until(now),
         "created": endpoint.created_on,
     }

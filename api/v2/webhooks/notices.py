@@ -1,11 +1,11 @@
-"""What the owner of a webhook endpoint has to know about it: what happened, and what to do."""
+"""Notices for owners and operators of webhook endpoints: what is wrong, and what to do."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from domain.webhooks.circuit import Health
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.retrying import Health
 
 _DISABLED = {
     DisableReason.GONE: (
@@ -29,10 +29,10 @@ def notice_of(disabled: DisableReason | None, health: Health, now: datetime) -> 
     """
     if disabled is not None:
         return _DISABLED.get(disabled)
-    if health.rests_until is None:
+    if health.next_probe_at is None:
         return None
-    failed = f"The last {health.failures} tries failed"
-    if (resting_until := health.resting_until(now)) is not None:
-        until = resting_until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    failed = f"The last {health.failures} attempts failed"
+    if (blocked_until := health.blocked_until(now)) is not None:
+        until = blocked_until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         return f"{failed}, so nothing is sent there until {until}. A test goes at once."
-    return f"{failed}. One delivery at a time tries whether it answers again."
+    return f"{failed}. One delivery at a time is sent to see whether it answers again."

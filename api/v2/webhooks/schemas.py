@@ -1,4 +1,4 @@
-"""Webhooks: what an account sets about them, and what is told of what was sent."""
+"""Webhooks: the bodies in which accounts set them up, and those that describe deliveries."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pydantic_core import PydanticCustomError
 
 from api.http.bodies import Body
 from api.http.fields import WebhookAddress, WebhookEvent, WebhookEvents, WholeNumber
+from domain.webhooks.attempts import Problem
+from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
 from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.retrying import AbandonReason, Problem
 from domain.webhooks.secret import LONGEST_OVERLAP, OVERLAP
 
 
@@ -34,14 +35,14 @@ Since = Annotated[
 
 
 class EndpointInput(Body):
-    """An address that is to be called."""
+    """An address for notifications."""
 
     url: WebhookAddress
     events: WebhookEvents | None = None
 
 
 class EndpointChange(Body):
-    """What is to be changed of an endpoint."""
+    """What to change about an endpoint."""
 
     events: WebhookEvents | None = None
     enabled: Annotated[
@@ -50,7 +51,7 @@ class EndpointChange(Body):
 
 
 class EndpointDetails(BaseModel):
-    """An address that is called, and how it has answered lately."""
+    """An address for notifications, and how it has answered lately."""
 
     id: str
     url: Annotated[
@@ -65,23 +66,23 @@ class EndpointDetails(BaseModel):
     notice: Annotated[
         str | None, Field(description="What is wrong with it, and what to do; null for nothing.")
     ]
-    failures: Annotated[int, Field(description="Tries that failed in a row, up to the last one.")]
-    resting_until: Annotated[
-        str | None, Field(description="Until when nothing but tests is sent there.")
+    failures: Annotated[
+        int, Field(description="Attempts that failed in a row, up to the last one.")
     ]
+    resting_until: Annotated[str | None, Field(description="Until when only tests are sent there.")]
     created: str
 
 
 class TestScheduled(BaseModel):
     """A test is on its way."""
 
-    delivery_id: Annotated[str, Field(description="Where to see what came of it.")]
+    delivery_id: Annotated[str, Field(description="The delivery that shows its outcome.")]
 
 
 class DeliverySummary(BaseModel):
-    """Something that was to be told at one address, and what came of it."""
+    """One notification for one webhook, and what came of it."""
 
-    id: Annotated[str, Field(description="The `webhook-id` of every try.")]
+    id: Annotated[str, Field(description="The `webhook-id` of every attempt.")]
     event: NotificationKind
     request: Annotated[str | None, Field(description="Null for a test.")]
     about: Annotated[
@@ -92,27 +93,31 @@ class DeliverySummary(BaseModel):
         ),
     ]
     step: Annotated[int | None, Field(description="For progress, how far the job was.")]
-    endpoint: Annotated[
-        str | None, Field(description="Null for the address that the request itself named.")
-    ]
+    endpoint: Annotated[str | None, Field(description="Null for the request's own webhook.")]
     state: DeliveryState
-    happened_at: Annotated[str, Field(description="When what it tells happened.")]
+    happened_at: Annotated[str, Field(description="When what it is about happened.")]
     scheduled_at: str
-    due_at: Annotated[str | None, Field(description="When it is tried next; null once it is over.")]
-    give_up_at: Annotated[str, Field(description="When its time is over, tried or not.")]
-    attempts: Annotated[int, Field(description="How often it was sent in all.")]
+    due_at: Annotated[
+        str | None, Field(description="When the next attempt is due; null once it is over.")
+    ]
+    give_up_at: Annotated[
+        str, Field(description="When it is abandoned at the latest, attempted or not.")
+    ]
+    attempts: Annotated[int, Field(description="How many there were in all.")]
     last_status: Annotated[
         int | None, Field(description="The status of the last answer; null where none came.")
     ]
-    last_problem: Annotated[Problem | None, Field(description="Why the last try got no answer.")]
+    last_problem: Annotated[
+        Problem | None, Field(description="Why the last attempt got no answer.")
+    ]
     last_attempt_at: str | None
-    last_seconds: Annotated[float | None, Field(description="How long the last try took.")]
+    last_seconds: Annotated[float | None, Field(description="How long the last attempt took.")]
     given_up_because: AbandonReason | None
     given_up_at: str | None
 
 
 class DeliveryTry(BaseModel):
-    """One try of a delivery."""
+    """One attempt of a delivery."""
 
     number: int
     at: Annotated[str, Field(description="When it ended.")]
@@ -126,18 +131,18 @@ class DeliveryTry(BaseModel):
         float | None, Field(description="The seconds that the answer asked to wait.")
     ]
     again_at: Annotated[
-        str | None, Field(description="When the next try was due; null when this was the last.")
+        str | None, Field(description="When the next attempt was due; null when this was the last.")
     ]
 
 
 class DeliveryDetails(DeliverySummary):
-    """A delivery with all its tries."""
+    """A delivery with all its attempts."""
 
     tries: list[DeliveryTry]
 
 
 class ResendInput(Body):
-    """Which deliveries are to be sent again."""
+    """Which abandoned deliveries to send again."""
 
     since: Since
     endpoint: Annotated[
@@ -159,7 +164,7 @@ class DeliveriesResent(BaseModel):
 
 
 class RotationInput(Body):
-    """For how long the secret before still counts."""
+    """How long the present secret still signs."""
 
     overlap_seconds: Annotated[
         WholeNumber,
@@ -173,7 +178,7 @@ class RotationInput(Body):
 
 
 class WebhookSecrets(BaseModel):
-    """What an account's webhooks are verified with."""
+    """What an account's deliveries are verified with."""
 
     secrets: Annotated[
         list[str],

@@ -1,4 +1,4 @@
-"""The secrets and the key that an account's webhooks are verified with."""
+"""The secrets and the public key with which an account's receivers verify deliveries."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from api.context import Context, Provided
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
 from api.http.openapi import error_responses, request_body
 from api.v2.webhooks.endpoints import registered
+from api.v2.webhooks.feature import Webhooks, WebhooksFeature
 from api.v2.webhooks.schemas import RotationInput, WebhookSecrets
 
 router = APIRouter(tags=["webhooks"], default_response_class=Answer)
@@ -22,12 +22,12 @@ router = APIRouter(tags=["webhooks"], default_response_class=Answer)
     "/webhooks/secret",
     responses={200: {"model": WebhookSecrets}, **error_responses(401, 403)},
 )
-def secret(hoard: Provided, apikey: ApiKey) -> Answer:
-    """Tell with what your webhooks are verified.
+def secret(feature: Webhooks, apikey: ApiKey) -> Answer:
+    """Show the secrets and the public key with which you verify deliveries.
 
-    Anonymous has a public key only: a secret that everybody can ask for is none.
+    Anonymous has only a public key: a secret that everybody can ask for is none.
     """
-    return _secrets(hoard, hoard.account(apikey).account_id)
+    return _secrets(feature, feature.authentication.account(apikey).account_id)
 
 
 @router.post(
@@ -35,20 +35,19 @@ def secret(hoard: Provided, apikey: ApiKey) -> Answer:
     responses={200: {"model": WebhookSecrets}, **error_responses(400, 401, 403, 413, 423)},
     openapi_extra=request_body(RotationInput, required=False),
 )
-def rotate(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Make another secret. The one that you have signs beside it for a while."""
-    account_id = registered(hoard, apikey)
+def rotate(feature: Webhooks, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Make a new secret. The present one signs beside it for a while."""
+    account_id = registered(feature, apikey)
     given = read_body(RotationInput, raw or b"{}")
-    hoard.services.ledger.webhooks.rotate_secret(
+    feature.ledger.webhooks.rotate_secret(
         account_id, overlap=timedelta(seconds=given.overlap_seconds)
     )
-    return _secrets(hoard, account_id)
+    return _secrets(feature, account_id)
 
 
-def _secrets(hoard: Context, account_id: UUID) -> Answer:
-    services = hoard.services
-    numbers = services.ledger.webhooks.secret_numbers(account_id)
-    keys = services.webhook_keys
+def _secrets(feature: WebhooksFeature, account_id: UUID) -> Answer:
+    numbers = feature.ledger.webhooks.secret_numbers(account_id)
+    keys = feature.keys
     return Answer(
         {
             "secrets": [keys.secret(account_id, number) for number in numbers],

@@ -1,54 +1,75 @@
-"""Where a request, or an account, wants to be told: read and checked."""
+"""Targets of webhooks, as clients name them: read and checked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
 
-from api.context import Context
 from api.http.fields import WebhookEvent
-from api.v2.requests.schemas import GenerationInputStable, ReplicationInput
-from domain.accounts.directory import AccountEntry
 from domain.return_codes import Refused
 from domain.service.fetching import FetchFailed, FetchProblem
-from domain.webhooks.kinds import NotificationKind
-from domain.webhooks.webhook import USUAL_KINDS, WebhookTarget, in_order
+from domain.webhooks.kinds import DEFAULT_KINDS, NotificationKind, sorted_kinds
+from domain.webhooks.webhook import WebhookTarget
 
 _NO_ADDRESS = "there is no webhook that they are for"
 
 
-def webhook_target(
-    given: GenerationInputStable | ReplicationInput, account: AccountEntry, hoard: Context
-) -> WebhookTarget | None:
-    """Return the webhook that a request wants; None where it wants none.
+class WebhookKeys(Protocol):
+    """The port to the keys that sign webhooks, and to what their addresses are known by."""
 
-    :raises Refused: ``WebhookInvalid``, or ``BadRequest`` for events without a webhook.
-    """
-    if given.webhook is None:
-        if given.webhook_events is not None:
-            raise Refused(
-                "BadRequest", f"webhook_events: {_NO_ADDRESS}", {"webhook_events": _NO_ADDRESS}
-            )
-        return None
-    return WebhookTarget(
-        address=checked_address(given.webhook, hoard, field="webhook"),
-        destination=hoard.services.webhook_keys.destination(account.account_id, given.webhook),
-        kinds=kinds_from(given.webhook_events),
-    )
+    def secret(self, account_id: UUID, number: int) -> str:
+        """Return an account's secret (``whsec_…``) of this number, 1 for its first."""
+
+    def public_key(self, account_id: UUID) -> str:
+        """Return an account's public key (``whpk_…``)."""
+
+    def destination(self, account_id: UUID, address: str) -> UUID:
+        """Return the destination of an account's webhook: see
+        :class:`domain.webhooks.webhook.WebhookTarget`."""
 
 
-def checked_address(address: str, hoard: Context, *, field: str) -> str:
-    """Return an address that may be called, as far as that can be said without looking it up.
+@dataclass(frozen=True, slots=True)
+class WebhookTargets:
+    """Reads and checks the addresses that requests and accounts name."""
 
-    :param field: where the client wrote it.
-    :raises Refused: ``WebhookInvalid``.
-    """
-    if "#" in address:
-        raise Refused("WebhookInvalid", errors={field: "must have no fragment"})
-    try:
-        hoard.services.require_webhook_address(address)
-    except FetchFailed as failed:
-        raise Refused("WebhookInvalid", errors={field: _said_of(failed.trouble)}) from None
-    return address
+    require_address: Callable[[str], None]
+    """Raises FetchFailed for an address that could be called in no case; looks nothing up."""
+    keys: WebhookKeys
+
+    def of_request(
+        self, address: str | None, events: Sequence[WebhookEvent] | None, *, account_id: UUID
+    ) -> WebhookTarget | None:
+        """Return the webhook that a request wants; None where it wants none.
+
+        :raises Refused: ``WebhookInvalid``, or ``BadRequest`` for events without a webhook.
+        """
+        if address is None:
+            if events is not None:
+                raise Refused(
+                    "BadRequest", f"webhook_events: {_NO_ADDRESS}", {"webhook_events": _NO_ADDRESS}
+                )
+            return None
+        return WebhookTarget(
+            address=self.checked_address(address, field="webhook"),
+            destination=self.keys.destination(account_id, address),
+            kinds=kinds_from(events),
+        )
+
+    def checked_address(self, address: str, *, field: str) -> str:
+        """Return an address that may be called, as far as that can be said without looking it up.
+
+        :param field: where the client wrote it.
+        :raises Refused: ``WebhookInvalid``.
+        """
+        if "#" in address:
+            raise Refused("WebhookInvalid", errors={field: "must have no fragment"})
+        try:
+            self.require_address(address)
+        except FetchFailed as failed:
+            raise Refused("WebhookInvalid", errors={field: _said_of(failed.trouble)}) from None
+        return address
 
 
 def _said_of(trouble: FetchProblem) -> str:
@@ -58,7 +79,7 @@ def _said_of(trouble: FetchProblem) -> str:
 
 
 def kinds_from(events: Sequence[WebhookEvent] | None) -> tuple[NotificationKind, ...]:
-    """Return what is to be told; None: each image, and the end."""
+    """Return the kinds that a list of events names; None: each image, and the end."""
     if events is None:
-        return USUAL_KINDS
-    return in_order([NotificationKind(event) for event in events])
+        return DEFAULT_KINDS
+    return sorted_kinds([NotificationKind(event) for event in events])

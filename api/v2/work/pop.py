@@ -1,4 +1,4 @@
-"""From what a worker says of itself to the command that the ledger takes, and back to its job."""
+"""Pops: from what a worker declares to the ledger's command, and from the job to the answer."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from api.context import Context
-from api.v2.requests.source_images import sources_for_worker
 from api.v2.requests.specification import joined_prompt
+from api.v2.work.feature import PopFeature
 from api.v2.work.schemas import PopInputStable
+from api.v2.work.source_images import source_fields
 from domain.accounts.directory import AccountEntry
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.models.catalogue import Models, UnknownModels, offerable
@@ -20,44 +20,43 @@ from domain.workers.bridges import Feature
 from domain.workers.matching import Candidate, Capabilities, SkipReason
 
 _NEVER_REMOTE = frozenset({Feature.REPLICATION.value})
-"""What the payload of a job has no words for."""
+"""What the payload of a job cannot express."""
 
 
 def command_from_pop(
-    given: PopInputStable, account: AccountEntry, *, address: str, hoard: Context
+    given: PopInputStable, account: AccountEntry, feature: PopFeature, *, address: str
 ) -> PopJob:
-    """Return the command for a worker that asks for work.
+    """Return the command for a worker that pops.
 
     :param address: the digest of where it asks from.
     :raises Refused: ``TooLongWorkerName``, ``ProfaneWorkerName``, ``ProfaneBridgeAgent``,
         ``UnsupportedModel``, ``InvalidPriorityUsername``, ``TooManySameIPs``, ``BadRequest``,
         or ``WorkerFlaggedMaintenance`` of all workers of an account that is suspected.
     """
-    services = hoard.services
     if account.roles.flagged:
         raise Refused("WorkerFlaggedMaintenance")
-    name = worker_name_from(given.name, services.content_filter)
-    if services.content_filter.is_blocked(given.bridge_agent):
+    name = worker_name_from(given.name, feature.content_filter)
+    if feature.content_filter.is_blocked(given.bridge_agent):
         raise Refused("ProfaneBridgeAgent")
     capabilities = capabilities_from(
         given,
-        services.catalogue,
-        unknown=services.unknown_models,
+        feature.catalogue,
+        unknown=feature.unknown_models,
         customizer=account.roles.customizer,
     )
-    prioritised = _prioritised(given.priority_usernames, hoard)
-    most = 0 if account.roles.trusted else services.workers_per_address
-    if hoard.available_workers.is_full_at(address, most, name):
+    prioritised = _prioritised(given.priority_usernames, feature)
+    most = 0 if account.roles.trusted else feature.workers_per_address
+    if feature.available_workers.is_full_at(address, most, name):
         raise Refused("TooManySameIPs")
     return PopJob(
         owner_id=account.account_id,
         owner_trusted=account.roles.trusted,
         owner_invited=account.worker_invited,
-        invite_only=services.modes.now().invite_only,
+        invite_only=feature.modes.now().invite_only,
         worker_name=name,
         capabilities=capabilities,
         prioritised=prioritised,
-        slow=hoard.available_workers.is_slow(name),
+        slow=feature.available_workers.is_slow(name),
     )
 
 
@@ -93,10 +92,14 @@ def capabilities_from(
     )
 
 
-def job_body(popped: PoppedJob, uploads: Sequence[str], hoard: Context) -> dict[str, Any]:
+def job_body(
+    popped: PoppedJob, uploads: Sequence[str], feature: PopFeature, *, owner_id: UUID
+) -> dict[str, Any]:
     """Return a job as its worker gets it.
 
     :param uploads: the addresses that take its images, in batch order.
+    :param owner_id: the account of the worker.
+    :raises Refused: ``Locked``, as :func:`api.v2.work.source_images.source_fields` does.
     """
     return {
         "payload": _payload(popped),
@@ -105,14 +108,14 @@ def job_body(popped: PoppedJob, uploads: Sequence[str], hoard: Context) -> dict[
         "model": popped.model,
         "ttl": popped.lease_seconds,
         "skipped": {},
-        "messages": messages_for(popped.worker_id, hoard),
+        "messages": messages_for(popped.worker_id, feature),
         "r2_upload": uploads[0],
         "r2_uploads": uploads,
-        **sources_for_worker(popped, hoard),
+        **source_fields(popped, feature, owner_id=owner_id),
     }
 
 
-def no_job_body(command: PopJob, found: NoJob, hoard: Context) -> dict[str, Any]:
+def no_job_body(command: PopJob, found: NoJob, feature: PopFeature) -> dict[str, Any]:
     """Return why there is no job."""
     candidate = Candidate(
         worker_id=found.worker_id,
@@ -120,7 +123,7 @@ def no_job_body(command: PopJob, found: NoJob, hoard: Context) -> dict[str, Any]
         trusted=command.owner_trusted,
         slow=command.slow,
     )
-    skipped: Mapping[str, int] = hoard.services.backlog.skipped(candidate)
+    skipped: Mapping[str, int] = feature.backlog.skipped(candidate)
     if found.skipped:
         skipped = {**skipped, SkipReason.BLACKLIST.value: found.skipped}
     return {
@@ -129,12 +132,12 @@ def no_job_body(command: PopJob, found: NoJob, hoard: Context) -> dict[str, Any]
         "id": None,
         "ids": [],
         "skipped": skipped,
-        "messages": messages_for(found.worker_id, hoard),
+        "messages": messages_for(found.worker_id, feature),
     }
 
 
-def messages_for(worker_id: UUID, hoard: Context) -> list[dict[str, Any]]:
-    """Return what a worker is to be told now."""
+def messages_for(worker_id: UUID, feature: PopFeature) -> list[dict[str, Any]]:
+    """Return the messages that a worker is to read now."""
     return [
         {
             "id": message.message_id,
@@ -142,12 +145,12 @@ def messages_for(worker_id: UUID, hoard: Context) -> list[dict[str, Any]]:
             "origin": message.origin,
             "expiry": message.ends_at,
         }
-        for message in hoard.services.messages.for_worker(worker_id)
+        for message in feature.messages.for_worker(worker_id)
     ]
 
 
-def _prioritised(handles: Sequence[str], hoard: Context) -> tuple[UUID, ...]:
-    accounts = dict.fromkeys(hoard.available_workers.account_of(handle) for handle in handles)
+def _prioritised(handles: Sequence[str], feature: PopFeature) -> tuple[UUID, ...]:
+    accounts = dict.fromkeys(feature.available_workers.account_of(handle) for handle in handles)
     if None in accounts:
         raise Refused("InvalidPriorityUsername")
     return tuple(account for account in accounts if account is not None)

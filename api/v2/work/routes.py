@@ -1,4 +1,4 @@
-"""Working: a worker asks for a job, and delivers its images one by one."""
+"""The routes of workers: pop a job, submit its images one by one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from api.context import Context, Provided, address_of
 from api.http.answer import Answer
 from api.http.authentication import ApiKey
 from api.http.bodies import RawBody, read_body
 from api.http.images import image_from_base64
 from api.http.openapi import error_responses, request_body
-from api.v2.requests.specification import uuid_from
+from api.http.parameters import address_of, uuid_from
+from api.v2.work.feature import Pop, PopFeature, Submission, SubmissionFeature
 from api.v2.work.pop import command_from_pop, job_body, no_job_body
 from api.v2.work.schemas import (
     GenerationMetadataStable,
@@ -38,7 +38,7 @@ _logger = logging.getLogger(__name__)
 router = APIRouter(tags=["work"], default_response_class=Answer)
 
 UPLOADED = "R2"
-"""What a worker submits in the place of an image that it has uploaded; the v2 API's word."""
+"""What a worker submits in the place of an image that it has uploaded; as the v2 API has it."""
 
 
 @router.post(
@@ -49,25 +49,25 @@ UPLOADED = "R2"
     },
     openapi_extra=request_body(PopInputStable),
 )
-def pop(hoard: Provided, request: Request, raw: RawBody, apikey: ApiKey) -> Answer:
+def pop(feature: Pop, request: Request, raw: RawBody, apikey: ApiKey) -> Answer:
     """Ask for work. A job is a slice of one request, to be made as one batch before its ttl ends.
 
     The first pop under a name registers the worker under the key's account. The requests of that
     account, and of those in `priority_usernames`, come first.
     """
-    hoard.require_allowed(request)
-    account = hoard.account(apikey)
+    feature.timeouts.require_allowed(address_of(request))
+    account = feature.authentication.account(apikey)
     if account.account_id == ANONYMOUS_ID:
         raise Refused("AnonForbiddenWorker")
     given = read_body(PopInputStable, raw)
-    digest = hoard.services.address_digest(address_of(request))
-    command = command_from_pop(given, account, address=digest, hoard=hoard)
-    found = hoard.services.ledger.jobs.pop(command)
-    _note_presence(hoard, found.worker_id, command.capabilities, digest)
+    digest = feature.address_digest(address_of(request))
+    command = command_from_pop(given, account, feature, address=digest)
+    found = feature.jobs.pop(command)
+    _note_presence(feature, found.worker_id, command.capabilities, digest)
     if isinstance(found, PoppedJob):
-        uploads = upload_addresses(hoard, str(request.base_url), found)
-        return Answer(job_body(found, uploads, hoard))
-    return Answer(no_job_body(command, found, hoard))
+        uploads = upload_addresses(feature, str(request.base_url), found)
+        return Answer(job_body(found, uploads, feature, owner_id=account.account_id))
+    return Answer(no_job_body(command, found, feature))
 
 
 @router.post(
@@ -78,9 +78,9 @@ def pop(hoard: Provided, request: Request, raw: RawBody, apikey: ApiKey) -> Answ
     },
     openapi_extra=request_body(SubmitInputStable),
 )
-def submit(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Deliver one image of a job, or say that it could not be made (state ``faulted``)."""
-    account = hoard.account(apikey)
+def submit(feature: Submission, raw: RawBody, apikey: ApiKey) -> Answer:
+    """Submit one image of a job, or say that it could not be made (state ``faulted``)."""
+    account = feature.authentication.account(apikey)
     if account.account_id == ANONYMOUS_ID:
         raise Refused("AnonForbiddenWorker")
     given = read_body(SubmitInputStable, raw)
@@ -88,7 +88,7 @@ def submit(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
     if image_id is None:
         raise Refused("InvalidJobID", id=given.id)
     try:
-        return Answer({"reward": _deliver(hoard, account, image_id, given)})
+        return Answer({"reward": _hand_in(feature, account, image_id, given)})
     except Refused as refusal:
         if refusal.code.name == "InvalidJobID":
             # Workers know this refusal by its words, the id that they sent among them.
@@ -97,30 +97,29 @@ def submit(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
 
 
 def _note_presence(
-    hoard: Context, worker_id: UUID, capabilities: Capabilities, address: str
+    feature: PopFeature, worker_id: UUID, capabilities: Capabilities, address: str
 ) -> None:
     try:
-        hoard.services.presence.seen(worker_id, capabilities, address)
+        feature.presence.seen(worker_id, capabilities, address)
     except Exception:
         # The job is leased: it must reach its worker, whatever becomes of this hint.
         _logger.exception("presence was not noted")
 
 
-def _deliver(
-    hoard: Context, account: AccountEntry, image_id: UUID, given: SubmitInputStable
+def _hand_in(
+    feature: SubmissionFeature, account: AccountEntry, image_id: UUID, given: SubmitInputStable
 ) -> float:
-    ledger = hoard.services.ledger
     if given.state == "faulted":
-        ledger.jobs.fault_image(image_id, owner_id=account.account_id)
+        feature.jobs.fault_image(image_id, owner_id=account.account_id)
         return 0.0
     if given.seed is None:
         raise Refused("BadRequest", "seed: say which was used", {"seed": "is missing"})
     if not given.generation:
         raise Refused("BadRequest", "generation: send the image", {"generation": "is missing"})
-    return ledger.jobs.submit_image(
+    return feature.jobs.submit_image(
         image_id,
         owner_id=account.account_id,
-        digest=partial(_digest_of, hoard, image_id, given.generation),
+        digest=partial(_digest_of, feature, image_id, given.generation),
         seed=given.seed,
         state=_state(given),
         metadata=tuple(
@@ -129,14 +128,14 @@ def _deliver(
     )
 
 
-def _digest_of(hoard: Context, image_id: UUID, generation: str) -> str:
+def _digest_of(feature: SubmissionFeature, image_id: UUID, generation: str) -> str:
     """Return the digest of the image, which lies in the store afterwards.
 
     :raises Refused: ``ImageValidationFailed``, or ``BadRequest`` when it was never uploaded.
     """
     if generation != UPLOADED:
-        return hoard.services.blobs.put(image_from_base64(generation))
-    digest = hoard.services.uploads.digest_of(image_id)
+        return feature.blobs.put(image_from_base64(generation))
+    digest = feature.uploads.digest_of(image_id)
     if digest is None:
         raise Refused(
             "BadRequest",

@@ -15,11 +15,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from api.context import Context, Provided
 from api.http.bodies import RawBody
 from api.http.images import require_image
 from api.http.openapi import error_responses
-from api.v2.requests.specification import uuid_from
+from api.http.parameters import root_of, uuid_from
+from api.v2.work.feature import PopFeature, Submission
 from domain.jobs.commands import PoppedJob
 from domain.return_codes import Refused
 
@@ -28,17 +28,16 @@ router = APIRouter(tags=["work"])
 _PURPOSE = "upload"
 
 
-def upload_addresses(hoard: Context, base_url: str, popped: PoppedJob) -> Sequence[str]:
+def upload_addresses(feature: PopFeature, base_url: str, popped: PoppedJob) -> Sequence[str]:
     """Return the addresses that take a job's images until its lease ends, in batch order.
 
     :param base_url: what the worker used to reach the API; used unless the operator has set one.
     """
-    services = hoard.services
-    base = hoard.root(base_url)
+    base = root_of(feature.public_url, base_url)
     lifetime = timedelta(seconds=popped.lease_seconds)
 
     def address(image_id: UUID) -> str:
-        query = services.signer.sign(_PURPOSE, str(image_id), lifetime)
+        query = feature.signer.sign(_PURPOSE, str(image_id), lifetime)
         return f"{base}/api/v2/uploads/{image_id}?{query}"
 
     return [address(image_id) for image_id in popped.image_ids]
@@ -59,7 +58,7 @@ def upload_addresses(hoard: Context, base_url: str, popped: PoppedJob) -> Sequen
     },
 )
 def upload(
-    hoard: Provided,
+    feature: Submission,
     raw: RawBody,
     image_id: str,
     expires: Annotated[str, Query(max_length=20)] = "",
@@ -70,19 +69,18 @@ def upload(
     The body is the image itself, WebP as a rule; its content type is not looked at. Bringing the
     same image again is no error and changes nothing; another one is refused.
     """
-    services = hoard.services
     known_id = uuid_from(image_id)
     # As it was signed: other spellings of an id are other subjects.
-    services.signer.verify(_PURPOSE, image_id, expires=expires, signature=signature)
+    feature.signer.verify(_PURPOSE, image_id, expires=expires, signature=signature)
     if known_id is None:
         raise Refused("InvalidJobID", id=image_id)
-    services.ledger.jobs.may_upload(known_id)
-    known = services.uploads.digest_of(known_id)
+    feature.jobs.may_upload(known_id)
+    known = feature.uploads.digest_of(known_id)
     if known is None:
         require_image(raw)
         # Stored first: nothing may name an image that is not there.
-        known = services.blobs.put(raw)
-        if services.uploads.keep(known_id, known):
+        known = feature.blobs.put(raw)
+        if feature.uploads.keep(known_id, known):
             return Response()
     elif known == hashlib.sha256(raw).hexdigest():
         return Response()

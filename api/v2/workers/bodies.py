@@ -1,4 +1,4 @@
-"""What is told about workers, and about the messages to them."""
+"""Bodies about workers, and about the messages to them."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from api.context import Context
 from api.v2.accounts.visibility import Visibility
+from api.v2.workers.feature import WorkersFeature
+from api.v2.workers.messages import WorkerMessage
 from domain.accounts.directory import AccountEntry
 from domain.names import handle_of
 from domain.sealing import Forgotten
 from domain.workers.directory import WorkerEntry
-from domain.workers.messages import WorkerMessage
-from projections.workers.view import WorkerRecord
+from projections.workers.record import WorkerRecord
 
 _HOUR = timedelta(hours=1)
 
 
-def worker_body(hoard: Context, worker: WorkerEntry, visibility: Visibility) -> dict[str, Any]:
-    """Return one worker as v2 tells it, as far as somebody sees it."""
-    services = hoard.services
-    owner = services.directory.account(worker.owner_id)
-    record = services.workers.worker(worker.worker_id)
-    body = _body(worker, owner, record, visibility, is_online=worker.worker_id in _online(hoard))
+def worker_body(
+    feature: WorkersFeature, worker: WorkerEntry, visibility: Visibility
+) -> dict[str, Any]:
+    """Return one worker as v2 shows it, as far as somebody may see it."""
+    owner = feature.directory.account(worker.owner_id)
+    record = feature.records.worker(worker.worker_id)
+    body = _body(worker, owner, record, visibility, is_online=worker.worker_id in _online(feature))
     if visibility >= Visibility.OWN:
-        messages = services.messages.for_worker(worker.worker_id)
-        body["messages"] = message_bodies(hoard, messages)
+        messages = feature.messages.for_worker(worker.worker_id)
+        body["messages"] = message_bodies(feature, messages)
     if visibility >= Visibility.MODERATOR and owner is not None:
-        body["contact"] = _contact(hoard, owner)
+        body["contact"] = _contact(feature, owner)
     return body
 
 
-def worker_bodies(hoard: Context, visibility: Visibility) -> list[dict[str, Any]]:
+def worker_bodies(feature: WorkersFeature, visibility: Visibility) -> list[dict[str, Any]]:
     """Return the workers that are here, by their names."""
-    services = hoard.services
-    online = _online(hoard)
-    workers = sorted(services.directory.workers(online).values(), key=lambda each: each.name)
-    owners = services.directory.accounts_by_ids({each.owner_id for each in workers})
-    records = services.workers.records(online)
+    online = _online(feature)
+    workers = sorted(feature.directory.workers(online).values(), key=lambda each: each.name)
+    owners = feature.directory.accounts_by_ids({each.owner_id for each in workers})
+    records = feature.records.records(online)
     return [
         _body(
             each, owners.get(each.owner_id), records.get(each.worker_id), visibility, is_online=True
@@ -49,10 +49,12 @@ def worker_bodies(hoard: Context, visibility: Visibility) -> list[dict[str, Any]
     ]
 
 
-def message_bodies(hoard: Context, messages: Sequence[WorkerMessage]) -> list[dict[str, Any]]:
-    """Return messages as v2 tells them."""
-    now = hoard.services.clock.now()
-    authors = hoard.services.directory.accounts_by_ids({each.author_id for each in messages})
+def message_bodies(
+    feature: WorkersFeature, messages: Sequence[WorkerMessage]
+) -> list[dict[str, Any]]:
+    """Return messages as v2 shows them."""
+    now = feature.clock.now()
+    authors = feature.directory.accounts_by_ids({each.author_id for each in messages})
     return [
         {
             "id": each.message_id,
@@ -67,8 +69,8 @@ def message_bodies(hoard: Context, messages: Sequence[WorkerMessage]) -> list[di
     ]
 
 
-def _online(hoard: Context) -> set[UUID]:
-    return {worker.worker_id for worker in hoard.services.presence.present()}
+def _online(feature: WorkersFeature) -> set[UUID]:
+    return {worker.worker_id for worker in feature.presence.present()}
 
 
 def _body(
@@ -125,9 +127,9 @@ def _performance(record: WorkerRecord | None) -> str:
     return f"{record.speed:.1f} megapixelsteps per second"
 
 
-def _contact(hoard: Context, owner: AccountEntry) -> str | None:
-    sealed = hoard.services.directory.notes_on(owner.account_id).contact
+def _contact(feature: WorkersFeature, owner: AccountEntry) -> str | None:
+    sealed = feature.directory.notes_on(owner.account_id).contact
     try:
-        return hoard.services.sealer.open(sealed) if sealed is not None else None
+        return feature.sealer.open(sealed) if sealed is not None else None
     except Forgotten:
         return None

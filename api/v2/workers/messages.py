@@ -1,146 +1,73 @@
-"""Messages to workers: sent by moderators to all, and by owners to their own."""
+"""Messages to workers: what operators and owners have them read when they ask for work."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Annotated
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
-from fastapi import APIRouter, Query
-from starlette.exceptions import HTTPException
+MOST_ACTIVE_MESSAGES = 100
+"""Messages that one account may have active at a time: each pop looks through them all."""
 
-from api.context import Context, Provided
-from api.http.answer import NOT_KEPT, Answer
-from api.http.authentication import ApiKey
-from api.http.bodies import RawBody, read_body
-from api.http.openapi import error_responses, request_body
-from api.v2.accounts.schemas import SimpleResponse
-from api.v2.requests.specification import uuid_from
-from api.v2.workers.bodies import message_bodies
-from api.v2.workers.routes import worker_entry
-from api.v2.workers.schemas import MessageInput, ResponseModelMessage
-from domain.accounts.directory import AccountEntry
-from domain.accounts.rights import require_moderator, require_registered
-from domain.names import number_from
-from domain.return_codes import Refused
-from domain.workers.messages import Validity, WorkerMessage
-
-router = APIRouter(tags=["messages"], default_response_class=Answer)
+MESSAGES_A_PAGE = 50
 
 
-@router.get(
-    "/workers/messages",
-    responses={200: {"model": list[ResponseModelMessage]}, **error_responses(400, 401, 403, 404)},
-)
-def messages(
-    hoard: Provided,
-    apikey: ApiKey,
-    user_id: Annotated[
-        str | None, Query(description="To this account's workers only; the number.")
-    ] = None,
-    worker_id: Annotated[str | None, Query(description="To this worker only.")] = None,
-    validity: Annotated[Validity, Query()] = Validity.ACTIVE,
-    page: Annotated[int, Query(ge=1, le=10_000, description="50 messages a page.")] = 1,
-) -> Answer:
-    """List messages, the latest first: an owner those to its own workers, a moderator all."""
-    viewer = hoard.account(apikey)
-    require_registered(viewer)
-    workers = _workers_meant(hoard, viewer, user_id, worker_id)
-    found = hoard.services.messages.page(worker_ids=workers, validity=validity, page=page)
-    return Answer(message_bodies(hoard, found), headers=NOT_KEPT)
+class Validity(StrEnum):
+    """Which messages are meant, by their end."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    ALL = "all"
 
 
-@router.post(
-    "/workers/messages",
-    responses={200: {"model": ResponseModelMessage}, **error_responses(400, 401, 403, 404, 413)},
-    openapi_extra=request_body(MessageInput),
-)
-def send_message(hoard: Provided, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Send a message: it is told with each pop until it ends.
+@dataclass(frozen=True, slots=True)
+class WorkerMessage:
+    """A message to one worker, or to all of them."""
 
-    Moderators send to every worker, or to any; owners to their own.
-    """
-    author = hoard.account(apikey)
-    require_registered(author)
-    given = read_body(MessageInput, raw)
-    moderates = author.roles.may_moderate
-    worker_id = None
-    if given.worker_id is None:
-        require_moderator(author)
-    else:
-        entry = worker_entry(hoard, given.worker_id)
-        if entry.owner_id != author.account_id and not moderates:
-            raise Refused("MessagesOnlyOwnWorkers")
-        worker_id = entry.worker_id
-    services = hoard.services
-    now = services.clock.now()
-    message = WorkerMessage(
-        message_id=services.random_source.new_id(),
-        worker_id=worker_id,
-        author_id=author.account_id,
-        text=given.message,
-        origin=given.origin if moderates and given.origin else author.handle,
-        created_at=now,
-        ends_at=now + timedelta(hours=given.expiry),
-    )
-    services.messages.add(message)
-    return Answer(message_bodies(hoard, [message])[0])
+    message_id: UUID
+    worker_id: UUID | None
+    """Whom it is for; None: every worker."""
+    author_id: UUID
+    """The account that sent it."""
+    text: str
+    """1 to 10,240 characters."""
+    origin: str
+    """Who is said to speak, 1 to 255 characters."""
+    created_at: datetime
+    ends_at: datetime
+    """Until when it is shown."""
 
 
-@router.get(
-    "/workers/messages/{message_id}",
-    responses={200: {"model": ResponseModelMessage}, **error_responses(404)},
-)
-def message(hoard: Provided, message_id: str) -> Answer:
-    """Tell a message; its id is all that is needed."""
-    return Answer(message_bodies(hoard, [_message(hoard, message_id)])[0], headers=NOT_KEPT)
+class WorkerMessages(Protocol):
+    """The port to the messages. They are no history: no events."""
 
+    def add(self, message: WorkerMessage) -> None:
+        """Keep a message.
 
-@router.delete(
-    "/workers/messages/{message_id}",
-    responses={200: {"model": SimpleResponse}, **error_responses(401, 403, 404)},
-)
-def delete_message(hoard: Provided, message_id: str, apikey: ApiKey) -> Answer:
-    """Throw a message away: whoever sent it and moderators may."""
-    actor = hoard.account(apikey)
-    found = _message(hoard, message_id)
-    if found.author_id != actor.account_id:
-        require_moderator(actor)
-    hoard.services.messages.delete(found.message_id)
-    return Answer({"message": "OK"})
+        :raises Refused: ``Forbidden``, when its author has too many active ones.
+        """
 
+    def message(self, message_id: UUID) -> WorkerMessage | None:
+        """Return a message, be it expired."""
 
-def _message(hoard: Context, message_id: str) -> WorkerMessage:
-    known = uuid_from(message_id)
-    found = None if known is None else hoard.services.messages.message(known)
-    if found is None:
-        raise HTTPException(404)
-    return found
+    def delete(self, message_id: UUID) -> None:
+        """Throw a message away; gone already is no error."""
 
+    def page(
+        self, *, worker_ids: Sequence[UUID] | None, validity: Validity, page: int
+    ) -> Sequence[WorkerMessage]:
+        """Return messages, the latest first, 50 a page.
 
-def _workers_meant(
-    hoard: Context, viewer: AccountEntry, user_id: str | None, worker_id: str | None
-) -> Sequence[UUID] | None:
-    """Return to which workers the messages are wanted; None: to all.
+        :param worker_ids: for these workers only, without those that are for every worker; None:
+            all messages.
+        :param page: 1 for the first.
+        """
 
-    :raises Refused: ``UserNotFound``, ``WorkerNotFound`` or, for another's, ``NotModerator``.
-    """
-    directory = hoard.services.directory
-    if worker_id is not None:
-        entry = worker_entry(hoard, worker_id)
-        if entry.owner_id != viewer.account_id:
-            require_moderator(viewer)
-        return [entry.worker_id]
-    owner_id = viewer.account_id
-    if user_id is not None:
-        number = number_from(user_id.rpartition("#")[2])
-        owner = None if number is None else directory.account_by_number(number)
-        if owner is None:
-            raise Refused("UserNotFound")
-        owner_id = owner.account_id
-        if owner_id != viewer.account_id:
-            require_moderator(viewer)
-    elif viewer.roles.may_moderate:
-        return None
-    return [worker.worker_id for worker in directory.workers_owned_by(owner_id)]
+    def for_worker(self, worker_id: UUID) -> Sequence[WorkerMessage]:
+        """Return what a worker is to read now, up to two seconds late, the oldest first.
+
+        Costs no query but one in two seconds for all workers together.
+        """

@@ -1,4 +1,4 @@
-"""What is told about workers, and what can be changed about them."""
+"""Bodies of the routes about workers, and about network addresses that are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ModifyWorkerInput(Body):
     ] = None
     maintenance_msg: Annotated[
         str | None,
-        Field(max_length=1000, description="Why; told to the worker. With maintenance only."),
+        Field(max_length=1000, description="Why; shown to the worker. With maintenance only."),
     ] = None
     paused: Annotated[bool | None, Field(description="Moderators only.")] = None
     info: Annotated[

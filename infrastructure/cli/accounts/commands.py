@@ -1,4 +1,4 @@
-"""``hoard accounts``: who may ask for more than anonymous may, and who may run workers."""
+"""``hoard accounts``: shows and changes accounts, keys, roles and kudos."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from infrastructure.cli.accounts.naming import account_called
+from infrastructure.cli.accounts.lookup import account_called
 from infrastructure.cli.terminal import options
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
-from infrastructure.cli.terminal.opening import opened
+from infrastructure.cli.terminal.installation import opened
 from infrastructure.cli.terminal.output import Column, Output, counted
 
 if TYPE_CHECKING:
@@ -49,24 +49,26 @@ def _accounts() -> None:
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What the account is called, 1 to 30 characters.")],
+    name: Annotated[str, typer.Argument(help="Name of the account, 1 to 30 characters.")],
     trusted: Annotated[
         bool, typer.Option("--trusted", help="May run 20 workers and disable batching.")
     ] = False,
     patron: Annotated[bool, typer.Option("--patron", help="May disable batching.")] = False,
     moderator: Annotated[
-        bool, typer.Option("--moderator", help="May do what moderators may.")
+        bool, typer.Option("--moderator", help="Has the rights of moderators.")
     ] = False,
     admin: Annotated[
-        bool, typer.Option("--admin", help="May do all, and make moderators of others.")
+        bool, typer.Option("--admin", help="Has all rights, and may make moderators.")
     ] = False,
-    role: Annotated[list[Role] | None, typer.Option("--role", help="Another role.")] = None,
+    role: Annotated[
+        list[Role] | None, typer.Option("--role", help="Another role; repeatable.")
+    ] = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Open an account and show its API key, once.
 
-    Only a digest of the key is stored: whoever loses it needs another, see `hoard accounts key`.
+    Only a digest of the key is stored. `hoard accounts key` replaces a lost key.
     """
     from domain.accounts.roles import Roles
     from domain.names import LONGEST_USER_NAME, NUMBER_SIGN
@@ -86,7 +88,7 @@ def create(
     roles = Roles(**(flags | {each.value: True for each in role or ()}))
     with opened(data, or_made=True) as hoard:
         account_id = hoard.ledger.accounts.open(name, digest_of(key), roles)
-        entry = hoard.directory.account(account_id)
+        entry = hoard.inline.directory.account(account_id)
         number = entry.number if entry is not None else 0
 
     given = _names(roles)
@@ -102,7 +104,7 @@ def create(
 
 @app.command("list")
 def list_accounts(
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Accounts at most.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of accounts.")] = 100,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -112,21 +114,21 @@ def list_accounts(
     with opened(data) as hoard:
         after = 0
         while len(rows) < limit:
-            page = hoard.directory.accounts(after=after, limit=min(_PAGE, limit - len(rows)))
+            page = hoard.inline.directory.accounts(after=after, limit=min(_PAGE, limit - len(rows)))
             if not page:
                 break
             after = page[-1].number
             for entry in page:
-                told = _told(hoard, entry)
-                output.record(told)
+                fields = _fields(hoard, entry)
+                output.record(fields)
                 rows.append(
                     (
-                        told["number"],
-                        told["name"],
-                        " ".join(told["roles"]) or "–",
-                        f"{told['kudos']:.2f}",
-                        told["workers"],
-                        told["opened_at"],
+                        fields["number"],
+                        fields["name"],
+                        " ".join(fields["roles"]) or "–",
+                        f"{fields['kudos']:.2f}",
+                        fields["workers"],
+                        fields["opened_at"],
                     )
                 )
     output.table(
@@ -145,15 +147,15 @@ def list_accounts(
 
 @app.command()
 def show(who: Who, data: options.Data = None, as_json: options.AsJson = False) -> None:
-    """Show what there is to know of an account."""
+    """Show an account."""
     output = Output(as_json=as_json)
     with opened(data) as hoard:
         entry = account_called(hoard, who)
-        told = _told(hoard, entry)
-        record = hoard.accounts.record(entry.account_id)
-        balance = hoard.kudos.balance(entry.account_id)
+        fields = _fields(hoard, entry)
+        record = hoard.views.accounts.record(entry.account_id)
+        balance = hoard.inline.kudos.balance(entry.account_id)
     details = {
-        **told,
+        **fields,
         "deleted": entry.deleted,
         "concurrency": entry.concurrency,
         "worker_invited": entry.worker_invited,
@@ -175,8 +177,12 @@ def show(who: Who, data: options.Data = None, as_json: options.AsJson = False) -
 @app.command()
 def roles(
     who: Who,
-    give: Annotated[list[Role] | None, typer.Option("--give", help="A role to give.")] = None,
-    take: Annotated[list[Role] | None, typer.Option("--take", help="A role to take.")] = None,
+    give: Annotated[
+        list[Role] | None, typer.Option("--give", help="Role to give; repeatable.")
+    ] = None,
+    take: Annotated[
+        list[Role] | None, typer.Option("--take", help="Role to take; repeatable.")
+    ] = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -201,7 +207,7 @@ def roles(
 
 @app.command()
 def key(who: Who, data: options.Data = None, as_json: options.AsJson = False) -> None:
-    """Put a new API key in the old one's place and show it, once."""
+    """Replace the API key and show the new one, once."""
     from infrastructure.keys.api_keys import digest_of, new_api_key
 
     made = new_api_key()
@@ -210,7 +216,7 @@ def key(who: Who, data: options.Data = None, as_json: options.AsJson = False) ->
         hoard.ledger.accounts.regenerate_key(entry.account_id, digest_of(made))
     output = Output(as_json=as_json)
     output.record({"number": entry.number, "name": entry.name, "api_key": made})
-    output.say(f"{entry.handle} has another key; the old one opens nothing in five seconds.")
+    output.say(f"{entry.handle} has a new key; the old one ends within five seconds.")
     _say_key(output, made)
 
 
@@ -218,19 +224,19 @@ def key(who: Who, data: options.Data = None, as_json: options.AsJson = False) ->
 def award(
     who: Who,
     kudos: Annotated[
-        float, typer.Argument(help="How many; below zero they are taken, with -- before it.")
+        float, typer.Argument(help="Amount; negative takes kudos (write -- before it).")
     ],
     reason: Annotated[
-        str, typer.Option("--reason", help="For those who read the history; of nobody's person.")
+        str, typer.Option("--reason", help="Reason for the history; no personal data.")
     ] = "awarded by the operator",
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Give an account kudos out of nowhere, or take them; what is held is not taken."""
+    """Award or take kudos; held kudos are not taken."""
     with opened(data) as hoard:
         entry = account_called(hoard, who)
         awarded = hoard.ledger.kudos.award(entry.account_id, kudos, by=None, reason=reason)
-        available = hoard.kudos.balance(entry.account_id).available / 100
+        available = hoard.inline.kudos.balance(entry.account_id).available / 100
     output = Output(as_json=as_json)
     output.record(
         {"number": entry.number, "name": entry.name, "awarded": awarded, "kudos": available}
@@ -241,24 +247,24 @@ def award(
 @app.command()
 def delete(
     who: Who,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Close an account and forget the person: what was sealed for it can never be read again."""
+    """Close an account and delete its sealed data for good."""
     with opened(data) as hoard:
         entry = account_called(hoard, who)
         if not yes:
-            typer.confirm(f"Delete {entry.handle}, and forget what is personal of it?", abort=True)
+            typer.confirm(f"Delete {entry.handle} and its personal data?", abort=True)
         hoard.ledger.accounts.delete(entry.account_id, by=None)
     output = Output(as_json=as_json)
     output.record({"number": entry.number, "name": entry.name, "deleted": True})
-    output.say(f"{entry.handle} is deleted; `hoard accounts restore` opens it again.")
+    output.say(f"{entry.handle} is deleted; `hoard accounts restore` reopens it.")
 
 
 @app.command()
 def restore(who: Who, data: options.Data = None, as_json: options.AsJson = False) -> None:
-    """Open a deleted account again; what was forgotten of it stays forgotten."""
+    """Reopen a deleted account; deleted personal data stays deleted."""
     with opened(data) as hoard:
         entry = account_called(hoard, who)
         hoard.ledger.accounts.restore(entry.account_id, by=None)
@@ -267,14 +273,14 @@ def restore(who: Who, data: options.Data = None, as_json: options.AsJson = False
     output.say(f"{entry.handle} is open again.")
 
 
-def _told(hoard: Hoard, entry: AccountEntry) -> dict[str, Any]:
+def _fields(hoard: Hoard, entry: AccountEntry) -> dict[str, Any]:
     return {
         "id": entry.account_id,
         "number": entry.number,
         "name": entry.name,
         "roles": _names(entry.roles),
-        "kudos": hoard.kudos.balance(entry.account_id).available / 100,
-        "workers": hoard.directory.workers_of(entry.account_id),
+        "kudos": hoard.inline.kudos.balance(entry.account_id).available / 100,
+        "workers": hoard.inline.directory.workers_of(entry.account_id),
         "opened_at": entry.opened_at.isoformat(timespec="seconds") if entry.opened_at else "–",
     }
 
@@ -285,4 +291,4 @@ def _names(roles: Roles) -> list[str]:
 
 def _say_key(output: Output, made: str) -> None:
     output.say(Text.assemble("  API key  ", (made, "bold green")))
-    output.remark("Keep the key now: only its digest is stored, so it cannot be shown again.")
+    output.remark("Save the key now: only its digest is stored, so it cannot be shown again.")

@@ -1,4 +1,4 @@
-"""``hoard demo``: from nothing to twenty pictures made in one batch, and the history of how."""
+"""``hoard demo``: starts Hoard, makes twenty images in one batch and replays their history."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
-from infrastructure.cli.requests import quick_settings
+from infrastructure.cli.requests import generate
 from infrastructure.cli.terminal.errors import CliError
 from infrastructure.cli.terminal.output import Column, Output
 
 if TYPE_CHECKING:
     from infrastructure.bootstrap import Hoard
+    from infrastructure.cli.requests.api_client import Status, V2Client
     from infrastructure.cli.requests.pictures import Picture
-    from infrastructure.cli.requests.v2_client import Status, V2Client
-    from infrastructure.settings.settings import Settings
+    from infrastructure.settings.environment import Settings
     from projections.view import RecordedEvent
 
 IMAGES = 20
@@ -39,7 +39,7 @@ _COLUMNS_IN_A_PIPE = 120
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What the server made of the request."""
+    """The outcome of the request."""
 
     request_id: UUID
     status: Status
@@ -47,10 +47,10 @@ class Made:
 
 
 class Demo:
-    """Says what it does and keeps count of what does not hold."""
+    """Announces steps and counts failed checks."""
 
     def __init__(self, output: Output) -> None:
-        """Start with nothing done."""
+        """Start without failures."""
         self.output = output
         self.failures = 0
 
@@ -63,29 +63,28 @@ class Demo:
         self.output.say(f"  {time.monotonic() - started:.1f} s", style="dim")
 
     def holds(self, fact: bool, text: str) -> None:
-        """Say that something holds, or count that it does not."""
+        """Write a check, and count a failed one."""
         self.output.tick(text, holds=fact)
         self.failures += not fact
 
 
 def demo(
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for pictures and ledger.")
-    ] = Path("demo"),
-    prompt: Annotated[str, typer.Option(help="What to draw.")] = quick_settings.PROMPT,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for images and ledger.")] = Path(
+        "demo"
+    ),
+    prompt: Annotated[str, typer.Option(help="What to draw.")] = generate.EXAMPLE_PROMPT,
 ) -> None:
-    """Show the whole of Hoard: start it, make 20 images in one batch, replay how it happened.
+    """Start Hoard, make 20 images in one batch and replay the history.
 
-    Everything happens in a folder of its own; nothing else is read or changed.
+    It uses a new folder; nothing else is read or changed.
     """
-    from infrastructure.cli.demo.folder import fresh_folder
-    from infrastructure.cli.demo.server import ServerProcess, free_port
-    from infrastructure.cli.requests.v2_client import V2Client
+    from infrastructure.cli.demo.server import ServerProcess, free_port, fresh_folder
+    from infrastructure.cli.requests.api_client import V2Client
     from infrastructure.keys.api_keys import ANONYMOUS_KEY
 
     demo = Demo(Output())
     folder = fresh_folder(out)
-    _forget_other_installations()
+    _remove_other_settings()
     settings = _settings(folder / "data", free_port())
     server = ServerProcess(settings.data, settings.port, log=folder / "hoard-up.log")
     with server:
@@ -102,21 +101,21 @@ def demo(
     _say_what_next(demo, folder, made)
     if demo.failures:
         raise CliError(
-            f"{demo.failures} of the demo's promises did not hold.",
+            f"{demo.failures} checks of the demo failed.",
             advice=f"What the server said is in {folder / 'hoard-up.log'} and {settings.data}.",
         )
 
 
-def _forget_other_installations() -> None:
+def _remove_other_settings() -> None:
     for name in [name for name in os.environ if name.startswith("HOARD_")]:
         del os.environ[name]
 
 
 def _settings(data: Path, port: int) -> Settings:
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.settings.environment import load_settings
 
-    # For the server, too, which is a child of this process. A machine that is busy with something
-    # else may take long; that is no reason to take the batch from its worker.
+    # In the environment, for the server, too, which is a child process. A busy machine may take
+    # long, and its worker should keep the batch.
     os.environ["HOARD_WORKER_AMOUNT"] = str(AMOUNT)
     os.environ["HOARD_WORKER_MAX_PIXELS"] = str(MAX_PIXELS)
     os.environ["HOARD_LEASE_MINIMUM_SECONDS"] = str(_SECONDS_TO_MAKE_IMAGES)
@@ -126,11 +125,11 @@ def _settings(data: Path, port: int) -> Settings:
 def _make_images(demo: Demo, client: V2Client, prompt: str, folder: Path) -> Made:
     from infrastructure.cli.requests.generate import payload_for
     from infrastructure.cli.requests.pictures import save_contact_sheet, save_pictures
-    from infrastructure.cli.requests.progress import ProgressBar, ProgressLines
-    from infrastructure.cli.requests.watching import watch
+    from infrastructure.cli.requests.progress_display import ProgressBar, ProgressLines
+    from infrastructure.cli.requests.watcher import watch
 
     output = demo.output
-    with demo.step(f"Asking for {IMAGES} images of {SIZE}x{SIZE}: “{prompt}”"):
+    with demo.step(f"Requesting {IMAGES} images of {SIZE}x{SIZE}: “{prompt}”"):
         accepted = client.request_images(
             payload_for(
                 prompt,
@@ -138,9 +137,9 @@ def _make_images(demo: Demo, client: V2Client, prompt: str, folder: Path) -> Mad
                 n=IMAGES,
                 width=SIZE,
                 height=SIZE,
-                steps=quick_settings.STEPS,
-                sampler_name=quick_settings.SAMPLER,
-                cfg_scale=quick_settings.CFG_SCALE,
+                steps=generate.EXAMPLE_STEPS,
+                sampler_name=generate.EXAMPLE_SAMPLER,
+                cfg_scale=generate.EXAMPLE_CFG_SCALE,
             )
         )
         output.say(f"  request {accepted.id}, {accepted.kudos:g} kudos")
@@ -163,16 +162,16 @@ def _make_images(demo: Demo, client: V2Client, prompt: str, folder: Path) -> Mad
 
 
 def _show_history(demo: Demo, settings: Settings, made: Made) -> None:
-    from infrastructure.cli.history.reading import history_of
-    from infrastructure.cli.terminal.opening import opened
+    from infrastructure.cli.history.log_reader import history_of
+    from infrastructure.cli.terminal.installation import opened
 
     with opened(settings.data) as hoard:
-        history = history_of(hoard.log, made.request_id)
-        with demo.step("What happened, event by event"):
+        history = history_of(hoard.storage.log, made.request_id)
+        with demo.step("The events of the request"):
             _show_events(demo, history)
-        with demo.step("The status as it is served, and as replaying its events gives it"):
+        with demo.step("The served status, compared with a replay of its events"):
             _show_replay(demo, history, made)
-        with demo.step("Every view as it is served, and as replaying all events gives it"):
+        with demo.step("Every served view, compared with a replay of all events"):
             _verify_views(demo, hoard)
 
 
@@ -214,8 +213,8 @@ def _show_replay(demo: Demo, history: Sequence[RecordedEvent], made: Made) -> No
 
 
 def _verify_views(demo: Demo, hoard: Hoard) -> None:
-    from infrastructure.cli.projections.verifying import verified
-    from infrastructure.cli.projections.views import views_of
+    from infrastructure.cli.projections.replay import verified
+    from infrastructure.cli.projections.served_views import views_of
 
     for served in views_of(hoard):
         demo.failures += not verified(hoard, served, demo.output)
@@ -231,17 +230,17 @@ def _short(value: object) -> str:
 
 def _say_what_next(demo: Demo, folder: Path, made: Made) -> None:
     output = demo.output
-    hoard = _how_it_was_called()
+    hoard = _program_name()
     data = folder / "data"
     output.say(Text("\nWhat to try next", style="bold"))
     for command, meaning in (
-        (f"{hoard} events --data {data} --request {made.request_id}", "this history again"),
+        (f"{hoard} events --data {data} --request {made.request_id}", "show this history again"),
         (f"{hoard} projections verify all --data {data}", "replay everything, compare every row"),
-        (f"{hoard} up --data {data}", "go on with this ledger, and in another terminal:"),
+        (f"{hoard} up --data {data}", "continue with this ledger, and in another terminal:"),
         (
             f'{hoard} generate "two green stars on a black background" --n 4 '
-            + quick_settings.OPTIONS,
-            "ask it for something else",
+            + generate.EXAMPLE_OPTIONS,
+            "request something else",
         ),
     ):
         output.say(Text.assemble("  ", (command, "cyan")))
@@ -250,6 +249,6 @@ def _say_what_next(demo: Demo, folder: Path, made: Made) -> None:
         output.say(Text.assemble("Look at ", (str(folder / "contact-sheet.png"), "bold green")))
 
 
-def _how_it_was_called() -> str:
+def _program_name() -> str:
     called = Path(sys.argv[0])
     return "hoard" if called.name != "hoard" or shutil.which("hoard") else str(called)

@@ -1,4 +1,4 @@
-"""What the demo proves from the history: one job, one batch, and the same status by replay."""
+"""The checks of the demo: one job, one batch, and the same status by replay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from domain.jobs.job import Job
 from domain.requests.request import Request
-from infrastructure.cli.requests.v2_client import Status
+from infrastructure.cli.requests.api_client import Status
 from projections.status.fold import RequestStatus, evolve_all
 from projections.view import RecordedEvent
 
@@ -32,7 +32,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One fact as the API serves it and as the events give it."""
+    """One fact as it is served and as it is replayed."""
 
     fact: str
     served: object

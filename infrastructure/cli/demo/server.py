@@ -1,4 +1,4 @@
-"""A whole Hoard as a child of this process: started, waited for, stopped."""
+"""The server of a demo: a new folder, and ``hoard up`` on it as a child process."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import infrastructure
 from infrastructure.cli.terminal.errors import CliError
-from infrastructure.processes import launch
+from infrastructure.processes import launcher
 
 _LOG_LINES_SHOWN = 15
 
@@ -38,7 +39,7 @@ class ServerProcess:
         """
         self._command = [
             # Should this process be killed, the kernel ends the child with it.
-            *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid())),
+            *(sys.executable, "-I", "-S", launcher.__file__, str(os.getpid())),
             *(sys.executable, "-P", "-m", "infrastructure.cli", "up", "--json"),
             *("--data", str(data), "--port", str(port), "--host", "127.0.0.1"),
         ]
@@ -77,7 +78,7 @@ class ServerProcess:
     def wait_until_ready(self, seconds: float) -> None:
         """Return as soon as the server says that it is ready.
 
-        :raises Trouble: when it ends before, or takes longer than so many seconds.
+        :raises CliError: when it ends before, or takes longer than so many seconds.
         """
         said = self._ready.wait(seconds)
         assert self._child is not None
@@ -86,11 +87,11 @@ class ServerProcess:
         why = "ended while it started" if said else f"was not ready within {seconds:g} seconds"
         raise CliError(
             f"The server {why}. The end of {self._log}:\n{self._end_of_log()}",
-            advice="Nothing of it is left running; correct what it says and try again.",
+            advice="It was stopped; correct the error and try again.",
         )
 
     def stop(self, seconds: float = 60) -> int | None:
-        """Ask it to stop and wait; kill it if it takes longer. Return its exit status."""
+        """Send SIGTERM and wait; kill it after the timeout. Return its exit status."""
         child = self._child
         if child is None:
             return None
@@ -111,7 +112,7 @@ class ServerProcess:
             for line in lines:
                 if _is_ready(line):
                     self._ready.set()
-        # Its end wakes the waiting too, who then looks whether it still runs.
+        # Its end wakes the waiting thread, too, which then checks whether it still runs.
         child.wait()
         self._ready.set()
 
@@ -130,3 +131,29 @@ def _is_ready(line: str) -> bool:
     except ValueError:
         return False
     return isinstance(said, dict) and said.get("type") == "ready"
+
+
+def fresh_folder(folder: Path) -> Path:
+    """Return ``folder``, or if a demo was there before, the first of ``folder/2``, ``folder/3``…
+
+    Its ``data`` is made, and is empty. Nothing is deleted: an earlier demo may still run, or hold
+    images that somebody wants.
+
+    :raises CliError: when there is a file of that name.
+    """
+    for number in count(1):
+        candidate = folder if number == 1 else folder / str(number)
+        try:
+            (candidate / "data").mkdir(parents=True)
+        except FileExistsError:
+            if any(part.exists() and not part.is_dir() for part in (folder, candidate)):
+                raise CliError(
+                    f"{candidate} is not a folder.", advice="Choose another with --out DIR."
+                ) from None
+            continue
+        except NotADirectoryError:
+            raise CliError(
+                f"{folder} is not a folder.", advice="Choose another with --out DIR."
+            ) from None
+        return candidate
+    raise AssertionError("there is always another number")

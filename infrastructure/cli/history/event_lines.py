@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -15,12 +16,11 @@ from rich.text import Text
 
 from domain.events import EVENT_CLASSES, name_of
 from domain.sealing import Sealed
-from infrastructure.cli.history.brief_data import brief
 from infrastructure.cli.terminal.output import printable
 from projections.view import RecordedEvent
 
 SEALED = "‹sealed›"  # noqa: RUF001
-"""What stands where personal data is: listing the history never opens it."""
+"""Stands for personal data: listing the history never opens it."""
 
 # The library's own, or shown in columns of their own.
 _APART = frozenset({"originator_id", "originator_version", "originator_topic", "timestamp"})
@@ -39,7 +39,7 @@ _SHORT_KINDS = {
     "WebhookEndpoint": "Endpoint",
     "WebhookSecret": "Secret",
 }
-"""What a terminal has room for."""
+"""Short names for a terminal."""
 
 _LONGEST_TYPE = max(map(len, EVENT_CLASSES))
 _LONGEST_KIND = max(len(name.partition(".")[0]) for name in EVENT_CLASSES)
@@ -54,7 +54,7 @@ class EventLine:
     """What its stream is, such as Request, Job or WebhookDelivery."""
     stream: UUID
     version: int
-    """Its place in its stream, 1 for the first."""
+    """Its version in its stream, 1 for the first."""
     type: str
     time: datetime
     data: Mapping[str, Any]
@@ -117,7 +117,7 @@ class EventLine:
         return line
 
     def _data(self) -> str:
-        # JSON escapes what steers a terminal up to U+001F, and nothing of what lies above.
+        # JSON escapes control characters up to U+001F, and none above.
         return printable(orjson.dumps(self.data).decode())
 
 
@@ -143,3 +143,49 @@ def _plain(value: object) -> Any:
     if isinstance(value, (tuple, list, set, frozenset)):
         return [_plain(part) for part in value]
     return value
+
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\.\d{3}Z")
+
+
+def brief(data: Mapping[str, Any]) -> str:
+    """Return ``name=value`` for each fact: figures first, then ids, digests and times, cut short.
+
+    Facts that are null, false or empty are left out, and objects are flattened.
+    """
+    figures: list[str] = []
+    references: list[str] = []
+    for name, value in _facts(data):
+        if value is None or value is False or value in ("", [], {}):
+            continue
+        if isinstance(value, list):
+            references.append(f"{name}=[{len(value)}]")
+        elif isinstance(value, str) and (short := _shortened(value)) is not None:
+            references.append(f"{name}={short}")
+        elif value is True:
+            references.append(name)
+        else:
+            figures.append(f"{name}={value}")
+    return " ".join(figures + references)
+
+
+def _facts(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            yield from _facts(value)
+        else:
+            yield name, value
+
+
+def _shortened(value: str) -> str | None:
+    """Return a short form of an id, a digest or a time; None for any other text."""
+    if _ID.fullmatch(value):
+        # Ids of the images of one batch differ at their end only.
+        return f"{value[:8]}…{value[-2:]}"
+    if _DIGEST.fullmatch(value):
+        return f"{value[:8]}…"
+    if found := _INSTANT.fullmatch(value):
+        return found[1]
+    return None

@@ -1,4 +1,4 @@
-"""``hoard models``: the catalogue of models, and whether reality agrees with it."""
+"""``hoard models``: lists, extends and checks the catalogue of models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from infrastructure.cli.terminal import options
 from infrastructure.cli.terminal.errors import WENT_WRONG, WRONGLY_ASKED, CliError
-from infrastructure.cli.terminal.opening import opened
+from infrastructure.cli.terminal.installation import opened
 from infrastructure.cli.terminal.output import Column, Output, counted
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def list_models(
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the models that are known: those that ship with Hoard, and the operator's own."""
+    """List all models: those that ship with Hoard, and the operator's."""
     catalogue = _catalogue(data)
     entries = _of_baseline(catalogue.entries(), baseline)
     output = Output(as_json=as_json)
@@ -72,38 +72,39 @@ def list_models(
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="What requests call the model.")],
+    name: Annotated[str, typer.Argument(help="Name of the model in requests.")],
     baseline: Annotated[
         str, typer.Option("--baseline", help="Its family, such as stable_diffusion_xl.")
     ],
-    style: Annotated[str, typer.Option("--style", help="What it draws.")] = "generalist",
+    style: Annotated[str, typer.Option("--style", help="Its style.")] = "generalist",
     nsfw: Annotated[bool, typer.Option("--nsfw", help="Made for adult content.")] = False,
     requires_source: Annotated[
-        bool, typer.Option("--requires-source", help="Works on a source image only.")
+        bool, typer.Option("--requires-source", help="Needs a source image.")
     ] = False,
-    description: Annotated[str, typer.Option("--description", help="A sentence.")] = "",
+    description: Annotated[
+        str, typer.Option("--description", help="A description, one sentence.")
+    ] = "",
     file: Annotated[
         list[str] | None,
         typer.Option(
             "--file",
             metavar="NAME=URL",
-            help="A file of it and where it is downloaded from; several times for several.",
+            help="A file of it and its download address; repeatable.",
         ),
     ] = None,
     sha256: Annotated[
         list[str] | None,
-        typer.Option("--sha256", metavar="NAME=HEX", help="The SHA-256 of such a file."),
+        typer.Option("--sha256", metavar="NAME=HEX", help="SHA-256 of such a file; repeatable."),
     ] = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Add a model to the operator's own catalogue, models.toml in the data folder.
 
-    A running Hoard knows it within seconds. Optimal settings are written into the file by hand.
+    A running Hoard reads it within seconds. Edit the file to add optimal settings.
     """
-    from infrastructure.models.additions import add_model
-    from infrastructure.models.catalogue import OPERATORS_FILE, CatalogueInvalid
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.models.catalogue import OPERATORS_FILE, CatalogueInvalid, add_model
+    from infrastructure.settings.environment import load_settings
 
     path = load_settings(data=data).data / OPERATORS_FILE
     sums = dict(_pairs("--sha256", sha256 or ()))
@@ -141,12 +142,12 @@ def check(
         typer.Option(
             "--folder",
             metavar="DIR",
-            help="Look for the models' files below it, and compare their SHA-256.",
+            help="Find the models' files below it and check their SHA-256.",
             show_default=False,
         ),
     ] = None,
     addresses: Annotated[
-        bool, typer.Option("--addresses", help="Ask whether the files can be downloaded.")
+        bool, typer.Option("--addresses", help="Check that the files can be downloaded.")
     ] = False,
     model: Annotated[
         list[str] | None,
@@ -155,7 +156,7 @@ def check(
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Compare the catalogue with what workers offer, with a folder, and with the download sources.
+    """Compare the catalogue with workers' models, a folder, and download addresses.
 
     Ends with status 1 when a file is not what the catalogue says, or cannot be downloaded.
     """
@@ -164,10 +165,10 @@ def check(
     meant = _meant(catalogue, model or ())
     try:
         _check_workers(output, catalogue, data)
-    except CliError as trouble:
+    except CliError as error:
         if folder is None and not addresses:
             raise
-        output.remark(trouble.message)
+        output.remark(error.message)
     wrong = _check_folder(output, folder, meant) if folder is not None else 0
     wrong += _check_addresses(output, meant) if addresses else 0
     if wrong:
@@ -176,7 +177,7 @@ def check(
 
 def _check_workers(output: Output, catalogue: ModelCatalogue, data: Path | None) -> None:
     with opened(data) as hoard:
-        offered = hoard.models.offered()
+        offered = hoard.views.models.offered()
     unknown = sorted(name for name in offered if catalogue.entry(name) is None)
     unserved = [name for name in catalogue.names() if name not in offered]
     output.record({"offered": len(offered), "unknown": unknown, "unserved": unserved})
@@ -187,7 +188,7 @@ def _check_workers(output: Output, catalogue: ModelCatalogue, data: Path | None)
 
 
 def _check_folder(output: Output, folder: Path, models: Sequence[ModelEntry]) -> int:
-    from infrastructure.models.files import FileState, files_in
+    from infrastructure.models.file_checks import FileState, files_in
 
     if not folder.is_dir():
         raise CliError(f"There is no folder {folder}.", exit_status=WRONGLY_ASKED)
@@ -217,7 +218,7 @@ def _check_folder(output: Output, folder: Path, models: Sequence[ModelEntry]) ->
 
 
 def _check_addresses(output: Output, models: Sequence[ModelEntry]) -> int:
-    from infrastructure.models.files import answers_of
+    from infrastructure.models.file_checks import answers_of
 
     wrong = 0
     for found in answers_of(models):
@@ -229,7 +230,7 @@ def _check_addresses(output: Output, models: Sequence[ModelEntry]) -> int:
 
 def _catalogue(data: Path | None) -> ModelCatalogue:
     from infrastructure.models.catalogue import ModelCatalogue
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.settings.environment import load_settings
 
     return ModelCatalogue.in_folder(load_settings(data=data).data)
 

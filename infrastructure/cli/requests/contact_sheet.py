@@ -1,4 +1,4 @@
-"""A contact sheet: every image of a request on one page, in rows, each with its small label."""
+"""A contact sheet: all images of a request on one page, each with a label."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def contact_sheet(frames: Sequence[Frame], *, title: str, tile: int = 320) -> by
     for number, line in enumerate(heading):
         draw.text((_MARGIN, _MARGIN + number * title_line), line, font=title_font, fill=_INK)
     left = (page_width - grid_width) // 2
-    for place, (frame, picture) in enumerate(zip(frames, pictures, strict=True)):
-        row, column = divmod(place, columns)
+    for number, (frame, picture) in enumerate(zip(frames, pictures, strict=True)):
+        row, column = divmod(number, columns)
         x = left + column * (cell_width + _GAP)
         y = top + row * row_height
         sheet.paste(picture, (x + (cell_width - picture.width) // 2, y))

@@ -1,4 +1,8 @@
-"""Reading Server-Sent Events as they come, signs of life among them."""
+"""Reads a stream of Server-Sent Events, comments as signs of life included.
+
+``httpx-sse`` would do the parsing, but it (0.4.3) bounds neither a line nor an event and drops
+comments: a server could fill the memory, and a silent connection would look like a dead one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import Any
 
 MEDIA_TYPE = "text/event-stream"
 
-_LARGEST_LINE_BYTES = 96 * 1024 * 1024
+_LARGEST_EVENT_BYTES = 96 * 1024 * 1024
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -19,25 +23,25 @@ class NoStream(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class StreamEvent:
     """One event of a stream."""
 
     event: str
-    """What it is called."""
+    """Its name."""
     last_id: str
-    """With what the stream can be resumed after it; empty where it has no id yet."""
+    """The id to resume the stream after; empty before the first id."""
     data: dict[str, Any]
 
 
-def events_in(chunks: Iterable[bytes]) -> Iterator[Happened | None]:
+def events_in(chunks: Iterable[bytes]) -> Iterator[StreamEvent | None]:
     """Yield each event, and None for each sign of life between them.
 
-    An event that is cut off in the middle never happened; it comes again after resuming.
+    An incomplete event at the end is dropped; it comes again after resuming.
 
     :param chunks: the body, cut anywhere.
-    :raises NoStream: when the data of an event is no JSON object, or has no end.
+    :raises NoStream: when the data of an event is not a JSON object, or is larger than 96 MiB.
     """
-    event, last_id, data = "", "", list[str]()
+    event, last_id, data, size = "", "", list[str](), 0
     for line in _lines(chunks):
         if line.startswith(":"):
             yield None
@@ -48,17 +52,22 @@ def events_in(chunks: Iterable[bytes]) -> Iterator[Happened | None]:
                 event = value
             elif name == "data":
                 data.append(value)
+                # A line counts 1 at least, so that empty ones are bounded, too.
+                size += len(value) + 1
+                if size > _LARGEST_EVENT_BYTES:
+                    raise NoStream("an event is too large")
             elif name == "id" and "\0" not in value:
                 last_id = value
         else:
             if data:
-                yield Happened(event or "message", last_id, _object("\n".join(data)))
-            event, data = "", []
+                yield StreamEvent(event or "message", last_id, _object("\n".join(data)))
+            event, data, size = "", [], 0
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
     # Not what splits lines of text elsewhere: JSON may hold U+2028, which ends no line here.
     begun: list[bytes] = []
+    size = 0
     held = b""
     for chunk in chunks:
         # A CR at the end may be half of a CRLF.
@@ -66,11 +75,12 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
         held = whole[-1:] if whole.endswith(b"\r") else b""
         first, *others = _LINE_END.split(whole.removesuffix(b"\r"))
         begun.append(first)
+        size += len(first)
         for line in others:
             yield b"".join(begun).decode("utf-8", "replace")
-            begun = [line]
-        if sum(map(len, begun)) > _LARGEST_LINE_BYTES:
-            raise NoStream("an event has no end")
+            begun, size = [line], len(line)
+        if size > _LARGEST_EVENT_BYTES:
+            raise NoStream("an event is too large")
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -79,5 +89,5 @@ def _object(text: str) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise NoStream("the data of an event is no JSON object")
+        raise NoStream("the data of an event is not a JSON object")
     return found

@@ -1,4 +1,4 @@
-"""``hoard generate``: ask a server for images, watch them come, and keep them."""
+"""``hoard generate``: requests images from a server and saves them."""
 
 from __future__ import annotations
 
@@ -15,48 +15,59 @@ from infrastructure.cli.terminal.output import Output, counted, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from infrastructure.cli.requests.api_client import Accepted, Generation, Status, V2Client
     from infrastructure.cli.requests.pictures import Picture
-    from infrastructure.cli.requests.v2_client import Accepted, Generation, Status, V2Client
 
 INTERRUPTED = 130
 """Exit status of a command that Ctrl-C ended."""
 
 CLIENT_AGENT = "hoard-cli:1:unknown"
 
+EXAMPLE_PROMPT = "a red circle on a blue background"
+EXAMPLE_SAMPLER = "lcm"
+EXAMPLE_STEPS = 8
+EXAMPLE_CFG_SCALE = 1.5
+"""What makes good images in few steps with the pipeline that ships with Hoard."""
+
+EXAMPLE_OPTIONS = f"--sampler {EXAMPLE_SAMPLER} --steps {EXAMPLE_STEPS} --cfg {EXAMPLE_CFG_SCALE:g}"
+"""The same as options of ``hoard generate``."""
+
 
 def generate(
     prompt: Annotated[
-        str, typer.Argument(help="What to draw; after ### what not to draw.", show_default=False)
+        str, typer.Argument(help="What to draw; after ###, what to avoid.", show_default=False)
     ],
-    images: Annotated[int, typer.Option("--n", "-n", help="How many images, 1 to 20.")] = 1,
-    size: Annotated[str, typer.Option(metavar="WxH", help="Pixels, multiples of 64.")] = "512x512",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to save them in.")] = Path(
+    images: Annotated[int, typer.Option("--n", "-n", help="Number of images, 1 to 20.")] = 1,
+    size: Annotated[
+        str, typer.Option(metavar="WxH", help="Size in pixels, multiples of 64.")
+    ] = "512x512",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the images.")] = Path(
         "images"
     ),
     steps: Annotated[
         int | None, typer.Option(help="Denoising steps, 1 to 500.", show_default=False)
     ] = None,
     sampler: Annotated[
-        str | None, typer.Option(help="Such as k_euler_a or lcm.", show_default=False)
+        str | None, typer.Option(help="Sampler, such as k_euler_a or lcm.", show_default=False)
     ] = None,
     cfg: Annotated[
-        float | None, typer.Option(help="Guidance, 0 to 100.", show_default=False)
+        float | None, typer.Option(help="Guidance scale, 0 to 100.", show_default=False)
     ] = None,
     seed: Annotated[
-        str | None, typer.Option(help="A number or any text.", show_default=False)
+        str | None, typer.Option(help="Seed: a number or any text.", show_default=False)
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="A model that may make it; repeat it for more.", show_default=False),
+        typer.Option(help="Allowed model; repeatable.", show_default=False),
     ] = None,
     url: options.Url = None,
     key: options.Key = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Ask for images and save them with a contact sheet. Ctrl-C cancels what is not finished."""
-    from infrastructure.cli.requests.v2_client import V2Client
+    """Request images and save them with a contact sheet. Ctrl-C cancels the unfinished ones."""
+    from infrastructure.cli.requests.api_client import V2Client
     from infrastructure.keys.api_keys import ANONYMOUS_KEY
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.settings.environment import load_settings
 
     width, height = _size(size)
     payload = payload_for(
@@ -83,8 +94,8 @@ def generate(
     if len(pictures) < images:
         raise CliError(
             f"{len(pictures)} of {images} images were made; the request "
-            + ("was given up as faulted." if status.faulted else "ended before the others."),
-            advice=f"`hoard events --request {accepted.id}` says what happened.",
+            + ("ended as faulted." if status.faulted else "ended before the others."),
+            advice=f"`hoard events --request {accepted.id}` shows its history.",
         )
 
 
@@ -124,7 +135,7 @@ def keep(
 
 
 def payload_for(prompt: str, models: Sequence[str], **parameters: Any) -> dict[str, Any]:
-    """Return the body of a request; what is None is left to the server's defaults."""
+    """Return the body of a request; None means the server's default."""
     body: dict[str, Any] = {
         "prompt": prompt,
         "params": {name: value for name, value in parameters.items() if value is not None},
@@ -139,7 +150,7 @@ def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text.strip())
     if found is None:
         raise CliError(
-            f"{printable(text)} is no size.",
+            f"{printable(text)} is not a size.",
             advice="Give it as WIDTHxHEIGHT, such as 512x512, both multiples of 64.",
             exit_status=WRONGLY_ASKED,
         )
@@ -147,7 +158,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def announce(accepted: Accepted, images: int, output: Output) -> None:
-    """Tell that a request was taken, and what the server warns of."""
+    """Write that a request was accepted, with its warnings."""
     output.record({"type": "accepted", "id": accepted.id, "kudos": accepted.kudos})
     output.remark(
         f"Request {accepted.id}: {counted(images, 'image')}, {accepted.kudos:g} kudos.",
@@ -159,13 +170,13 @@ def announce(accepted: Accepted, images: int, output: Output) -> None:
 
 
 def watched(client: V2Client, request_id: str, images: int, output: Output) -> tuple[Status, bool]:
-    """Show how far a request is until it ends; return how, and whether Ctrl-C was why.
+    """Show the progress of a request until it ends; return its status and whether Ctrl-C ended it.
 
-    :raises Trouble: when it could not be cancelled.
-    :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: when the server does not tell.
+    :raises CliError: when it could not be cancelled.
+    :raises ServerUnreachable, ServerRefused, AnswerNotUnderstood: when the server gives no status.
     """
-    from infrastructure.cli.requests.progress import progress_on
-    from infrastructure.cli.requests.watching import watch
+    from infrastructure.cli.requests.progress_display import progress_on
+    from infrastructure.cli.requests.watcher import watch
 
     try:
         with progress_on(output, images) as shown:
@@ -176,7 +187,7 @@ def watched(client: V2Client, request_id: str, images: int, output: Output) -> t
 
 
 def _cancelled(client: V2Client, request_id: str, images: int, output: Output) -> Status:
-    from infrastructure.cli.requests.v2_client import ServerUnreachable
+    from infrastructure.cli.requests.api_client import ServerUnreachable
 
     try:
         status = client.cancel(request_id)

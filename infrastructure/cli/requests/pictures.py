@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from infrastructure.cli.requests.api_client import Generation, V2Client
 from infrastructure.cli.requests.contact_sheet import Frame, contact_sheet
-from infrastructure.cli.requests.v2_client import Generation, V2Client
 
 _SUFFIXES = ((b"RIFF", ".webp"), (b"\x89PNG", ".png"), (b"\xff\xd8\xff", ".jpg"))
 

@@ -1,4 +1,4 @@
-"""``hoard replicate``: have an image made again from what the history says of it."""
+"""``hoard replicate``: reproduces an image from its history."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Output, printable
 
 if TYPE_CHECKING:
-    from infrastructure.cli.requests.v2_client import Generation, V2Client
+    from infrastructure.cli.requests.api_client import Generation, V2Client
 
 _FOLDER = Path("images")
-_SAID_OF_EQUALITY = "replica:"
-"""How the words begin in which a worker says how equal the image is to the first one."""
+_COMPARISON = "replica:"
+"""The start of the text with which a worker compares the image with the first one."""
 
 
 def replicate(
     image_id: Annotated[
-        str, typer.Argument(help="The id of the image, as its status told it.", show_default=False)
+        str,
+        typer.Argument(help="Id of the image, from the status of its request.", show_default=False),
     ],
     exact: Annotated[
         bool,
         typer.Option(
             "--exact",
-            help="Run its whole batch again, so that the same bits come out.",
+            help="Run its whole batch again, for identical bits.",
             show_default=False,
         ),
     ] = False,
@@ -37,7 +38,7 @@ def replicate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Where to save it; default images/ID-replica and what it is.",
+            help="File to save it in; default images/ID-replica with the image's suffix.",
             show_default=False,
         ),
     ] = None,
@@ -45,28 +46,28 @@ def replicate(
     key: options.Key = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make an image again that was made in a batch, and say how equal it is. Ctrl-C cancels."""
-    from infrastructure.cli.requests.v2_client import V2Client
+    """Reproduce an image and compare it with the recorded one. Ctrl-C cancels."""
+    from infrastructure.cli.requests.api_client import V2Client
     from infrastructure.keys.api_keys import ANONYMOUS_KEY
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.settings.environment import load_settings
 
     wanted = _image_id(image_id)
-    told = Output(as_json=as_json)
+    console = Output(as_json=as_json)
     with V2Client(
         url or load_settings().base_url, key or ANONYMOUS_KEY, client_agent=CLIENT_AGENT
     ) as client:
         accepted = client.request_images({"replicate": str(wanted), "exact": exact, "r2": True})
-        announce(accepted, 1, told)
-        status, interrupted = watched(client, accepted.id, 1, told)
+        announce(accepted, 1, console)
+        status, interrupted = watched(client, accepted.id, 1, console)
         for generation in status.generations:
-            _keep(client, generation, wanted, output, told)
+            _keep(client, generation, wanted, output, console)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not status.generations:
         raise CliError(
             "The image was not made; the request "
-            + ("was given up as faulted." if status.faulted else "ended before."),
-            advice=f"`hoard events --request {accepted.id}` says what happened.",
+            + ("ended as faulted." if status.faulted else "ended before."),
+            advice=f"`hoard events --request {accepted.id}` shows its history.",
         )
 
 
@@ -75,16 +76,16 @@ def _image_id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise CliError(
-            f"{printable(text)} is no id of an image.",
-            advice="Ids stand in the status of a request; `hoard generate --json` tells them too.",
+            f"{printable(text)} is not an image id.",
+            advice="The status of a request has the ids; so has `hoard generate --json`.",
             exit_status=WRONGLY_ASKED,
         ) from None
 
 
 def _keep(
-    client: V2Client, generation: Generation, wanted: UUID, file: Path | None, told: Output
+    client: V2Client, generation: Generation, wanted: UUID, file: Path | None, console: Output
 ) -> None:
-    """Save the image, write where, and tell what its metadata says of equality."""
+    """Save the image, and write its path and its comparison."""
     from infrastructure.cli.requests.pictures import suffix_of
 
     content = client.image(generation)
@@ -92,7 +93,7 @@ def _keep(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     equality = _equality_of(generation)
-    told.record(
+    console.record(
         {
             "type": "image",
             "path": str(path),
@@ -105,17 +106,15 @@ def _keep(
             "equality": equality,
         }
     )
-    told.say(str(path))
+    console.say(str(path))
     if generation.state != "ok":
-        told.remark(f"It came as {printable(generation.state)}.", style="yellow")
-    told.remark(
-        printable(equality) if equality else "Its worker did not say how equal it is.", style=""
-    )
+        console.remark(f"It came as {printable(generation.state)}.", style="yellow")
+    console.remark(printable(equality) if equality else "Its worker did not compare it.", style="")
 
 
 def _equality_of(generation: Generation) -> str | None:
     for remark in generation.gen_metadata:
         said = remark.ref or ""
-        if remark.type == "information" and said.startswith(_SAID_OF_EQUALITY):
+        if remark.type == "information" and said.startswith(_COMPARISON):
             return said
     return None

@@ -1,4 +1,4 @@
-"""``hoard return-codes``: what errors are called, and how far they are translated."""
+"""``hoard return-codes``: lists return codes and their translations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The catalogue of return codes.", no_args_is_help=True)
 
 Language = Annotated[
-    str | None, typer.Option("--language", metavar="TAG", help="Such as de; English without it.")
+    str | None,
+    typer.Option("--language", metavar="TAG", help="Language tag, such as de; default English."),
 ]
 
 
@@ -30,12 +31,12 @@ def _return_codes() -> None:
 @app.command("list")
 def list_codes(
     everything: Annotated[
-        bool, typer.Option("--all", help="Also names that are only kept, and families.")
+        bool, typer.Option("--all", help="Also reserved names and families.")
     ] = False,
     language: Language = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the return codes that clients can meet."""
+    """List the return codes that clients can get."""
     from domain.return_codes import RETURN_CODES
 
     translation = _translation(language)
@@ -51,11 +52,11 @@ def list_codes(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="The return code, in small letters or not.")],
+    name: Annotated[str, typer.Argument(help="The return code, case-insensitive.")],
     language: Language = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show all that there is to know of a return code."""
+    """Show a return code."""
     code, translation = _code(name), _translation(language)
     message, detailed, advice = _said(code, translation)
     output = Output(as_json=as_json)
@@ -67,8 +68,10 @@ def show(
     output.say(f"  when        {code.when}")
     output.say(f"  what to do  {advice}")
     if not code.may_be_raised:
-        what = "names a family" if code.base else "is kept for a feature that is not built"
-        output.remark(f"It {what}: nothing answers with it.")
+        what = (
+            "names a family" if code.base else "is reserved for a feature that Hoard does not have"
+        )
+        output.remark(f"It {what}: no error has it.")
 
 
 @app.command()
@@ -108,10 +111,10 @@ def coverage(as_json: options.AsJson = False) -> None:
 def template(
     tag: Annotated[str, typer.Argument(help="The language's tag, such as it or pt-BR.")],
     name: Annotated[
-        str, typer.Option("--name", help="What the language calls itself, for a new one.")
+        str, typer.Option("--name", help="The language's own name, for a new one.")
     ] = "",
 ) -> None:
-    """Write the file of a translation to standard output: what is missing in it is empty.
+    """Write the file of a translation to standard output; missing texts are empty.
 
     Fill it in and store it as translations/TAG.toml; nothing else is needed.
     """
@@ -121,7 +124,7 @@ def template(
     if existing is None and not name:
         raise CliError(
             f"There is no translation {tag} yet.",
-            advice="Say with --name what the language calls itself, such as Italiano.",
+            advice="Give the language's own name with --name, such as Italiano.",
             exit_status=WRONGLY_ASKED,
         )
     started = existing or translations.Translation(tag, name, {})
@@ -132,15 +135,17 @@ def template(
 def docs(
     folder: Annotated[
         Path, typer.Argument(help="Where return-codes.md and left-out.md go.", file_okay=False)
-    ] = Path("docs"),
+    ] = Path("docs/reference"),
 ) -> None:
-    """Write the pages of the documentation that are made from the catalogue."""
+    """Write the documentation pages that are generated from the catalogue."""
     import translations
     from infrastructure.cli.return_codes.pages import left_out_page, return_codes_page
 
     if not folder.is_dir():
         raise CliError(
-            f"{folder} is no folder.", advice="Name one that is.", exit_status=WRONGLY_ASKED
+            f"{folder} is not a folder.",
+            advice="Give an existing folder.",
+            exit_status=WRONGLY_ASKED,
         )
     pages = {
         "return-codes.md": return_codes_page(translations.shipped()),

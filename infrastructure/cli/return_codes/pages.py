@@ -20,48 +20,48 @@ Every error has an HTTP status and a body:
 {"message": "Width and height must be multiples of 64 from 64 to 3072.", "rc": "InvalidSize"}
 ```
 
-Programs compare with `rc`: the names never change. People read `message`; its wording may. Where
+Programs compare `rc`: the names never change. People read `message`: its wording may change. Where
 fields are wrong, `errors` says by field what is wrong with them.
 
 - A client that sends `Accept: application/problem+json` gets problem details (RFC 9457) instead,
   with `rc` and `errors` beside their own fields. Their `type` is the address of the code's entry on
   the page `/return-codes` of the server.
-- `Accept-Language` chooses the language of `message`; `Content-Language` says which it is. Besides
-  English there are: {languages}. Messages that only developers meet are in English.
-- `GET /api/v2/return_codes` lists all of this as JSON, and `hoard return-codes list` on a terminal.
-- Whatever is wrong and has no code of its own is `BadRequest`; its status may then also be 404 (no
-  such address), 405 (no such method there) or 413 (the body is too large).
+- `Accept-Language` chooses the language of `message`; `Content-Language` names it. Besides English
+  there are: {languages}. Messages that only developers meet are in English.
+- `GET /api/v2/return_codes` lists the codes as JSON, `hoard return-codes list` on a terminal.
+- An error without a code of its own is `BadRequest`. Its status may then also be 404 (no such
+  address), 405 (no such method there) or 413 (the body is too large).
 """
 
 _KEPT = """\
-## Kept names
+## Reserved names
 
-Names of the AI Horde for features that are not built here. Nothing answers with them.
+Names of the AI Horde for features that Hoard does not have. No error has them.
 
 """
 
 _FAMILIES = """\
 ## Families
 
-Names for what several codes have in common. Nothing answers with them.
+Names for what several codes have in common. No error has them.
 
 """
 
 _LEFT_OUT = """\
-# What is left out
+# Features not served
 
 <!-- Made by `hoard return-codes docs` from api/v2/service/left_out.py; do not edit. -->
 
-Hoard speaks the part of the AI Horde v2 API that is about images. These addresses of the API answer
-501 with the return code `NotServed`, for every method that the AI Horde takes there.
+Hoard serves the part of the AI Horde v2 API that is about images. These addresses of the API answer
+501 with the return code `NotServed`, for every method that the AI Horde accepts there.
 
-| left out | instead | addresses below `/api/v2` |
+| feature | instead | addresses below `/api/v2` |
 | --- | --- | --- |
 """
 
 
 def return_codes_page(languages: Mapping[str, Translation]) -> str:
-    """Return ``docs/return-codes.md``."""
+    """Return ``docs/reference/return-codes.md``."""
     named = ", ".join(f"{each.language} (`{tag}`)" for tag, each in languages.items())
     codes = RETURN_CODES.values()
     met = sorted({code.status for code in codes if code.may_be_raised})
@@ -80,7 +80,7 @@ def return_codes_page(languages: Mapping[str, Translation]) -> str:
 
 
 def left_out_page() -> str:
-    """Return ``docs/left-out.md``."""
+    """Return ``docs/reference/left-out.md``."""
     rows = (
         f"| {each.feature} | {each.instead} | {_addresses(each.paths)} |\n" for each in LEFT_OUT
     )

@@ -1,4 +1,4 @@
-"""``hoard modes``: the modes of the service, shown and changed at the machine itself."""
+"""``hoard modes``: shows and changes the modes of the service."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from infrastructure.cli.terminal import options
-from infrastructure.cli.terminal.opening import opened
+from infrastructure.cli.terminal.installation import opened
 from infrastructure.cli.terminal.output import Output
 
 
 class Switch(StrEnum):
-    """A mode is on, or it is off."""
+    """The state of a mode."""
 
     ON = "on"
     OFF = "off"
@@ -21,22 +21,22 @@ class Switch(StrEnum):
 
 def modes(
     maintenance: Annotated[
-        Switch | None, typer.Option("--maintenance", help="Whether new requests are refused.")
+        Switch | None, typer.Option("--maintenance", help="Refuse new requests.")
     ] = None,
     invite_only: Annotated[
         Switch | None,
-        typer.Option("--invite-only", help="Whether new workers need an invitation."),
+        typer.Option("--invite-only", help="Require an invitation for new workers."),
     ] = None,
     raid: Annotated[
-        Switch | None, typer.Option("--raid", help="Whether moderators expect abuse.")
+        Switch | None, typer.Option("--raid", help="Mark that moderators expect abuse.")
     ] = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show the modes of the service, or change some of them first."""
+    """Show or change the modes."""
     with opened(data) as hoard:
         if maintenance is None and invite_only is None and raid is None:
-            present = hoard.modes.now()
+            present = hoard.inline.modes.now()
         else:
             present = hoard.ledger.modes.change(
                 maintenance=_is_on(maintenance), invite_only=_is_on(invite_only), raid=_is_on(raid)

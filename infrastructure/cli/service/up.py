@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infrastructure.cli.requests import quick_settings
+from infrastructure.cli.requests import generate
 from infrastructure.cli.terminal import options
 from infrastructure.cli.terminal.output import Output
 
@@ -18,7 +18,7 @@ def up(
         typer.Option(
             min=1,
             max=65535,
-            help="Where the API listens; default $HOARD_PORT, else 7001.",
+            help="Port to listen on; default $HOARD_PORT, else 7001.",
             show_default=False,
         ),
     ] = None,
@@ -39,12 +39,12 @@ def up(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Run API, projector, workers, the sender of webhooks and their Redis until Ctrl-C or SIGTERM.
+    """Run API, projector, workers, webhook sender and Redis until Ctrl-C or SIGTERM.
 
-    Started again on the same folder it goes on where it was, whatever ended it before.
+    A restart on the same folder continues where it stopped.
     """
-    from infrastructure.processes.up import run_up
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.processes.supervisor import run_up
+    from infrastructure.settings.environment import load_settings
 
     settings = load_settings(data=data, port=port, host=host)
     output = Output(as_json=as_json)
@@ -56,7 +56,7 @@ def up(
         if not verbose:
             output.say(f"  logs   {settings.data / 'logs'}")
         output.say(
-            f'  try    hoard generate "{quick_settings.PROMPT}" -n 4 {quick_settings.OPTIONS}'
+            f'  try    hoard generate "{generate.EXAMPLE_PROMPT}" -n 4 {generate.EXAMPLE_OPTIONS}'
         )
         output.say("  stop   Ctrl-C")
 

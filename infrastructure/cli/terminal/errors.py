@@ -1,105 +1,25 @@
-"""What went wrong, said to a person: one sentence, what to do next, and an exit status."""
+"""The error of a command: one sentence, what to do next, and an exit status."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-
 WENT_WRONG = 1
-"""Exit status of a command that could not do what it was asked."""
+"""Exit status of a command that failed."""
 
 WRONGLY_ASKED = 2
-"""Exit status of a command that was asked for something impossible."""
+"""Exit status of a command with impossible arguments."""
 
 
 class CliError(Exception):
-    """A command cannot go on; whoever typed it is told why and what to do."""
+    """A command cannot go on; the message says why and what to do."""
 
     def __init__(self, message: str, *, advice: str = "", exit_status: int = WENT_WRONG) -> None:
         """Stop the command.
 
         :param message: what is wrong, a whole sentence.
-        :param advice: what to do next, a whole sentence; empty when that is plain.
+        :param advice: what to do next, a whole sentence; empty when that is obvious.
         :param exit_status: :data:`WENT_WRONG` or :data:`WRONGLY_ASKED`.
         """
         super().__init__(message)
         self.message = message
         self.advice = advice
         self.exit_status = exit_status
-
-
-def cli_error_from(error: Exception) -> CliError | None:
-    """Return what to say about an error that has a known cause; None for one that has not.
-
-    The parts are looked up among what is loaded already: nothing raises an error of a library
-    that was never imported, and a command should not import one just to fail.
-    """
-    if isinstance(error, CliError):
-        return error
-    for module, explain in _EXPLAINED:
-        loaded = sys.modules.get(module)
-        if loaded is not None and (trouble := explain(error)) is not None:
-            return trouble
-    if isinstance(error, OSError) and error.filename is not None:
-        return CliError(f"{error.filename}: {error.strerror}.", advice="Is it yours to change?")
-    return None
-
-
-def _settings(error: Exception) -> CliError | None:
-    from infrastructure.settings.settings import SettingsInvalid
-
-    if isinstance(error, SettingsInvalid):
-        return CliError(
-            f"A setting has no usable value.\n{error}",
-            advice="Correct the option, or the environment variable of that name.",
-            exit_status=WRONGLY_ASKED,
-        )
-    return None
-
-
-def _refused(error: Exception) -> CliError | None:
-    from domain.return_codes import Refused
-
-    return CliError(f"{error.message} ({error.code.name})") if isinstance(error, Refused) else None
-
-
-def _server(error: Exception) -> CliError | None:
-    from infrastructure.cli.requests import v2_client
-
-    if isinstance(error, v2_client.ServerUnreachable):
-        return CliError(
-            f"{error}.", advice="Start a server with `hoard up`, or say where it is with --url."
-        )
-    if isinstance(error, v2_client.ServerRefused):
-        fields = "".join(f"\n  {field}: {text}" for field, text in error.errors.items())
-        return CliError(f"The server refused: {error}{fields}", advice=_ADVICE.get(error.rc, ""))
-    if isinstance(error, v2_client.AnswerNotUnderstood):
-        return CliError(f"{error}.", advice="Is --url the address of an AI Horde v2 API?")
-    return None
-
-
-def _database(error: Exception) -> CliError | None:
-    import sqlalchemy.exc
-
-    if isinstance(error, sqlalchemy.exc.DBAPIError):
-        reason = str(error.orig).strip().splitlines()
-        return CliError(
-            f"The database cannot be used: {reason[0] if reason else type(error.orig).__name__}.",
-            advice="Check --data, HOARD_LEDGER_URL and HOARD_VIEWS_URL, and that it runs.",
-        )
-    return None
-
-
-_EXPLAINED: Sequence[tuple[str, Callable[[Exception], CliError | None]]] = (
-    ("infrastructure.settings.settings", _settings),
-    ("domain.return_codes", _refused),
-    ("infrastructure.cli.requests.v2_client", _server),
-    ("sqlalchemy.exc", _database),
-)
-
-_ADVICE = {
-    "InvalidAPIKey": "Check --key; `hoard accounts create NAME` makes one.",
-    "ImageNotFound": "Only whoever asked for an image may have it made again; check --key.",
-    "InvalidSize": "Give --size as WIDTHxHEIGHT, both multiples of 64.",
-    "RequestNotFound": "It may have expired: requests and their images do not live for ever.",
-}

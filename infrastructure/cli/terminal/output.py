@@ -1,13 +1,13 @@
-"""How a command speaks: tables and colour on a terminal, plain text in a pipe, or JSON lines.
+"""The output of a command: tables and colour on a terminal, plain text in a pipe, or JSON lines.
 
-Results go to standard output; what merely tells how it goes along is for standard error, so that a
-pipe carries results only.
+Results go to standard output, progress to standard error, so that a pipe carries results only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -18,9 +18,9 @@ from rich.text import Text
 
 
 def printable(text: str) -> str:
-    """Return a text without characters that could steer a terminal, line breaks among them.
+    """Escape characters that could control a terminal, line breaks among them.
 
-    Names and agents come from clients; what they wrote is shown, never obeyed.
+    Names and agents come from clients.
     """
     if text.isprintable():
         return text
@@ -41,7 +41,7 @@ class Column:
 
 
 class Output:
-    """Where one command's results and remarks go."""
+    """Writes the results and remarks of one command."""
 
     def __init__(
         self,
@@ -50,14 +50,14 @@ class Output:
         out: Console | None = None,
         remarks: Console | None = None,
     ) -> None:
-        """Speak on standard output and standard error unless told otherwise."""
+        """Write to standard output and standard error by default."""
         self.as_json = as_json
         self.out = out or Console(highlight=False, soft_wrap=True)
         self.remarks = remarks or Console(stderr=True, highlight=False, soft_wrap=True)
 
     @property
     def on_terminal(self) -> bool:
-        """Whether results are read by a person who sees them now."""
+        """Whether results go to a terminal, as text."""
         return self.out.is_terminal and not self.as_json
 
     def record(self, fields: Mapping[str, Any]) -> None:
@@ -72,12 +72,12 @@ class Output:
             self.out.print(_as_text(text), style=style)
 
     def remark(self, text: str | Text, *, style: str = "dim") -> None:
-        """Tell how it goes along; not in JSON mode."""
+        """Write progress; not in JSON mode."""
         if not self.as_json:
             self.remarks.print(_as_text(text), style=style)
 
     def tick(self, text: str, *, holds: bool = True) -> None:
-        """Write that something holds, or does not; not in JSON mode."""
+        """Write a check and its outcome; not in JSON mode."""
         mark = Text("✓ ", style="bold green") if holds else Text("✗ ", style="bold red")
         self.say(Text.assemble(mark, printable(text)))
 
@@ -110,6 +110,13 @@ class Output:
         self.out.print(table, soft_wrap=False)
 
 
+def instant(moment: datetime | None) -> str:
+    """Return a moment in UTC to the second, and a dash for none."""
+    if moment is None:
+        return "–"
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def counted(number: int, one: str) -> str:
     """Return a number with its noun, such as ``1 row`` or ``20 images``."""
     return f"{number} {one}{'' if number == 1 else 's'}"
@@ -121,7 +128,7 @@ def _as_text(text: str | Text) -> Text:
 
 def _aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [[column.heading for column in columns], *rows]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
     return [
         "  ".join(
             cell.rjust(width) if column.right else cell.ljust(width)

@@ -1,4 +1,4 @@
-"""``hoard webhooks``: what was told, where, what came of it; and telling it again."""
+"""``hoard webhooks``: the deliveries and endpoints, what came of them, and resending."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from uuid import UUID
 
 import typer
 
-from infrastructure.cli.accounts.naming import account_named, id_from
+from infrastructure.cli.accounts.lookup import account_named, id_from
 from infrastructure.cli.terminal import options
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
-from infrastructure.cli.terminal.moments import moment_from
-from infrastructure.cli.terminal.opening import opened
+from infrastructure.cli.terminal.installation import opened
+from infrastructure.cli.terminal.options import moment_from
 from infrastructure.cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from domain.webhooks.delivery import WebhookDelivery
     from infrastructure.bootstrap import Hoard
-    from projections.webhooks.deliveries import DeliveryRow
+    from projections.webhooks.history.reader import DeliveryRow
 
-app = typer.Typer(help="Webhooks: what was told, and telling it again.", no_args_is_help=True)
+app = typer.Typer(help="Webhooks: list, show, test and resend deliveries.", no_args_is_help=True)
 
 DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery.", show_default=False)]
 Account = Annotated[
@@ -61,14 +61,14 @@ class State(StrEnum):
 
 @app.callback()
 def _webhooks() -> None:
-    """Webhooks: what was told, and telling it again."""
+    """Webhooks: list, show, test and resend deliveries."""
 
 
 @app.command("list")
 def list_deliveries(
     account: Account = None,
     state: Annotated[
-        State | None, typer.Option("--state", help="Only those that stand there.")
+        State | None, typer.Option("--state", help="Only those in this state.")
     ] = None,
     request: OfRequest = None,
     since: Since = None,
@@ -76,9 +76,9 @@ def list_deliveries(
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List deliveries, those scheduled last first."""
+    """List deliveries, the last scheduled first."""
     from domain.webhooks.delivery import DeliveryState
-    from infrastructure.cli.webhooks.lists import LISTS_LESS, is_list_behind, write_deliveries
+    from infrastructure.cli.webhooks.lists import LIST_IS_BEHIND, is_list_behind, write_deliveries
 
     output = Output(as_json=as_json)
     with opened(data) as hoard:
@@ -88,7 +88,7 @@ def list_deliveries(
         rows: list[DeliveryRow] = []
         size = min(_PAGE, limit)
         while len(rows) < limit:
-            page = hoard.webhooks.page(
+            page = hoard.views.webhooks.page(
                 account_id=account_id,
                 state=None if state is None else DeliveryState(state),
                 request_id=request_id,
@@ -102,7 +102,7 @@ def list_deliveries(
         is_behind = is_list_behind(hoard)
     write_deliveries(output, rows)
     if is_behind:
-        output.remark(LISTS_LESS)
+        output.remark(LIST_IS_BEHIND)
 
 
 @app.command()
@@ -114,7 +114,7 @@ def show(
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show a delivery and each of its tries; how an answer began may be somebody's secret."""
+    """Show a delivery and each of its attempts; how an answer began may be a secret."""
     from infrastructure.cli.webhooks.details import DeliveryDetails
 
     delivery_id = _delivery_id(delivery)
@@ -132,7 +132,7 @@ def endpoints(
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the accounts' endpoints: what is told there, and how they answer."""
+    """List the endpoints of accounts: what is sent there, and how they answer."""
     from infrastructure.cli.webhooks.lists import endpoints_of, write_endpoints
 
     output = Output(as_json=as_json)
@@ -152,7 +152,7 @@ def resend(
         typer.Option(
             "--failed-since",
             metavar="TIME",
-            help="All that were given up since: 2h, 7d, 2026-11-28T12:00.",
+            help="All that were abandoned since: 2h, 7d, 2026-11-28T12:00.",
             show_default=False,
         ),
     ] = None,
@@ -160,7 +160,7 @@ def resend(
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Send one delivery again, or all that were given up since a time, under the same ids."""
+    """Send one delivery again, or all that were abandoned since a time, under the same ids."""
     if (delivery is None) is (failed_since is None) or (delivery and account):
         raise CliError(
             "What is to be sent again?",
@@ -193,16 +193,16 @@ def tail(
     as_json: options.AsJson = False,
 ) -> None:
     """Show what happens to deliveries, as it happens; Ctrl-C ends it."""
-    from infrastructure.cli.history.reading import history_after
+    from infrastructure.cli.history.log_reader import history_after
     from infrastructure.cli.webhooks.words import DeliveryLines
 
     output = Output(as_json=as_json)
     with opened(data) as hoard:
-        position = hoard.log.last_position() if after is None else after
+        position = hoard.storage.log.last_position() if after is None else after
         output.remark(f"What happens after position {position}; Ctrl-C ends it.")
         lines = DeliveryLines(hoard, output)
         while True:
-            for recorded in history_after(hoard.log, position, None):
+            for recorded in history_after(hoard.storage.log, position, None):
                 lines.write(recorded)
                 position = recorded.position
             output.out.file.flush()
@@ -215,12 +215,12 @@ def send_test(
         str, typer.Argument(metavar="ENDPOINT", help="The endpoint.", show_default=False)
     ],
     wait: Annotated[
-        float, typer.Option("--wait", min=0, max=300, help="Seconds to wait for what comes of it.")
+        float, typer.Option("--wait", min=0, max=300, help="Seconds to wait for the outcome.")
     ] = 30.0,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Send a test to an endpoint, be it disabled, and show what comes of it.
+    """Send a test to an endpoint, also to a disabled one, and show the outcome.
 
     Exit status 1 when it does not arrive.
     """
@@ -241,7 +241,7 @@ def send_test(
         raise CliError(
             f"Nothing was sent within {wait:g} s.",
             advice="Does `hoard up` run here, and its program `webhooks` with it? "
-            f"`hoard webhooks show {delivery_id}` tells later what came of it.",
+            f"`hoard webhooks show {delivery_id}` shows the outcome later.",
         )
     details.write_outcome(output)
     if not details.is_delivered:

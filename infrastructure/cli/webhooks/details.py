@@ -1,4 +1,4 @@
-"""One webhook delivery with all its tries, as operators see it."""
+"""One webhook delivery with all its attempts, as operators see it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any, Self
 from api.v2.webhooks.notices import notice_of
 from domain.webhooks.delivery import DeliveryState, WebhookDelivery
 from infrastructure.bootstrap import Hoard
-from infrastructure.cli.terminal.moments import instant
-from infrastructure.cli.terminal.output import Column, Output
+from infrastructure.cli.terminal.output import Column, Output, instant
 from infrastructure.cli.webhooks.words import address_of, host_of, in_words, opened_text, outcome
-from projections.webhooks.attempts import DeliveryHistory, try_data
+from projections.webhooks.history.attempts import DeliveryAttempts, attempt_data
 
 _LONGEST_ANSWER = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
-    """One try of a delivery."""
+class Attempt:
+    """One attempt of a delivery."""
 
     event: WebhookDelivery.Attempted
     answer: str | None
@@ -27,7 +26,7 @@ class Try:
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``--json`` writes."""
-        return try_data(self.event, self.answer)
+        return attempt_data(self.event, self.answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +36,33 @@ class DeliveryDetails:
     delivery: WebhookDelivery
     where: str
     """The host that it goes to, or the whole address."""
-    tries: Sequence[Try]
-    given_up: WebhookDelivery.Abandoned | None
-    """Why it is not tried any more; None where it is, or was delivered."""
+    attempts: Sequence[Attempt]
+    abandoned: WebhookDelivery.Abandoned | None
+    """Why no further attempt is made; None where one is, or where it was delivered."""
     notice: str | None
     """What is wrong with where it goes."""
 
     @classmethod
     def read(cls, hoard: Hoard, delivery: WebhookDelivery, *, whole_address: bool) -> Self:
-        """Return what the log and the view of deliveries say.
+        """Return what the log and the view of what is due say.
 
         :param whole_address: whether the address is shown, not its host alone.
         """
-        history = DeliveryHistory.read(hoard.log, delivery)
-        tries = [
-            Try(event, None if event.answer is None else opened_text(hoard, event.answer))
-            for event in history.tries
+        history = DeliveryAttempts.read(hoard.storage.log, delivery)
+        attempts = [
+            Attempt(event, None if event.answer is None else opened_text(hoard, event.answer))
+            for event in history.attempts
         ]
         address = address_of(hoard, delivery)
         disabled = None
         if delivery.endpoint_id is not None:
             disabled = hoard.ledger.webhooks.endpoint(delivery.endpoint_id).disabled
-        health = hoard.deliveries.health(delivery.destination)
+        health = hoard.inline.deliveries.health(delivery.destination)
         return cls(
             delivery=delivery,
             where=address if whole_address else host_of(address),
-            tries=tries,
-            given_up=history.given_up,
+            attempts=attempts,
+            abandoned=history.abandoned,
             notice=notice_of(disabled, health, hoard.clock.now()),
         )
 
@@ -75,21 +74,21 @@ class DeliveryDetails:
     def write(self, output: Output) -> None:
         """Write all of it."""
         facts = self._facts()
-        output.record({**facts, "attempts": [each.as_json() for each in self.tries]})
+        output.record({**facts, "attempts": [each.as_json() for each in self.attempts]})
         for name, value in facts.items():
             if value is not None:
                 said = instant(value) if hasattr(value, "astimezone") else value
                 output.say(f"{name:12} {said}")
-        if not self.tries:
-            output.remark("It was not tried yet.")
+        if not self.attempts:
+            output.remark("There was no attempt yet.")
             return
         output.table(
             [
-                Column("try", right=True),
+                Column("attempt", right=True),
                 Column("ended"),
                 Column("outcome"),
                 Column("seconds", right=True),
-                Column("next try"),
+                Column("next attempt"),
                 Column("the answer began"),
             ],
             [
@@ -101,22 +100,22 @@ class DeliveryDetails:
                     instant(each.event.again_at),
                     (each.answer or "–")[:_LONGEST_ANSWER],
                 )
-                for each in self.tries
+                for each in self.attempts
             ],
         )
 
     def write_outcome(self, output: Output) -> None:
-        """Write in one line what came of it."""
-        output.record({**self._facts(), "attempts": [each.as_json() for each in self.tries]})
-        if self.tries:
-            last = self.tries[-1].event
+        """Write the outcome in one line."""
+        output.record({**self._facts(), "attempts": [each.as_json() for each in self.attempts]})
+        if self.attempts:
+            last = self.attempts[-1].event
             said = f"{outcome(last.status, last.problem)} after {last.seconds:.2f} s"
-        elif self.given_up is not None:
-            said = f"not sent: {in_words(self.given_up.reason)}"
+        elif self.abandoned is not None:
+            said = f"not sent: {in_words(self.abandoned.reason)}"
         else:
             said = "not sent"
         output.tick(f"{self.where}: {said}", holds=self.is_delivered)
-        if self.tries and (answer := self.tries[-1].answer):
+        if self.attempts and (answer := self.attempts[-1].answer):
             output.remark(f"The answer began: {answer[:_LONGEST_ANSWER]!a}")
 
     def _facts(self) -> dict[str, Any]:
@@ -135,6 +134,6 @@ class DeliveryDetails:
             "scheduled_at": delivery.created_on,
             "due_at": delivery.due_at,
             "give_up_at": delivery.give_up_at if delivery.is_due else None,
-            "given_up": None if self.given_up is None else self.given_up.reason,
+            "given_up": None if self.abandoned is None else self.abandoned.reason,
             "notice": self.notice,
         }

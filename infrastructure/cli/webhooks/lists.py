@@ -10,26 +10,25 @@ from api.v2.webhooks.notices import notice_of
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.directory import AccountEntry
 from infrastructure.bootstrap import Hoard
-from infrastructure.cli.terminal.moments import instant
-from infrastructure.cli.terminal.output import Column, Output, counted
+from infrastructure.cli.terminal.output import Column, Output, counted, instant
 from infrastructure.cli.webhooks.words import host_of, in_words, opened_text, outcome
-from projections.webhooks.deliveries import DeliveryRow
-from projections.webhooks.due import EndpointEntry
+from projections.webhooks.due.reader import EndpointEntry
+from projections.webhooks.history.reader import DeliveryRow
 
-LISTS_LESS = "More has happened since: `hoard projections status` tells how far the list is."
-"""What is said where the list of deliveries lacks what happened last."""
+LIST_IS_BEHIND = "More has happened since: `hoard projections status` tells how far the list is."
+"""The remark where the list of deliveries lacks what happened last."""
 
 _PAGE = 500
 
 
 def is_list_behind(hoard: Hoard) -> bool:
     """Return whether the list of deliveries lacks what happened last."""
-    (follower,) = [each for each in hoard.followers if each.view.name == "webhooks"]
-    return follower.position() < hoard.log.last_position()
+    (follower,) = [each for each in hoard.views.followers if each.view.name == "webhooks"]
+    return follower.position() < hoard.storage.log.last_position()
 
 
 def write_deliveries(output: Output, rows: Sequence[DeliveryRow]) -> None:
-    """Write deliveries, on a terminal with no other ids than their own: more has no room there."""
+    """Write deliveries; on a terminal, which has little room, with their own ids only."""
     for row in rows:
         output.record(asdict(row))
     wide = not output.on_terminal
@@ -37,7 +36,7 @@ def write_deliveries(output: Output, rows: Sequence[DeliveryRow]) -> None:
         Column("delivery"),
         Column("scheduled"),
         Column("kind"),
-        Column("tries", right=True),
+        Column("attempts", right=True),
         Column("last"),
         Column("state"),
     ]
@@ -55,15 +54,15 @@ def _cells(row: DeliveryRow, *, wide: bool) -> Sequence[object]:
         row.kind,
         row.attempts,
         outcome(row.last_status, row.last_problem),
-        _stands(row, wide=wide),
+        _state_of_delivery(row, wide=wide),
     )
     return (*cells, row.request_id or "–", row.endpoint_id or "–") if wide else cells
 
 
-def _stands(row: DeliveryRow, *, wide: bool) -> str:
-    """Return where a delivery stands, and when it is due or why it is not."""
+def _state_of_delivery(row: DeliveryRow, *, wide: bool) -> str:
+    """Return the state of a delivery, and when it is due or why it is not."""
     if row.given_up_because is not None:
-        return f"given up: {in_words(row.given_up_because)}"
+        return f"abandoned: {in_words(row.given_up_because)}"
     if row.due_at is None:
         return row.state
     return f"due {instant(row.due_at) if wide else f'{row.due_at.astimezone():%H:%M:%S}'}"
@@ -78,9 +77,9 @@ class EndpointDetails:
     where: str
     """Its host, or its whole address."""
     failures: int
-    """Tries in a row that failed, up to the last."""
-    resting_until: datetime | None
-    """None where something may be sent there now."""
+    """Attempts in a row that failed, up to the last."""
+    blocked_until: datetime | None
+    """Until when only tests are sent there; None where anything may be sent now."""
     notice: str | None
 
 
@@ -94,20 +93,20 @@ def endpoints_of(
     found = []
     now = hoard.clock.now()
     for accounts in _accounts(hoard) if whose is None else [[whose]]:
-        entries = hoard.deliveries.endpoints_of([account.account_id for account in accounts])
+        entries = hoard.inline.deliveries.endpoints_of([account.account_id for account in accounts])
         for account in accounts:
             for entry in entries.get(account.account_id, ()):
                 address = opened_text(
                     hoard, hoard.ledger.webhooks.endpoint(entry.endpoint_id).address
                 )
-                health = hoard.deliveries.health(entry.endpoint_id)
+                health = hoard.inline.deliveries.health(entry.endpoint_id)
                 found.append(
                     EndpointDetails(
                         entry=entry,
                         account=account.handle,
                         where=address if whole_addresses else host_of(address),
                         failures=health.failures,
-                        resting_until=health.resting_until(now),
+                        blocked_until=health.blocked_until(now),
                         notice=notice_of(entry.disabled, health, now),
                     )
                 )
@@ -126,7 +125,7 @@ def write_endpoints(output: Output, found: Sequence[EndpointDetails]) -> None:
                 "events": each.entry.kinds,
                 "disabled_because": each.entry.disabled,
                 "failures": each.failures,
-                "resting_until": each.resting_until,
+                "resting_until": each.blocked_until,
                 "created_at": each.entry.created_at,
                 "notice": each.notice,
             }
@@ -146,7 +145,7 @@ def write_endpoints(output: Output, found: Sequence[EndpointDetails]) -> None:
                 each.account,
                 each.where,
                 " ".join(each.entry.kinds) or "–",
-                _state(each),
+                _state_of_endpoint(each),
                 each.failures,
             )
             for each in found
@@ -158,14 +157,14 @@ def write_endpoints(output: Output, found: Sequence[EndpointDetails]) -> None:
             output.say(f"{each.entry.endpoint_id}: {each.notice}")
 
 
-def _state(endpoint: EndpointDetails) -> str:
+def _state_of_endpoint(endpoint: EndpointDetails) -> str:
     if endpoint.entry.disabled is not None:
         return f"disabled: {endpoint.entry.disabled.value.replace('_', ' ')}"
-    return "enabled" if endpoint.resting_until is None else "rests"
+    return "enabled" if endpoint.blocked_until is None else "circuit open"
 
 
 def _accounts(hoard: Hoard) -> Iterator[Sequence[AccountEntry]]:
     after = 0
-    while accounts := hoard.directory.accounts(after=after, limit=_PAGE):
+    while accounts := hoard.inline.directory.accounts(after=after, limit=_PAGE):
         yield [account for account in accounts if account.account_id != ANONYMOUS_ID]
         after = accounts[-1].number

@@ -1,4 +1,4 @@
-"""Sending webhook deliveries again, one or many, and saying what came of it."""
+"""Resending webhook deliveries, one or many."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from uuid import UUID
 
 from domain.webhooks.delivery import DeliveryState, WebhookDelivery
 from infrastructure.bootstrap import Hoard
-from infrastructure.cli.projections.replaying import ReplayBar
-from infrastructure.cli.terminal.moments import instant
-from infrastructure.cli.terminal.output import Output
-from infrastructure.cli.webhooks.lists import LISTS_LESS, is_list_behind
+from infrastructure.cli.projections.replay import ReplayBar
+from infrastructure.cli.terminal.output import Output, instant
+from infrastructure.cli.webhooks.lists import LIST_IS_BEHIND, is_list_behind
 
 
 def resend_one(hoard: Hoard, delivery: WebhookDelivery, output: Output) -> None:
@@ -22,26 +21,26 @@ def resend_one(hoard: Hoard, delivery: WebhookDelivery, output: Output) -> None:
     output.say(f"Delivery {delivery.id} is {'still being sent' if is_due else 'sent again'}.")
     endpoint_id = delivery.endpoint_id
     if endpoint_id is not None and not hoard.ledger.webhooks.endpoint(endpoint_id).is_enabled:
-        output.remark("Its endpoint is disabled: it will be given up, unless that is enabled.")
+        output.remark("Its endpoint is disabled: it will be abandoned, unless that is enabled.")
 
 
 def resend_all(hoard: Hoard, since: datetime, account_id: UUID | None, output: Output) -> None:
-    """Send again all that was given up since a moment.
+    """Send again all that was abandoned since a moment.
 
     :param account_id: only this account's.
     """
-    portions = hoard.webhooks.all_given_up_since(since, account_id=account_id)
+    portions = hoard.views.webhooks.all_abandoned_since(since, account_id=account_id)
     failed = [delivery_id for portion in portions for delivery_id in portion]
     resent = 0
     with ReplayBar(output, "sending again") as bar:
         for place, delivery_id in enumerate(failed, 1):
-            # The list may not know yet that somebody had it sent again.
+            # The list may not know yet that it was resent.
             if hoard.ledger.webhooks.delivery(delivery_id).state is DeliveryState.ABANDONED:
                 hoard.ledger.webhooks.resend(delivery_id, by=None)
                 resent += 1
             bar.progress(place, len(failed))
     output.record({"resent": resent, "since": since})
     noun = "delivery is" if resent == 1 else "deliveries are"
-    output.say(f"{resent} {noun} sent again, of what was given up since {instant(since)}.")
+    output.say(f"{resent} {noun} sent again, of what was abandoned since {instant(since)}.")
     if is_list_behind(hoard):
-        output.remark(LISTS_LESS)
+        output.remark(LIST_IS_BEHIND)

@@ -1,4 +1,4 @@
-"""Webhook deliveries in words: what came of a try, where one goes, and what happened to it."""
+"""Webhook deliveries in words: their outcomes, their addresses, and what happens to them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,25 @@ from uuid import UUID
 from rich.text import Text
 
 from domain.sealing import Forgotten, Sealed
+from domain.webhooks.attempts import Problem
+from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.retrying import AbandonReason, Problem
 from infrastructure.bootstrap import Hoard
-from infrastructure.cli.terminal.moments import instant
-from infrastructure.cli.terminal.output import Output, printable
+from infrastructure.cli.terminal.output import Output, counted, instant, printable
 from projections.tracking.history import RequestHistory
 from projections.view import RecordedEvent
 
 FORGOTTEN = "(forgotten)"
-"""What stands where text was whose person was forgotten."""
+"""Shown in place of text that is forgotten."""
 
 _MOST_REMEMBERED = 10_000
-_COLOURS = {"Delivered": "green", "GivenUp": "red", "Resent": "yellow"}
-_WORDS = {
-    "Scheduled": "scheduled",
-    "Attempted": "attempted",
-    "Delivered": "delivered",
-    "GivenUp": "given up",
-    "Resent": "resent",
-}
+_COLOURS = {"Delivered": "green", "Abandoned": "red", "Resent": "yellow"}
+_SERVED_NAMES = {"Abandoned": "given_up"}
+"""What ``--json`` calls an event, where that is not the name of its class."""
 
 
 def outcome(status: int | None, problem: Problem | None) -> str:
-    """Return what came of a try: a status, the problem in words, or a dash before the first."""
+    """Return the outcome of an attempt: a status, a problem in words, or a dash for no attempt."""
     if status is not None:
         return str(status)
     return "–" if problem is None else in_words(problem)
@@ -48,7 +43,7 @@ def in_words(value: Problem | AbandonReason) -> str:
 def opened_text(hoard: Hoard, sealed: Sealed) -> str:
     """Return what was sealed, or :data:`FORGOTTEN`."""
     try:
-        return hoard.keys.open(sealed)
+        return hoard.secrets.personal_keys.open(sealed)
     except Forgotten:
         return FORGOTTEN
 
@@ -68,7 +63,7 @@ def address_of(hoard: Hoard, delivery: WebhookDelivery) -> str:
     if delivery.endpoint_id is not None:
         return opened_text(hoard, hoard.ledger.webhooks.endpoint(delivery.endpoint_id).address)
     if delivery.request_id is not None:
-        history = RequestHistory.read(hoard.log, delivery.request_id)
+        history = RequestHistory.read(hoard.storage.log, delivery.request_id)
         if history is not None and history.submitted.webhook is not None:
             return opened_text(hoard, history.submitted.webhook.address)
     return "–"
@@ -95,7 +90,7 @@ class DeliveryLines:
                 {
                     "position": recorded.position,
                     "time": event.timestamp,
-                    "event": _WORDS[name].replace(" ", "_"),
+                    "event": _SERVED_NAMES.get(name, name.lower()),
                     "delivery_id": delivery.id,
                     "account_id": delivery.account_id,
                     "request_id": delivery.request_id,
@@ -105,7 +100,7 @@ class DeliveryLines:
                 }
             )
             return
-        words = f"{_WORDS[name]:<9}  {delivery.kind:<8}  {delivery.id}  {_said(event)}".rstrip()
+        words = f"{name.lower():<9}  {delivery.kind:<8}  {delivery.id}  {_said(event)}".rstrip()
         if not self._output.on_terminal:
             self._output.say(f"{instant(event.timestamp)}  {printable(words)}")
             return
@@ -146,13 +141,12 @@ def _facts(event: WebhookDelivery.Event) -> dict[str, Any]:
 def _said(event: WebhookDelivery.Event) -> str:
     match event:
         case WebhookDelivery.Attempted():
-            words = f"try {event.number}: {outcome(event.status, event.problem)}"
+            words = f"attempt {event.number}: {outcome(event.status, event.problem)}"
             words += f" after {event.seconds:.2f} s"
             if event.again_at is not None:
                 words += f", again at {event.again_at.astimezone(UTC):%H:%M:%SZ}"
             return words
         case WebhookDelivery.Abandoned():
-            tries = "1 try" if event.attempts == 1 else f"{event.attempts} tries"
-            return f"{in_words(event.reason)}, after {tries}"
+            return f"{in_words(event.reason)}, after {counted(event.attempts, 'attempt')}"
         case _:
             return ""

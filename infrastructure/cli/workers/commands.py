@@ -1,4 +1,4 @@
-"""``hoard worker run``: one worker process, one for each GPU."""
+"""``hoard worker run``: runs one worker process for one GPU."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Output
 
 if TYPE_CHECKING:
-    from infrastructure.settings.settings import Settings
+    from infrastructure.settings.environment import Settings
 
 _LONGEST_NAME = 100
 
-app = typer.Typer(no_args_is_help=True, help="Run workers by themselves, one for each GPU.")
+app = typer.Typer(no_args_is_help=True, help="Run standalone GPU workers.")
 
 
 @app.callback()
 def _group() -> None:
-    """Run workers by themselves, one for each GPU."""
+    """Run standalone GPU workers."""
 
 
 @app.command("run")
@@ -32,7 +32,7 @@ def run(
     engine: Annotated[
         Literal["diffusers", "comfyui"] | None,
         typer.Option(
-            help="What makes the images; default $HOARD_WORKER_ENGINE, else diffusers.",
+            help="Engine; default $HOARD_WORKER_ENGINE, else diffusers.",
             show_default=False,
         ),
     ] = None,
@@ -40,14 +40,14 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]FOLDER",
-            help="diffusers: a pipeline folder, again for more of them; default the shipped one.",
+            help="diffusers: a pipeline folder, repeatable; default the shipped one.",
             show_default=False,
         ),
     ] = None,
     url: Annotated[
         str | None,
         typer.Option(
-            help="comfyui: where it listens; default http://127.0.0.1:8188.", show_default=False
+            help="comfyui: its address; default http://127.0.0.1:8188.", show_default=False
         ),
     ] = None,
     comfyui_folder: Annotated[
@@ -62,21 +62,23 @@ def run(
         str | None,
         typer.Option(
             metavar="N",
-            help="The one GPU that this process sees, as CUDA_VISIBLE_DEVICES names it.",
+            help="The GPU to use, as in CUDA_VISIBLE_DEVICES.",
             show_default=False,
         ),
     ] = None,
     name: Annotated[
         str | None,
         typer.Option(
-            help="The worker's name, unlike any other's; default $HOARD_WORKER_NAME, else of "
+            help="The worker's unique name; default $HOARD_WORKER_NAME, else "
             "machine, engine and GPU.",
             show_default=False,
         ),
     ] = None,
     amount: Annotated[
         int | None,
-        typer.Option(min=1, max=20, help="Images in one batch at most.", show_default=False),
+        typer.Option(
+            min=1, max=20, help="Maximum number of images in a batch.", show_default=False
+        ),
     ] = None,
     max_pixels: Annotated[
         int | None,
@@ -86,7 +88,7 @@ def run(
         str | None,
         typer.Option(
             metavar="URL",
-            help="Serve this Hoard or AI Horde over its v2 API instead of one's own.",
+            help="Serve this Hoard or AI Horde over its v2 API instead of your own.",
             show_default=False,
         ),
     ] = None,
@@ -94,7 +96,7 @@ def run(
         str | None,
         typer.Option(
             envvar="HOARD_API_KEY",
-            help="With --server: the key of the account that the worker belongs to.",
+            help="With --server: API key of the worker's account there.",
             show_default=False,
             show_envvar=False,
         ),
@@ -102,10 +104,10 @@ def run(
 ) -> None:
     """Make images for this installation until Ctrl-C or SIGTERM.
 
-    Then it finishes its batch and takes no more; a second signal gives the batch back at once.
+    On the signal it finishes its batch and stops; a second signal returns the batch at once.
     """
     from infrastructure.processes.gpus import VARIABLE
-    from infrastructure.settings.settings import load_settings
+    from infrastructure.settings.environment import load_settings
 
     settings = _named(
         load_settings(
@@ -155,7 +157,7 @@ def _require_models(settings: Settings) -> None:
     for folder in settings.pipelines.values():
         if not (folder / "model_index.json").is_file():
             raise CliError(
-                f"{folder} is no folder of a diffusers pipeline: it has no model_index.json.",
+                f"{folder} is not the folder of a diffusers pipeline: it has no model_index.json.",
                 advice="Save one there with save_pretrained, or name another with --model.",
                 exit_status=WRONGLY_ASKED,
             )
@@ -183,8 +185,8 @@ def _serve_elsewhere(settings: Settings, server: str, api_key: str | None) -> in
 
 
 def _become_worker(settings: Settings) -> NoReturn:
-    from infrastructure.processes.programs import lone_worker_program
+    from infrastructure.processes.child_programs import lone_worker_program
 
     program = lone_worker_program(settings)
-    # A process of its own between the operator and the worker would only have signals to pass on.
+    # exec: a process in between would only pass signals on.
     os.execve(program.command[0], program.command, os.environ | dict(program.environment))

@@ -1,10 +1,10 @@
-"""``hoard worker run --server``: the same worker, for somebody else's Hoard or AI Horde."""
+"""``hoard worker run --server``: a worker for another Hoard or AI Horde."""
 
 from __future__ import annotations
 
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
 from infrastructure.cli.terminal.output import Output
-from infrastructure.settings.settings import Settings
+from infrastructure.settings.environment import Settings
 from workers.engines.protocol import EngineFailed
 from workers.remote.errors import NotAdmitted
 
@@ -26,9 +26,9 @@ def run_remote_worker(settings: Settings, *, server: str, api_key: str) -> int:
 
     :param server: where it listens, with or without ``/api/v2``.
     :param api_key: of the account there that the worker belongs to; it goes to that server alone.
-    :raises Trouble: when the server will not have the worker, or there is no engine.
+    :raises CliError: when the server will not have the worker, or there is no engine.
     """
-    from infrastructure.logs.logs import configure_logs
+    from infrastructure.logs.configuration import configure_logs
     from infrastructure.models.catalogue import CatalogueInvalid
     from infrastructure.processes.remote_worker import BRIDGE_AGENT, serve_remotely
     from workers.inference.safety import InspectorInvalid
@@ -36,7 +36,7 @@ def run_remote_worker(settings: Settings, *, server: str, api_key: str) -> int:
 
     if not (api_key.isascii() and api_key.isprintable()):
         raise CliError(
-            "The API key has characters that no key has.",
+            "The API key has invalid characters.",
             advice=_ADVICE["InvalidAPIKey"],
             exit_status=WRONGLY_ASKED,
         )

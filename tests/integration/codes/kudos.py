@@ -13,7 +13,7 @@ from tests.integration.codes.shared_keys import lent
 def handle(api: Api, name: str) -> str:
     """Return ``name#number`` of an account, opening it if need be."""
     api.key(name)
-    entry = api.hoard.directory.account_by_name(name)
+    entry = api.hoard.inline.directory.account_by_name(name)
     assert entry is not None
     return entry.handle
 
@@ -21,7 +21,7 @@ def handle(api: Api, name: str) -> str:
 def given(api: Api, name: str, kudos: float, **roles: bool) -> str:
     """Give an account kudos out of nowhere and return its API key."""
     key = api.key(name, **roles)
-    entry = api.hoard.directory.account_by_name(name)
+    entry = api.hoard.inline.directory.account_by_name(name)
     assert entry is not None
     api.hoard.ledger.kudos.award(entry.account_id, kudos, by=None, reason="a start")
     return key

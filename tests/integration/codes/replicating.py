@@ -63,7 +63,7 @@ def source_image_that_is_kept_no_longer(api: Api) -> Answered:
     job = make(api)
     assert job.source is not None
     assert job.source.image is not None
-    api.hoard.blobs.delete(job.source.image)
+    api.hoard.storage.blobs.delete(job.source.image)
     return again(api, job.image_ids[0])
 
 

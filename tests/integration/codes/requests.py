@@ -162,7 +162,7 @@ def image_that_is_kept_no_longer(api: Api) -> Answered:
     request_id = api.asked()
     api.deliver(api.popped()["ids"])
     address = api.status(request_id)["generations"][0]["img"]
-    status = api.hoard.status.status(UUID(request_id))
+    status = api.hoard.views.status.status(UUID(request_id))
     assert status is not None
-    api.hoard.blobs.delete(status.generations[0].digest)
+    api.hoard.storage.blobs.delete(status.generations[0].digest)
     return api.call("GET", address.split("/api/v2", 1)[1])

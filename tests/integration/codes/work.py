@@ -99,7 +99,7 @@ def folder_of_images_is_gone(api: Api) -> Answered:
 def somebody_is_faster_every_time(api: Api) -> Answered:
     """Between a pop's look at its worker and its word, the worker declares something else."""
     api.pop(threads=1)
-    entry = api.hoard.directory.worker_by_name("a worker")
+    entry = api.hoard.inline.directory.worker_by_name("a worker")
     assert entry is not None
     _change_at_every_look(api, entry.worker_id)
     return api.pop(threads=2)
@@ -156,7 +156,7 @@ def name_of_a_worker_of_the_installation(api: Api) -> Answered:
 
 def _change(api: Api, change: Callable[[Worker, datetime], None]) -> None:
     """Change the worker called "a worker" as its owner or the operators do."""
-    entry = api.hoard.directory.worker_by_name("a worker")
+    entry = api.hoard.inline.directory.worker_by_name("a worker")
     assert entry is not None
     worker: Worker = api.hoard.ledger.repository.get(entry.worker_id)
     change(worker, api.clock.now())

@@ -48,7 +48,7 @@ def priority_for_twenty_one(api: Api) -> Answered:
 @provokes("WorkerMaintenance")
 def worker_that_a_moderator_paused(api: Api) -> Answered:
     api.pop()
-    entry = api.hoard.directory.worker_by_name("a worker")
+    entry = api.hoard.inline.directory.worker_by_name("a worker")
     assert entry is not None
     worker: Worker = api.hoard.ledger.repository.get(entry.worker_id)
     worker.set_paused(True, timestamp=api.clock.now())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline
-from domain.models.loras import TextualInversion, TriggerPlace
+from domain.models.loras import InjectionTarget, TextualInversion
 from workers.engines.comfyui.graph.nodes import Graph, Output
 
 
@@ -27,9 +27,9 @@ def with_embeddings(prompts: Prompts, tis: Iterable[tuple[TextualInversion, str]
     positive, negative = prompts.positive, prompts.negative
     for ti, name in tis:
         word = f"(embedding:{name}:{ti.strength:g})"
-        if ti.inject_ti is TriggerPlace.PROMPT:
+        if ti.inject_ti is InjectionTarget.PROMPT:
             positive = f"{positive}, {word}" if positive else word
-        elif ti.inject_ti is TriggerPlace.NEGATIVE_PROMPT:
+        elif ti.inject_ti is InjectionTarget.NEGATIVE_PROMPT:
             negative = f"{negative}, {word}" if negative else word
     return Prompts(positive, negative)
 
