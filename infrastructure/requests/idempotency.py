@@ -58,7 +58,7 @@ class IdempotencyTable:
         ).returning(_TABLE.key)
 
     def earlier(self, key: IdempotencyKey, now: datetime) -> CommandResult | None:
-        """Return the result of the same command when it was sent before, if it was.
+        """Return what came of the same command when it was sent before, if it was.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """

@@ -127,10 +127,10 @@ def test_a_remote_worker_serves_over_http_and_only_its_own_request(hoard: Progra
         submitted = hoard.client.post("/generate/submit", json=result, headers=headers)
         assert submitted.json()["reward"] > 0
 
-    status = hoard.views.status(mine)
+    status = hoard.status(mine)
     assert status["done"]
     assert {image["id"] for image in status["generations"]} == set(job["ids"])
-    assert hoard.views.status(other)["generations"] == []
+    assert hoard.status(other)["generations"] == []
     again = hoard.client.post("/generate/pop", json=offer, headers=headers).json()
     assert again["id"] is None
     hoard_command(hoard, "projections", "verify", "all")

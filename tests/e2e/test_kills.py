@@ -78,7 +78,7 @@ def test_images_of_a_killed_worker_are_made_by_its_successor_and_its_late_result
             state=ImageState.OK,
         )
     beside.close()
-    assert hoard.views.status(request_id) == status
+    assert hoard.status(request_id) == status
     assert {UUID(image["id"]) for image in status["generations"]} == set(
         image_ids_of(successor.id, 2)
     )
@@ -171,7 +171,7 @@ def test_after_sigkill_of_the_supervisor_nothing_runs_and_a_restart_goes_on(
     hoard.kill()
     hoard.start()
 
-    assert len(hoard.views.status(done)["generations"]) == 1
+    assert len(hoard.status(done)["generations"]) == 1
     assert hoard.wait_until_done(waiting)["finished"] == 2
     assert hoard.wait_until_done(at_work)["finished"] == 2
 

@@ -57,7 +57,7 @@ def test_started_again_it_goes_on_where_it_was(tmp_path: Path) -> None:
 
         hoard.workers = 0
         hoard.start()
-        assert len(hoard.views.status(request_id)["generations"]) == 2
+        assert len(hoard.status(request_id)["generations"]) == 2
 
 
 def test_sigterm_in_mid_batch_returns_the_images_at_once(tmp_path: Path) -> None:

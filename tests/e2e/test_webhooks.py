@@ -98,7 +98,7 @@ def test_a_request_is_told_over_tls_each_image_once_and_the_end_last(
     wait_until(lambda: len(secure.posted) == 4, "four webhooks")
 
     *images, ended = secure.posted
-    status = hoard.views.status(request_id)
+    status = hoard.status(request_id)
     made = {image["id"]: image for image in status["generations"]}
     assert {told(image)["id"] for image in images} == set(made)
     for image in images:

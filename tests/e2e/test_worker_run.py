@@ -84,7 +84,7 @@ def test_a_worker_serves_the_folders_it_is_given_and_finishes_its_batch_when_sto
         worker.send(signal.SIGTERM)
 
         assert worker.wait() == 0
-        status = hoard.views.status(first)
+        status = hoard.status(first)
         assert status["done"]
         assert {image["worker_name"] for image in status["generations"]} == {"GPU 7"}
         assert {image["model"] for image in status["generations"]} == {"Mine"}

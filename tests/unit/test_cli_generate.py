@@ -130,7 +130,7 @@ def test_what_is_no_size_is_said_before_anything_is_asked(
 ) -> None:
     ended = generate("--size", size)
     assert ended.returncode == 2
-    assert "no size" in ended.stderr
+    assert "not a size" in ended.stderr
     assert horde.seen == []
 
 

@@ -144,7 +144,7 @@ def test_what_is_no_id_is_said_before_anything_is_asked(
 ) -> None:
     ended = replicate(image_id)
     assert ended.returncode == 2
-    assert "no id of an image" in ended.stderr
+    assert "not an image id" in ended.stderr
     assert horde.seen == []
 
 

@@ -70,7 +70,7 @@ async def events(
     if opened is None:
         raise Refused("RequestNotFound")
     if seen > opened.final:
-        opened.watch.close()
+        opened.subscription.close()
         raise Refused("BadRequest", _NO_POSITION)
     stream = Stream(
         opened,
@@ -85,7 +85,7 @@ async def events(
         queue_state=partial(_queue_state, feature, known),
     )
     if stream.has_ended:
-        stream.watch.close()
+        stream.subscription.close()
         return Response(status_code=204)
     return StreamResponse(stream)
 
