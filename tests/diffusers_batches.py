@@ -16,7 +16,7 @@ from PIL import Image
 
 from domain.images.settings import ImageSettings
 from workers.engines.diffusers.engine import DiffusersEngine
-from workers.engines.protocol import Batch, Made, Progress
+from workers.engines.protocol import Batch, BatchResult, Progress
 
 SCENES = Path(__file__).parents[1] / "workers" / "pipelines" / "scenes"
 MODEL = "scenes"
@@ -61,12 +61,12 @@ def no_progress(progress: Progress) -> None:
     """Take note of nothing."""
 
 
-def make(engine: DiffusersEngine, batch: Batch) -> Made:
+def make(engine: DiffusersEngine, batch: Batch) -> BatchResult:
     """Run a batch, whatever its progress."""
     return engine.generate(batch, no_progress)
 
 
-def pictures_of(made: Made) -> list[bytes]:
+def pictures_of(made: BatchResult) -> list[bytes]:
     """The pixels of its images, to be compared bit for bit."""
     return [image.picture.tobytes() for image in made.images]
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from domain.service.fetching import FetchFailed, FetchProblem
 from infrastructure.outbound.exchanges import Streamed
 from infrastructure.outbound.guard import Outbound
-from workers.models.downloads import DownloadFailed, DownloadLimits, Opened
+from workers.models.downloads import DownloadFailed, DownloadLimits, OpenDownload
 
 _OK: Final = 200
 _PARTIAL: Final = 206
@@ -49,7 +49,7 @@ class GuardedDownloads:
     @contextmanager
     def open(
         self, url: str, limits: DownloadLimits, *, start: int = 0, validator: str | None = None
-    ) -> Iterator[Opened]:
+    ) -> Iterator[OpenDownload]:
         """Request a file, or the rest of it; a server without ranges gives the whole file.
 
         :raises DownloadFailed: saying why nothing can be downloaded.
@@ -113,11 +113,11 @@ def _begins_at(answer: Streamed) -> int | None:
     return int(found[1]) if found else None
 
 
-def _opened(answer: Streamed, begins: int, limits: DownloadLimits) -> Opened:
+def _opened(answer: Streamed, begins: int, limits: DownloadLimits) -> OpenDownload:
     total = _total(answer)
     if total is not None and total > limits.max_bytes:
         raise DownloadFailed("the file is too large", may_pass=False)
-    return Opened(begins, total, _validator(answer), _chunks(answer))
+    return OpenDownload(begins, total, _validator(answer), _chunks(answer))
 
 
 def _total(answer: Streamed) -> int | None:

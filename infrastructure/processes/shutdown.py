@@ -75,7 +75,7 @@ class _Shutdown(ABC):
     def _requests(self) -> int:
         """Return how often this process was told to stop."""
 
-    def is_asked(self) -> bool:
+    def is_requested(self) -> bool:
         """Whether no further job should be started."""
         return self._requests_seen() > 0
 

@@ -43,7 +43,7 @@ def restart_process(shutdown: Shutdown) -> None:
 
     This ends an engine call that never returns. A process that should stop is killed instead.
     """
-    if not shutdown.is_asked():
+    if not shutdown.is_requested():
         with suppress(OSError):
             os.execv(sys.executable, sys.orig_argv)
     os.kill(os.getpid(), signal.SIGKILL)

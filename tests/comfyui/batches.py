@@ -10,7 +10,7 @@ from PIL import Image
 
 from domain.images.settings import ImageSettings
 from tests.comfyui.checkpoint import NAME
-from workers.engines.protocol import Batch, Engine, Made, Progress, Source
+from workers.engines.protocol import Batch, BatchResult, Engine, Progress, Source
 
 PROMPT = "a lighthouse in the snow"
 STEPS = 4
@@ -60,7 +60,7 @@ def unheard(_progress: Progress) -> None:
     """Listen to no progress."""
 
 
-def pictures_of(made: Made) -> list[Image.Image]:
+def pictures_of(made: BatchResult) -> list[Image.Image]:
     """Return the pictures of a finished batch, in its order."""
     return [image.picture for image in made.images]
 

@@ -17,7 +17,7 @@ from tests.comfyui.server import ComfyUIServer
 from tests.comfyui.worker_process import comfyui_worker, events_of
 from tests.e2e.program import Program
 from tests.waiting import wait_until
-from workers.inference import equality
+from workers.inference import replicas
 
 IMAGES, STEPS, PLACE = 8, 4, 5
 # Lossy files of two pictures that differ by rounding differ by a little more.
@@ -73,14 +73,14 @@ def test_a_request_of_eight_is_one_batch_and_its_sixth_image_can_be_made_again(
     alone, said, _ = make_again(hoard, wanted["image_id"], exact=False)
 
     assert comfyui.passes() == [1] * STEPS
-    assert said & {equality.ROUNDED, equality.EQUAL}
+    assert said & {replicas.ROUNDED, replicas.EQUAL}
     assert mean_difference(alone, made[PLACE]) < MOST_BY_COMPRESSION
     assert mean_difference(alone, made[PLACE - 1]) > CLEARLY
 
     exactly, said, again_id = make_again(hoard, wanted["image_id"], exact=True)
 
     assert comfyui.passes() == [IMAGES] * STEPS
-    assert equality.EQUAL in said
+    assert replicas.EQUAL in said
     assert exactly.tobytes() == made[PLACE].tobytes()
     (again,) = events_of(hoard, again_id, "Job.ImageGenerated")
     assert again["making"]["pixels_sha256"] == wanted["making"]["pixels_sha256"]

@@ -25,7 +25,7 @@ from infrastructure.processes.remote_worker import BRIDGE_AGENT
 from infrastructure.system import SystemClock, SystemRandomSource
 from tests.compatibility.server import Server as Hoard
 from tests.compatibility.server import serving
-from workers.engines.protocol import Abilities, Batch, Engine, Made, Progress
+from workers.engines.protocol import Abilities, Batch, BatchResult, Engine, Progress
 from workers.inference.task import work_until_idle
 from workers.inference.workplace import InClusterWorker, Workplace
 from workers.remote.images import JobImages
@@ -174,7 +174,7 @@ class Watched:
     def abilities(self) -> Abilities:
         return self.engine.abilities()
 
-    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> Made:
+    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> BatchResult:
         self.batches.append(batch)
 
         def stepped(progress: Progress) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline
 from workers.engines.comfyui.graph.drawing import Ingredients
-from workers.engines.comfyui.graph.installed import Installed
+from workers.engines.comfyui.graph.installed import InstalledNodes
 from workers.engines.protocol import Batch, Source
 from workers.models.checkpoints import CheckpointFile, CheckpointKind
 from workers.models.lora_versions import LoraFile
@@ -34,7 +34,7 @@ def installed(
     files: Mapping[str, str] = MappingProxyType({}),
     *,
     embeddings: frozenset[str] = frozenset(),
-) -> Installed:
+) -> InstalledNodes:
     """A ComfyUI with more nodes, and one more file for each of these inputs of loaders."""
     known = object_info() | (nodes or {})
     for name, file in {"ckpt_name": f"{MODEL}.safetensors", **files}.items():
@@ -42,7 +42,7 @@ def installed(
             declared = node["input"]["required"].get(name)
             if declared is not None:
                 node["input"]["required"][name] = with_choice(declared, file)
-    return Installed(known, embeddings)
+    return InstalledNodes(known, embeddings)
 
 
 def with_choice(declared: list[Any], file: str) -> list[Any]:
@@ -71,7 +71,7 @@ def lora_file(name: str, *trigger_words: str) -> LoraFile:
 
 
 def ingredients(
-    baseline: Baseline = Baseline.SD_1, within: Installed | None = None, **more: Any
+    baseline: Baseline = Baseline.SD_1, within: InstalledNodes | None = None, **more: Any
 ) -> Ingredients:
     """What the batch is drawn with."""
     return Ingredients(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.scripted_horde import ID, Horde, serving, webp
-from workers.inference.equality import EQUAL, NOT_PROMISED, ROUNDED
+from workers.inference.replicas import EQUAL, NOT_PROMISED, ROUNDED
 
 IMAGE = "0190f3a4-6c1e-7b2d-8e55-0123456789ab"
 DEADLINE_SECONDS = 60

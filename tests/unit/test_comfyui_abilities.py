@@ -10,7 +10,7 @@ from domain.models.catalogue import Baseline
 from tests.unit.comfyui_batches import checkpoint, installed
 from tests.unit.test_comfyui_extras import FACES, TILING, controlnets
 from workers.engines.comfyui.abilities import Machine, abilities_of, machine_of
-from workers.engines.comfyui.graph.installed import Installed
+from workers.engines.comfyui.graph.installed import InstalledNodes
 from workers.engines.comfyui.graph.sampling import NOISE_NODE
 from workers.engines.protocol import Abilities
 from workers.models.checkpoints import CheckpointFile, CheckpointKind
@@ -30,7 +30,7 @@ class Models:
 
 
 def able(
-    within: Installed | None = None,
+    within: InstalledNodes | None = None,
     file: CheckpointFile | None = None,
     *,
     loads_loras: bool = True,
@@ -134,7 +134,7 @@ def test_without_a_store_there_are_no_loras() -> None:
 def test_replication_needs_hoards_own_node() -> None:
     stock = dict(installed().nodes)
     del stock[NOISE_NODE]
-    assert "replication" not in able(Installed(stock)).features
+    assert "replication" not in able(InstalledNodes(stock)).features
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ from tests.unit.worker_scene import (
 )
 from workers.engines.protocol import (
     Batch,
-    Made,
+    BatchResult,
     Progress,
 )
-from workers.inference.equality import EQUAL, NOT_PROMISED, ROUNDED
 from workers.inference.image_files import read_provenance
+from workers.inference.replicas import EQUAL, NOT_PROMISED, ROUNDED
 from workers.inference.task import work_until_idle
 
 
@@ -38,7 +38,7 @@ def test_an_image_that_is_not_one_of_the_batch_is_never_delivered(scene: Scene) 
     scene.ask(2)
     inner = scene.engine.generate
 
-    def swapped(batch: Batch, on_progress: Callable[[Progress], None]) -> Made:
+    def swapped(batch: Batch, on_progress: Callable[[Progress], None]) -> BatchResult:
         made = inner(batch, on_progress)
         first, second = made.images
         return replace(made, images=(replace(first, batch_index=second.batch_index), second))

@@ -25,7 +25,7 @@ import pathlib, sys
 from infrastructure.processes.time_limits import restart_process
 
 class Shutdown:
-    def is_asked(self): return sys.argv[2] == "stopping"
+    def is_requested(self): return sys.argv[2] == "stopping"
     def is_due(self): return False
 
 file = pathlib.Path(sys.argv[1])
@@ -38,11 +38,11 @@ if file.read_text().count("started") < 3:
 def test_one_signal_asks_and_a_second_is_due_at_once() -> None:
     with StopSignals() as signals:
         stopping = SignalShutdown(signals, None)
-        assert not stopping.is_asked()
+        assert not stopping.is_requested()
         assert not stopping.is_due()
         os.kill(os.getpid(), signal.SIGTERM)
         stopping.wait(60)
-        assert stopping.is_asked()
+        assert stopping.is_requested()
         assert not stopping.is_due()
         os.kill(os.getpid(), signal.SIGINT)
         stopping.wait(60)

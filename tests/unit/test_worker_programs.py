@@ -77,11 +77,11 @@ def test_a_supervised_worker_has_ten_seconds_and_a_lone_one_its_lease(tmp_path: 
 
 def test_a_batch_has_its_lease_unless_somebody_asks_twice() -> None:
     pipe = ShutdownPipe(None)
-    assert (pipe.is_asked(), pipe.is_due()) == (False, False)
+    assert (pipe.is_requested(), pipe.is_due()) == (False, False)
     pipe.ask()
-    assert (pipe.is_asked(), pipe.is_due()) == (True, False)
+    assert (pipe.is_requested(), pipe.is_due()) == (True, False)
     pipe.ask()
-    assert (pipe.is_asked(), pipe.is_due()) == (True, True)
+    assert (pipe.is_requested(), pipe.is_due()) == (True, True)
 
 
 def test_a_batch_without_grace_is_due_at_once() -> None:

@@ -25,9 +25,9 @@ from tests.prepared import assembled
 from workers.engines.protocol import (
     Abilities,
     Batch,
+    BatchResult,
     EngineAway,
     EngineImage,
-    Made,
     Progress,
 )
 from workers.inference.task import work_until_idle
@@ -81,13 +81,13 @@ class PatternEngine:
             raise EngineAway("the engine does not answer")
         return Abilities(models=("Pattern",), img2img=True, features=("hires_fix", "replication"))
 
-    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> Made:
+    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> BatchResult:
         self.batches.append(batch)
         for step in range(1, batch.settings.steps + 1):
             self.steps_run += 1
             self.during(batch, step)
             on_progress(Progress(step, batch.settings.steps))
-        return Made(
+        return BatchResult(
             images=tuple(
                 EngineImage(image_id, place, picture_of(batch.seed, place, batch.size))
                 for image_id, place in zip(batch.image_ids, batch.indices, strict=True)
@@ -107,7 +107,7 @@ class Stop:
     asked: bool = False
     due: bool = False
 
-    def is_asked(self) -> bool:
+    def is_requested(self) -> bool:
         return self.asked
 
     def is_due(self) -> bool:

@@ -92,7 +92,7 @@ class EngineImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BatchResult:
     """A finished batch, and under what circumstances it was made."""
 
     images: tuple[EngineImage, ...]
@@ -111,7 +111,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What an engine can serve now; anything else must not be asked of it."""
+    """What an engine can serve now; no other job may be given to it."""
 
     models: tuple[str, ...]
     """Sorted names, as requests know them."""
@@ -142,12 +142,12 @@ class Engine(Protocol):
         """The model whose weights are in memory, if that is known."""
 
     def abilities(self) -> Abilities:
-        """Return what it can serve now; cheap enough to be asked before every job.
+        """Return what it can serve now; cheap enough to be called before every job.
 
         :raises EngineAway: when it does not answer.
         """
 
-    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> Made:
+    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> BatchResult:
         """Make the batch.
 
         ``on_progress`` is called after each denoising step; an exception that it raises stops the
@@ -159,4 +159,4 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of what it holds; it is not asked for anything afterwards."""
+        """Let go of what it holds; it is not used afterwards."""

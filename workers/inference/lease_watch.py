@@ -20,7 +20,7 @@ from domain.jobs.job import PROGRESS_RECORDED_EVERY
 from domain.ports import Clock
 from domain.return_codes import Refused
 from domain.workers.matching import Capabilities
-from workers.engines.protocol import Batch, Made, Progress
+from workers.engines.protocol import Batch, BatchResult, Progress
 from workers.inference.workplace import Workplace
 
 _log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class LeaseWatch:
         self.lease_ends_at: datetime = job.lease_ends_at
         """When it ends, as far as this worker knows."""
 
-    def generate(self, batch: Batch) -> Made:
+    def generate(self, batch: Batch) -> BatchResult:
         """Have the workplace's engine make the batch within the lease.
 
         :raises WorkerStopping: when the process has to end now.

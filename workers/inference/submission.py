@@ -16,9 +16,9 @@ from domain.images.provenance import Provenance
 from domain.jobs.commands import PoppedJob
 from domain.jobs.job import ImageState
 from domain.return_codes import Refused
-from workers.engines.protocol import Batch, EngineFailed, EngineImage, Made
-from workers.inference.equality import verdict_on
+from workers.engines.protocol import Batch, BatchResult, EngineFailed, EngineImage
 from workers.inference.image_files import FileProvenance, encode_webp, pixels_sha256
+from workers.inference.replicas import verdict_on
 from workers.inference.safety import Inspector, censorship_of, placeholder
 from workers.inference.workplace import Workplace
 
@@ -44,7 +44,7 @@ class FinishedImage:
 def submit(
     job: PoppedJob,
     batch: Batch,
-    made: Made,
+    made: BatchResult,
     *,
     owner_id: UUID,
     workplace: Workplace,
@@ -53,7 +53,7 @@ def submit(
     """Submit the images of a batch, and fault those that are missing; return how many were taken.
 
     Pictures are inspected and encoded first. Each file goes into the blob store, and then its image
-    into the ledger. Made pictures are dear: while the lease holds, a database or disk that fails is
+    into the ledger. Pictures cost much to make: while the lease holds, a failed database or disk is
     tried again. Images that the ledger has already are passed over, so that submitting twice is no
     harm.
 
@@ -117,7 +117,7 @@ def _retry(action: Callable[[], None], workplace: Workplace, lost: Callable[[], 
 def _finish(
     job: PoppedJob,
     batch: Batch,
-    made: Made,
+    made: BatchResult,
     *,
     inspector: Inspector | None,
     provenance: bool,
@@ -149,7 +149,7 @@ def _state_of(image: EngineImage, job: PoppedJob, inspector: Inspector | None) -
 def _finished(
     job: PoppedJob,
     batch: Batch,
-    made: Made,
+    made: BatchResult,
     image: EngineImage,
     state: ImageState,
     *,
@@ -171,7 +171,7 @@ def _finished(
     )
 
 
-def _making_of(batch: Batch, made: Made, image: EngineImage) -> Provenance:
+def _making_of(batch: Batch, made: BatchResult, image: EngineImage) -> Provenance:
     return Provenance(
         engine=made.engine,
         device=made.device,
@@ -183,7 +183,9 @@ def _making_of(batch: Batch, made: Made, image: EngineImage) -> Provenance:
     )
 
 
-def _provenance_of(job: PoppedJob, batch: Batch, made: Made, image: EngineImage) -> FileProvenance:
+def _provenance_of(
+    job: PoppedJob, batch: Batch, made: BatchResult, image: EngineImage
+) -> FileProvenance:
     return FileProvenance(
         request=str(job.request_id),
         job=str(job.job_id),

@@ -18,10 +18,10 @@ from domain.workers.worker import WorkerKind
 from workers.broker.app import LONGEST_TURN_SECONDS
 from workers.engines.protocol import (
     Batch,
+    BatchResult,
     Engine,
     EngineAway,
     EngineFailed,
-    Made,
     OutOfMemory,
     Source,
 )
@@ -80,7 +80,9 @@ class _Turn:
         self._ends_at: datetime = workplace.clock.now() + timedelta(seconds=LONGEST_TURN_SECONDS)
 
     def is_over(self) -> bool:
-        return self._workplace.shutdown.is_asked() or self._workplace.clock.now() >= self._ends_at
+        return (
+            self._workplace.shutdown.is_requested() or self._workplace.clock.now() >= self._ends_at
+        )
 
     def capabilities(self) -> Capabilities:
         amount = self._workplace.safe_amount.of(self._worker.amount)
@@ -164,7 +166,7 @@ class _JobRun:
             seconds = (workplace.clock.now() - started).total_seconds()
             self._log.info("batch done", submitted=submitted, seconds=round(seconds, 3))
 
-    def _generate(self, batch: Batch) -> Made:
+    def _generate(self, batch: Batch) -> BatchResult:
         try:
             return self._watch.generate(batch)
         except OutOfMemory as failure:

@@ -114,7 +114,7 @@ class Presence(Protocol):
 class Shutdown(Protocol):
     """How a worker learns that its process should end."""
 
-    def is_asked(self) -> bool:
+    def is_requested(self) -> bool:
         """Whether no further job should be started."""
 
     def is_due(self) -> bool:
@@ -122,7 +122,7 @@ class Shutdown(Protocol):
 
 
 class _NoShutdown:
-    def is_asked(self) -> bool:
+    def is_requested(self) -> bool:
         return False
 
     def is_due(self) -> bool:
@@ -189,7 +189,7 @@ class Workplace:
     time_limit: Callable[[Callable[[], datetime]], AbstractContextManager[object]] = (
         lambda _: nullcontext()
     )
-    """Ends this process if the block is not left by the moment that the function tells, which may
+    """Ends this process if the block is not left by the moment that the function returns, which may
     move on meanwhile."""
     pause: Callable[[float], None] = time.sleep
     """Waits a number of seconds before the next attempt at something that failed."""

@@ -48,7 +48,7 @@ class DownloadLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenDownload:
     """A file that is coming."""
 
     start: int
@@ -67,7 +67,7 @@ class Downloads(Protocol):
 
     def open(
         self, url: str, limits: DownloadLimits, *, start: int = 0, validator: str | None = None
-    ) -> AbstractContextManager[Opened]:
+    ) -> AbstractContextManager[OpenDownload]:
         """Ask for a file, or for the rest of it.
 
         :param start: how many of its bytes are there already.
@@ -183,7 +183,7 @@ class ResumingDownload:
             self._write(file, opened, limits, on_bytes)
 
     def _write(
-        self, file: BinaryIO, opened: Opened, limits: DownloadLimits, on_bytes: OnDownloaded
+        self, file: BinaryIO, opened: OpenDownload, limits: DownloadLimits, on_bytes: OnDownloaded
     ) -> None:
         done = opened.start
         for chunk in opened.chunks:

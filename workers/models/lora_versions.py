@@ -37,7 +37,7 @@ class LoraFile:
     """64 lower-case hexadecimal digits."""
     trigger_words: tuple[str, ...] = ()
     base_model: str = ""
-    """What it was trained on, in CivitAI's words, such as ``SDXL 1.0``; empty if nobody tells."""
+    """What it was trained on, in CivitAI's words, such as ``SDXL 1.0``; else empty."""
 
     @property
     def identity(self) -> LoraIdentity:
@@ -56,7 +56,7 @@ class LoraSource(Protocol):
 
 
 class MetadataAway(Exception):
-    """Nobody can tell now; the message says why and names neither LoRA nor address."""
+    """The metadata cannot be had now; the message says why and names neither LoRA nor address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class PublishedLora:
     size_bytes: int | None
     """About how large it is."""
     sha256: str | None
-    """64 lower-case hexadecimal digits; None if nobody tells."""
+    """64 lower-case hexadecimal digits; None where that is not published."""
     base_model: str = ""
     """What it was trained on, in CivitAI's words, such as ``SDXL 1.0``."""
     trigger_words: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class LoraFiles(Protocol):
     def published(self, lora: Lora) -> PublishedLora | None:
         """Return the version that a LoRA means just now; None when there is none.
 
-        :raises MetadataAway: when nobody can tell now.
+        :raises MetadataAway: when it cannot be had now.
         """
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ _as_json = TypeAdapter(LoraRecord)
 
 
 def read_record(path: Path) -> LoraRecord | None:
-    """Return what a file tells; None when it is missing or cannot be understood."""
+    """Return the record in a file; None when it is missing or cannot be understood."""
     try:
         return _as_json.validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):

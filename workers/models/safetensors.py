@@ -2,7 +2,7 @@
 
 The format: eight bytes with the header's length, little-endian; a JSON object of that length; the
 tensors' bytes (https://huggingface.co/docs/safetensors, "Format"). The marks of families are those
-by which ComfyUI tells them (`comfy/model_detection.py`, `supported_models.py`).
+by which ComfyUI distinguishes them (`comfy/model_detection.py`, `supported_models.py`).
 """
 
 from __future__ import annotations

@@ -131,13 +131,13 @@ class Submission:
         address = self._addresses.get(image_id)
         if address is None:
             return base64.b64encode(file).decode()
-        if image_id not in self._uploaded and not self._is_uploaded(address, file):
+        if image_id not in self._uploaded and not self._upload(address, file):
             del self._addresses[image_id]
             return self.generation_of(image_id, file)
         self._uploaded.add(image_id)
         return UPLOADED
 
-    def _is_uploaded(self, address: str, file: bytes) -> bool:
+    def _upload(self, address: str, file: bytes) -> bool:
         """Whether the address has the image now; False when it never will."""
         if self._server.owns(address):
             self._server.upload(address, file)

@@ -69,7 +69,7 @@ def serve(
 
     :raises NotAdmitted: when the server will not have this worker as it is.
     """
-    while not workplace.shutdown.is_asked():
+    while not workplace.shutdown.is_requested():
         try:
             jobs = work_until_idle(worker, workplace)
         except WorkerStopping:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from domain.models.catalogue import Baseline
 from domain.workers.bridges import Feature
 from workers.engines.comfyui.graph.controlnet import can_control
-from workers.engines.comfyui.graph.installed import Installed
+from workers.engines.comfyui.graph.installed import InstalledNodes
 from workers.engines.comfyui.graph.models import can_load, can_tile
 from workers.engines.comfyui.graph.post_processing import available
 from workers.engines.comfyui.graph.sampling import NOISE_NODE
@@ -39,7 +39,7 @@ class ModelFiles(Protocol):
         """Return the file of a model; None when it is not there, or is not what it should be."""
 
 
-def abilities_of(installed: Installed, models: ModelFiles, *, loads_loras: bool) -> Abilities:
+def abilities_of(installed: InstalledNodes, models: ModelFiles, *, loads_loras: bool) -> Abilities:
     """Return what can be asked of it.
 
     :param loads_loras: whether there is somewhere to get LoRAs from.
@@ -71,7 +71,7 @@ def abilities_of(installed: Installed, models: ModelFiles, *, loads_loras: bool)
 
 
 def _models(
-    installed: Installed, models: ModelFiles
+    installed: InstalledNodes, models: ModelFiles
 ) -> tuple[tuple[str, ...], frozenset[Baseline]]:
     files = {name: file for name in models.names() if (file := models.file_of(name)) is not None}
     there = {name: file for name, file in files.items() if can_load(file, installed)}

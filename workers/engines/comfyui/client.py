@@ -40,7 +40,7 @@ class Message:
 
 
 class Socket:
-    """The connection on which ComfyUI tells one client how its executions go."""
+    """The connection on which ComfyUI reports one client's executions."""
 
     def __init__(self, connection: ClientConnection) -> None:
         """Listen on an open connection."""
@@ -161,7 +161,7 @@ class ComfyUIClient:
         return given
 
     def history(self, prompt_id: str) -> Mapping[str, Any] | None:
-        """Return what is told of a finished execution; None while it is not."""
+        """Return the history of a finished execution; None while it is not."""
         entry = self._get(f"/history/{prompt_id}").get(prompt_id)
         return entry if isinstance(entry, dict) else None
 

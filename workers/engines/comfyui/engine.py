@@ -22,7 +22,7 @@ from workers.engines.comfyui.execution import (
 )
 from workers.engines.comfyui.extra_networks import fetch_loras, find_embeddings
 from workers.engines.comfyui.graph.drawing import FOLDER, Drawing, Ingredients, draw, file_prefix
-from workers.engines.comfyui.graph.installed import Installed
+from workers.engines.comfyui.graph.installed import InstalledNodes
 from workers.engines.comfyui.graph.latents import SourceFiles
 from workers.engines.comfyui.graph.models import can_load
 from workers.engines.comfyui.graph.sampling import NOISE_NODE, NOISY_SAMPLERS, SAMPLERS
@@ -30,9 +30,9 @@ from workers.engines.comfyui.images import images_of, prepare
 from workers.engines.protocol import (
     Abilities,
     Batch,
+    BatchResult,
     EngineAway,
     EngineFailed,
-    Made,
     Progress,
 )
 from workers.models.checkpoints import CheckpointFile
@@ -48,7 +48,7 @@ _LOOK_AGAIN_SECONDS = 60.0
 class _Server:
     """What was found out about the server, and when."""
 
-    installed: Installed
+    installed: InstalledNodes
     abilities: Abilities
     machine: Machine
     seen_at: float
@@ -119,7 +119,7 @@ class ComfyUIEngine:
             return server.abilities
         return self._look().abilities
 
-    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> Made:
+    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> BatchResult:
         """Make the batch in one execution.
 
         :raises OutOfMemory: when ComfyUI's device is too small for it.
@@ -138,7 +138,7 @@ class ComfyUIEngine:
         """Close the connections."""
         self._client.close()
 
-    def _generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> Made:
+    def _generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> BatchResult:
         server = self._server or self._look()
         file = self._file_of(batch, server.installed)
         _check(batch, server)
@@ -168,7 +168,7 @@ class ComfyUIEngine:
         finally:
             self._under_way = False
             self._clean(execution)
-        return Made(
+        return BatchResult(
             images=images_of(batch, files),
             engine=_engine_name(batch, server),
             device=server.machine.device,
@@ -181,7 +181,9 @@ class ComfyUIEngine:
         try:
             if self._server is None:
                 self._stop_orphans()
-            installed = Installed(self._client.object_info(), frozenset(self._client.embeddings()))
+            installed = InstalledNodes(
+                self._client.object_info(), frozenset(self._client.embeddings())
+            )
             machine = machine_of(self._client.system_stats(), self._client.host)
         except EngineFailed:
             self._lost()
@@ -202,7 +204,7 @@ class ComfyUIEngine:
         self._server = None
         self._loaded_model = None
 
-    def _file_of(self, batch: Batch, installed: Installed) -> CheckpointFile:
+    def _file_of(self, batch: Batch, installed: InstalledNodes) -> CheckpointFile:
         file = self._models.file_of(batch.model)
         if file is None or not can_load(file, installed):
             raise EngineFailed("ComfyUI does not have the model")

@@ -27,7 +27,7 @@ def fetch_loras(
     """Return those LoRAs that can be had, each with its file, in the order given.
 
     :param metadata: gets an entry for each that is left out.
-    :param on_bytes: told of the progress of a download; what it raises is passed on.
+    :param on_bytes: called with the progress of a download; what it raises is passed on.
     """
     fetched = []
     for lora in loras:

@@ -17,7 +17,7 @@ from workers.engines.diffusers.devices import (
 )
 from workers.engines.diffusers.drawing import draw
 from workers.engines.diffusers.folders import read_folder, weights_sha256
-from workers.engines.diffusers.loras import Applied, LoadedLoras
+from workers.engines.diffusers.loras import AppliedLoras, LoadedLoras
 from workers.engines.diffusers.passes import StepCounter, plan_passes
 from workers.engines.diffusers.pipeline import LoadedPipeline
 from workers.engines.diffusers.samplers import SAMPLERS
@@ -25,9 +25,9 @@ from workers.engines.diffusers.sources import Canvas, read_canvas
 from workers.engines.protocol import (
     Abilities,
     Batch,
+    BatchResult,
     EngineFailed,
     EngineImage,
-    Made,
     OutOfMemory,
     Progress,
 )
@@ -109,7 +109,7 @@ class DiffusersEngine:
             features=tuple(sorted(feature.value for feature, has in features.items() if has)),
         )
 
-    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> Made:
+    def generate(self, batch: Batch, on_progress: Callable[[Progress], None]) -> BatchResult:
         """Make every image of the batch, in the order of its ids.
 
         ``on_progress`` is called once per step, from this thread; whatever it raises stops the
@@ -167,7 +167,7 @@ class DiffusersEngine:
         batch: Batch,
         on_progress: Callable[[Progress], None],
         counters: list[StepCounter],
-    ) -> Made:
+    ) -> BatchResult:
         canvas = _canvas_of(batch)
         loaded, applied_loras = self._load(batch.model)
         passes = plan_passes(
@@ -179,19 +179,19 @@ class DiffusersEngine:
         )
         counter = StepCounter(sum(nth.steps for nth in passes), on_progress)
         counters.append(counter)
-        applied = Applied()
+        applied = AppliedLoras()
         if loaded.folder.can_lora:
             applied = applied_loras.apply(
                 batch.settings.loras, self._loras, lambda _done, _total: counter.repeat()
             )
         pictures = []
         if batch.indices_run:
-            told = replace(batch, prompt=with_triggers(batch.prompt, applied.triggers))
-            pictures = draw(loaded, told, passes, canvas, counter)
+            prompted = replace(batch, prompt=with_triggers(batch.prompt, applied.triggers))
+            pictures = draw(loaded, prompted, passes, canvas, counter)
         if len(pictures) != len(batch.indices_run):
             raise EngineFailed("the pipeline returned another number of images than asked for")
         at = dict(zip(batch.indices_run, pictures, strict=True))
-        return Made(
+        return BatchResult(
             images=tuple(
                 EngineImage(image_id, index, at[index])
                 for image_id, index in zip(batch.image_ids, batch.indices, strict=True)

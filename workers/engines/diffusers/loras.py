@@ -17,7 +17,7 @@ from workers.models.lora_versions import LoraFile, LoraSource, LoraUnavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedLoras:
     """What came of a batch's LoRAs."""
 
     identities: tuple[LoraIdentity, ...] = ()
@@ -50,14 +50,14 @@ class LoadedLoras:
 
     def apply(
         self, loras: Sequence[Lora], store: LoraSource | None, on_bytes: OnDownloaded
-    ) -> Applied:
+    ) -> AppliedLoras:
         """Put exactly these LoRAs into effect.
 
         One that cannot be had, read or used with the model is left out, and the answer says so, as
         the workers of the AI Horde do; never is another version taken for it. The same file named
         twice counts once, with its last strengths.
 
-        :param on_bytes: told of the progress of a download; what it raises is passed on.
+        :param on_bytes: called with the progress of a download; what it raises is passed on.
         """
         metadata: list[GenerationMetadata] = []
         choices: dict[str, _Choice] = {}
@@ -141,11 +141,11 @@ def _fetch(lora: Lora, store: LoraSource | None, on_bytes: OnDownloaded) -> Lora
     return store.fetch(lora, on_bytes)
 
 
-def _applied(choices: Sequence[_Choice], metadata: list[GenerationMetadata]) -> Applied:
+def _applied(choices: Sequence[_Choice], metadata: list[GenerationMetadata]) -> AppliedLoras:
     triggers = (
         trigger_of(choice.lora.inject_trigger, choice.file.trigger_words) for choice in choices
     )
-    return Applied(
+    return AppliedLoras(
         identities=tuple(choice.file.identity for choice in choices),
         triggers=tuple(trigger for trigger in triggers if trigger is not None),
         metadata=tuple(metadata),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from domain.images.controlnet import CONTROL_TYPES
 from domain.models.catalogue import Baseline
-from workers.engines.comfyui.graph.installed import Installed
+from workers.engines.comfyui.graph.installed import InstalledNodes
 from workers.engines.comfyui.graph.nodes import Graph, Output, outputs
 from workers.engines.comfyui.graph.sampling import Guidance
 
@@ -25,7 +25,7 @@ class _ControlType:
 
     preprocessors: tuple[str, ...]
     """Nodes that draw what it looks at, the best first."""
-    words: tuple[str, ...]
+    name_parts: tuple[str, ...]
     """What one of stands in the names of its models' files."""
 
 
@@ -51,7 +51,7 @@ _TYPES = {
 }
 
 
-def can_control(installed: Installed, family: Baseline) -> bool:
+def can_control(installed: InstalledNodes, family: Baseline) -> bool:
     """Whether every control type of the v2 API works with models of this family."""
     return all(
         _file(installed, control_type, family) is not None
@@ -61,7 +61,7 @@ def can_control(installed: Installed, family: Baseline) -> bool:
 
 
 def control_map(
-    graph: Graph, pixels: Output, control_type: str, installed: Installed, *, ready: bool
+    graph: Graph, pixels: Output, control_type: str, installed: InstalledNodes, *, ready: bool
 ) -> Output:
     """Add what draws the map that a ControlNet looks at.
 
@@ -82,7 +82,7 @@ def with_control(
     hint: Output,
     control_type: str,
     family: Baseline,
-    installed: Installed,
+    installed: InstalledNodes,
 ) -> Guidance:
     """Return the guidance with a ControlNet that looks at the map.
 
@@ -105,14 +105,14 @@ def with_control(
     return replace(guidance, positive=positive, negative=negative)
 
 
-def _file(installed: Installed, control_type: str, family: Baseline) -> str | None:
+def _file(installed: InstalledNodes, control_type: str, family: Baseline) -> str | None:
     """Return the ControlNet of this type whose name says that it suits the family.
 
     One for SDXL has ``xl`` in its name, one for SD 2 ``sd21`` or the like; others are for SD 1.5.
     """
     for file in installed.choices(_LOADER, "control_net_name"):
         name = file.lower()
-        if any(word in name for word in _TYPES[control_type].words) and _suits(name, family):
+        if any(part in name for part in _TYPES[control_type].name_parts) and _suits(name, family):
             return file
     return None
 

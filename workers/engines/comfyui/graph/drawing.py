@@ -8,7 +8,7 @@ from domain.images.settings import ImageSettings
 from domain.models.catalogue import Baseline
 from domain.models.loras import Lora, TextualInversion, trigger_of, with_triggers
 from workers.engines.comfyui.graph.controlnet import control_map, with_control
-from workers.engines.comfyui.graph.installed import Installed
+from workers.engines.comfyui.graph.installed import InstalledNodes
 from workers.engines.comfyui.graph.latents import (
     SourceFiles,
     SourceNodes,
@@ -17,7 +17,7 @@ from workers.engines.comfyui.graph.latents import (
     source_latent,
 )
 from workers.engines.comfyui.graph.models import (
-    Loaded,
+    ModelOutputs,
     decode_tiling,
     load_model,
     with_loras,
@@ -57,7 +57,7 @@ class Ingredients:
     """What a batch is drawn with, beside its settings."""
 
     file: CheckpointFile
-    installed: Installed
+    installed: InstalledNodes
     execution: str
     """An id that no other execution has."""
     source: SourceFiles | None = None
@@ -119,7 +119,7 @@ def _saved(
     return Drawing(graph, output.node, passes)
 
 
-def _load(graph: Graph, batch: Batch, ingredients: Ingredients) -> Loaded:
+def _load(graph: Graph, batch: Batch, ingredients: Ingredients) -> ModelOutputs:
     loaded = load_model(graph, ingredients.file, ingredients.installed)
     loaded = with_loras(graph, loaded, ingredients.loras)
     model = loaded.model
@@ -128,11 +128,11 @@ def _load(graph: Graph, batch: Batch, ingredients: Ingredients) -> Loaded:
     if batch.settings.sampler in NOISY_SAMPLERS and ingredients.installed.has(NOISE_NODE):
         model = with_noise_per_image(graph, model, seed=batch.seed, indices=batch.indices_run)
     clip = with_clip_skip(graph, loaded.clip, batch.settings, ingredients.file.baseline)
-    return Loaded(model, clip, loaded.vae)
+    return ModelOutputs(model, clip, loaded.vae)
 
 
 def _guidance(
-    graph: Graph, batch: Batch, loaded: Loaded, hint: Output | None, ingredients: Ingredients
+    graph: Graph, batch: Batch, loaded: ModelOutputs, hint: Output | None, ingredients: Ingredients
 ) -> Guidance:
     triggers = (
         trigger_of(lora.inject_trigger, file.trigger_words) for lora, file in ingredients.loras
@@ -158,7 +158,7 @@ def _guidance(
 def _sample(
     graph: Graph,
     batch: Batch,
-    loaded: Loaded,
+    loaded: ModelOutputs,
     guidance: Guidance,
     source: SourceNodes | None,
     ingredients: Ingredients,
@@ -190,7 +190,11 @@ def _denoise(settings: ImageSettings, source: SourceNodes) -> float:
 
 
 def _decode(
-    graph: Graph, settings: ImageSettings, loaded: Loaded, latent: Output, installed: Installed
+    graph: Graph,
+    settings: ImageSettings,
+    loaded: ModelOutputs,
+    latent: Output,
+    installed: InstalledNodes,
 ) -> Output:
     if settings.tiling:
         return decode_tiling(graph, latent, loaded.vae, installed)

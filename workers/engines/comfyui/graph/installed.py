@@ -10,7 +10,7 @@ from workers.engines.comfyui.graph.nodes import Input
 
 
 @dataclass(frozen=True, slots=True)
-class Installed:
+class InstalledNodes:
     """The answer of ``GET /object_info``, read as far as the graphs need it."""
 
     nodes: Mapping[str, Any]

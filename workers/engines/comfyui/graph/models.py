@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from domain.models.catalogue import Baseline
 from domain.models.loras import Lora
-from workers.engines.comfyui.graph.installed import Installed
+from workers.engines.comfyui.graph.installed import InstalledNodes
 from workers.engines.comfyui.graph.nodes import Graph, Output, outputs
 from workers.models.checkpoints import CheckpointFile, CheckpointKind
 from workers.models.lora_versions import LoraFile
@@ -33,7 +33,7 @@ _TILING_DECODER = "CircularVAEDecode"
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class ModelOutputs:
     """The parts of a loaded model."""
 
     model: Output
@@ -43,7 +43,7 @@ class Loaded:
     vae: Output
 
 
-def can_load(file: CheckpointFile, installed: Installed) -> bool:
+def can_load(file: CheckpointFile, installed: InstalledNodes) -> bool:
     """Whether a graph can load the file, with the files that lie beside it."""
     if file.baseline not in FAMILIES:
         return False
@@ -56,26 +56,26 @@ def can_load(file: CheckpointFile, installed: Installed) -> bool:
     )
 
 
-def load_model(graph: Graph, file: CheckpointFile, installed: Installed) -> Loaded:
+def load_model(graph: Graph, file: CheckpointFile, installed: InstalledNodes) -> ModelOutputs:
     """Add the loaders.
 
     :raises ValueError: when what belongs to a denoiser is missing (see :func:`can_load`).
     """
     if file.kind is CheckpointKind.CHECKPOINT:
         first = graph.add("CheckpointLoaderSimple", ckpt_name=file.name)
-        return Loaded(*outputs(first, 3))
+        return ModelOutputs(*outputs(first, 3))
     names = _flux_files(file, installed)
     if names is None:
         raise ValueError("the model's text encoders or its VAE are missing")
     t5, clip_l, vae = names
-    return Loaded(
+    return ModelOutputs(
         model=graph.add("UNETLoader", unet_name=file.name, weight_dtype="default"),
         clip=graph.add("DualCLIPLoader", clip_name1=t5, clip_name2=clip_l, type="flux"),
         vae=graph.add("VAELoader", vae_name=vae),
     )
 
 
-def _flux_files(file: CheckpointFile, installed: Installed) -> tuple[str, str, str] | None:
+def _flux_files(file: CheckpointFile, installed: InstalledNodes) -> tuple[str, str, str] | None:
     """Return the files of the two text encoders and the VAE; the catalogue's before any other."""
     parts = [part.name for part in file.parts]
     found = []
@@ -93,7 +93,9 @@ def _bare(name: str) -> str:
     return name.replace("\\", "/").rpartition("/")[2].lower()
 
 
-def with_loras(graph: Graph, loaded: Loaded, loras: Iterable[tuple[Lora, LoraFile]]) -> Loaded:
+def with_loras(
+    graph: Graph, loaded: ModelOutputs, loras: Iterable[tuple[Lora, LoraFile]]
+) -> ModelOutputs:
     """Return the model with the LoRAs over its denoiser and its text encoders, in this order."""
     for lora, file in loras:
         first = graph.add(
@@ -109,12 +111,12 @@ def with_loras(graph: Graph, loaded: Loaded, loras: Iterable[tuple[Lora, LoraFil
     return loaded
 
 
-def can_tile(installed: Installed) -> bool:
+def can_tile(installed: InstalledNodes) -> bool:
     """Whether the nodes are there."""
     return installed.has(_TILING_NODE, _TILING_DECODER)
 
 
-def with_tiling(graph: Graph, model: Output, installed: Installed) -> Output:
+def with_tiling(graph: Graph, model: Output, installed: InstalledNodes) -> Output:
     """Return the model with its edges joined."""
     inputs = installed.completed(
         _TILING_NODE, model=model, tiling="enable", copy_model="Make a copy"
@@ -122,7 +124,7 @@ def with_tiling(graph: Graph, model: Output, installed: Installed) -> Output:
     return graph.add(_TILING_NODE, **inputs)
 
 
-def decode_tiling(graph: Graph, latent: Output, vae: Output, installed: Installed) -> Output:
+def decode_tiling(graph: Graph, latent: Output, vae: Output, installed: InstalledNodes) -> Output:
     """Add a decoder that joins the edges as well."""
     inputs = installed.completed(_TILING_DECODER, samples=latent, vae=vae, tiling="enable")
     return graph.add(_TILING_DECODER, **inputs)

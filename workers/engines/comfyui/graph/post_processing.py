@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from domain.images.post_processing import FACE_FIXERS, POST_PROCESSORS, UPSCALERS
 from domain.images.settings import ImageSettings
-from workers.engines.comfyui.graph.installed import Installed
+from workers.engines.comfyui.graph.installed import InstalledNodes
 from workers.engines.comfyui.graph.nodes import Graph, Output
 
 STRIP_BACKGROUND = "strip_background"
@@ -30,13 +30,13 @@ _FILE_NAMES = {
 """Names of the files of those post-processors that go by others than their own, without ending."""
 
 
-def available(installed: Installed) -> tuple[str, ...]:
+def available(installed: InstalledNodes) -> tuple[str, ...]:
     """Return the post-processors that can be used, by their v2 names, sorted."""
     return tuple(sorted(name for name in POST_PROCESSORS if _is_there(name, installed)))
 
 
 def post_process(
-    graph: Graph, images: Output, settings: ImageSettings, installed: Installed
+    graph: Graph, images: Output, settings: ImageSettings, installed: InstalledNodes
 ) -> Output:
     """Add the post-processors, in the order of the settings.
 
@@ -62,7 +62,7 @@ def _upscale(graph: Graph, images: Output, file: str) -> Output:
 
 
 def _fix_faces(
-    graph: Graph, images: Output, file: str, settings: ImageSettings, installed: Installed
+    graph: Graph, images: Output, file: str, settings: ImageSettings, installed: InstalledNodes
 ) -> Output:
     fixer = graph.add(_FACE_LOADER, model_name=file)
     inputs = installed.completed(_FACE_NODE, facerestore_model=fixer, image=images)
@@ -82,21 +82,21 @@ def _in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: name == STRIP_BACKGROUND)
 
 
-def _is_there(name: str, installed: Installed) -> bool:
+def _is_there(name: str, installed: InstalledNodes) -> bool:
     if name == STRIP_BACKGROUND:
         return installed.has(_STRIP_NODE)
     node = _UPSCALER_NODE if name in UPSCALERS else _FACE_NODE
     return installed.has(node) and _file_or_none(name, installed) is not None
 
 
-def _file(name: str, installed: Installed) -> str:
+def _file(name: str, installed: InstalledNodes) -> str:
     file = _file_or_none(name, installed)
     if file is None:
         raise ValueError(f"the model of the post-processor {name} is missing")
     return file
 
 
-def _file_or_none(name: str, installed: Installed) -> str | None:
+def _file_or_none(name: str, installed: InstalledNodes) -> str | None:
     loader = _UPSCALER_LOADER if name in UPSCALERS else _FACE_LOADER
     stems = {_stem(file): file for file in installed.choices(loader, "model_name")}
     names = _FILE_NAMES.get(name, (name,))

@@ -8,7 +8,7 @@ import pytest
 
 from domain.images.metadata import MetadataType, MetadataValue
 from domain.images.provenance import LoraIdentity, Provenance
-from workers.inference.equality import verdict_on
+from workers.inference.replicas import verdict_on
 
 RECORDED = Provenance(
     engine="pattern 1",

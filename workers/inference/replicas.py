@@ -1,6 +1,6 @@
-"""Equality: what a client is told when an image of an earlier batch was made again.
+"""Replicas: what the metadata says of an image that was made again from its history.
 
-The words are part of what clients read: they stay as they are.
+Clients read these texts: they stay as they are.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ NOT_PROMISED = "replica: equality is not promised, made with another "
 def verdict_on(recorded: Provenance | None, made: Provenance) -> GenerationMetadata:
     """Compare an image that was made again with what the history says of the first one.
 
-    :param recorded: how the first one was made, None where its worker did not tell.
+    :param recorded: how the first one was made, None where its worker did not say.
     """
-    words = _words(recorded, made)
-    return GenerationMetadata(MetadataType.INFORMATION, MetadataValue.SEE_REF, words)
+    text = _text(recorded, made)
+    return GenerationMetadata(MetadataType.INFORMATION, MetadataValue.SEE_REF, text)
 
 
-def _words(recorded: Provenance | None, made: Provenance) -> str:
+def _text(recorded: Provenance | None, made: Provenance) -> str:
     if recorded is None:
         return UNRECORDED
     if made.pixels_sha256 == recorded.pixels_sha256:
