@@ -8,7 +8,7 @@ from datetime import timedelta
 from domain.accounts.allowances import Allowances
 from domain.accounts.directory import AccountEntry
 from domain.accounts.roles import Roles
-from domain.jobs.lifetimes import Lifetimes
+from domain.jobs.leases import Lifetimes
 from domain.ledger import Ledger
 from domain.ports import Clock, RandomSource
 from infrastructure.keys.address_digests import AddressDigests

@@ -25,7 +25,7 @@ from eventsourcing.persistence import ApplicationRecorder, EventStore, Mapper
 
 from domain.accounts.allowances import Allowances
 from domain.accounts.funds import Funds
-from domain.jobs.lifetimes import Lifetimes
+from domain.jobs.leases import Lifetimes
 from domain.jobs.queue import WaitingQueue
 from domain.ledger.accounts import Accounts
 from domain.ledger.core import Core

@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.jobs.job import Job
-from domain.jobs.lifetimes import Lifetimes
+from domain.jobs.leases import Lifetimes
 from domain.ledger.core import Core
 from domain.requests.request import Request
 

@@ -12,7 +12,7 @@ from domain.images.provenance import Provenance
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.jobs.image_ids import job_of
 from domain.jobs.job import ImageState, Job
-from domain.jobs.lifetimes import LEASES_IN_A_ROW
+from domain.jobs.leases import LEASES_IN_A_ROW
 from domain.ledger.core import Core
 from domain.ledger.endings import Endings
 from domain.ledger.leasing import Leasing

@@ -10,7 +10,7 @@ from uuid import UUID
 from domain.jobs.commands import NoJob, PoppedJob
 from domain.jobs.image_ids import job_id_from
 from domain.jobs.job import Job
-from domain.jobs.lifetimes import Lifetimes
+from domain.jobs.leases import Lifetimes
 from domain.jobs.model_affinity import LoadedModel, loaded_model_first
 from domain.jobs.queue import Offer, WaitingQueue
 from domain.ledger.core import ATTEMPTS, Core

@@ -12,7 +12,7 @@ from domain.accounts.rights import require_may_disable_batching
 from domain.images.workflows import needs_single_jobs
 from domain.jobs.image_ids import batch_index_of, job_of
 from domain.jobs.job import ImageState, Job
-from domain.jobs.lifetimes import Lifetimes
+from domain.jobs.leases import Lifetimes
 from domain.jobs.replication import loras_as_made, replication_of
 from domain.ledger.core import Core
 from domain.ledger.endings import Endings

@@ -16,7 +16,7 @@ from domain.accounts.kudos import Payer, burnt_by, hundredths, kudos_from
 from domain.images.sampling import seed_of_job
 from domain.images.settings import ImageSettings
 from domain.images.source_images import SourceImages
-from domain.jobs.lifetimes import LOSSES_PER_IMAGE
+from domain.jobs.leases import LOSSES_PER_IMAGE
 from domain.jobs.replication import Replication
 from domain.requests.batching import images_for
 from domain.requests.specification import Requester, RequestSpecification, Terms

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.jobs.image_ids import job_of
-from domain.jobs.lifetimes import LEASES_IN_A_ROW
+from domain.jobs.leases import LEASES_IN_A_ROW
 from projections.following.rebuild import verify
 from tests.integration.api_client import Api
 from tests.kudos_world import refusal_of

@@ -26,7 +26,7 @@ from domain.images.settings import ImageSettings
 from domain.jobs.commands import NoJob, PopJob
 from domain.jobs.image_ids import image_ids_of
 from domain.jobs.job import ImageState, Job
-from domain.jobs.lifetimes import LEASES_IN_A_ROW, LOSSES_PER_IMAGE
+from domain.jobs.leases import LEASES_IN_A_ROW, LOSSES_PER_IMAGE
 from domain.requests.batching import images_for
 from domain.requests.pricing import image_kudos, quote
 from domain.requests.request import Request, RequestState

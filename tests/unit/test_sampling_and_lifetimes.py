@@ -11,7 +11,7 @@ import pytest
 from domain.images.sampling import SEED_RANGE, counted_steps, seed_from_text, seed_of_job
 from domain.images.settings import ImageSettings
 from domain.jobs.image_ids import batch_index_of, image_ids_of, job_id_from, job_of
-from domain.jobs.lifetimes import Lifetimes
+from domain.jobs.leases import Lifetimes
 from domain.models.catalogue import Baseline
 
 PLAIN = ImageSettings(

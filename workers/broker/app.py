@@ -10,7 +10,7 @@ from celery import Celery
 from celery.worker.request import Request
 from kombu.asynchronous import get_event_loop
 
-from domain.jobs.lifetimes import LEASES_IN_A_ROW
+from domain.jobs.leases import LEASES_IN_A_ROW
 
 WORK_TASK = "hoard.work"
 """The message "there is work". It names no job; the ledger is asked for that."""

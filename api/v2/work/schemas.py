@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from api.http.bodies import Body
 from api.http.fields import WholeNumber
@@ -19,6 +19,7 @@ from domain.images.metadata import LONGEST_REF, MetadataType, MetadataValue
 from domain.images.sampling import SEED_RANGE
 from domain.jobs.image_ids import MOST_IMAGES
 from domain.names import LONGEST_WORKER_NAME
+from domain.workers.matching import SkipReason
 
 LARGEST_PIXELS = 3072 * 3072
 SMALLEST_PIXELS = 64 * 64
@@ -173,25 +174,14 @@ class ModelPayloadStable(BaseModel):
     special: Annotated[dict[str, Any] | None, Field(description="Never there.")] = None
 
 
-class NoValidRequestFoundStable(BaseModel):
-    """How many waiting requests this worker may not have, by the reason."""
-
-    worker_id: int | None = None
-    performance: int | None = None
-    nsfw: int | None = None
-    blacklist: int | None = None
-    untrusted: int | None = None
-    models: int | None = None
-    bridge_version: int | None = None
-    kudos: int | None = None
-    max_pixels: int | None = None
-    step_count: int | None = None
-    unsafe_ip: int | None = None
-    img2img: int | None = None
-    painting: int | None = None
-    post_processing: Annotated[int | None, Field(alias="post-processing")] = None
-    lora: int | None = None
-    controlnet: int | None = None
+NoValidRequestFoundStable = create_model(
+    "NoValidRequestFoundStable",
+    __doc__="How many waiting requests this worker may not have, by the skip reason.",
+    **{
+        reason.name.lower(): (Annotated[int | None, Field(alias=reason.value)], None)
+        for reason in SkipReason
+    },  # type: ignore[call-overload]
+)
 
 
 class MessageToWorker(BaseModel):

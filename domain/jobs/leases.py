@@ -1,4 +1,4 @@
-"""How long a lease holds and how long a request waits."""
+"""Leases: how long one holds, how often it is renewed; and how long a request waits for one."""
 
 from __future__ import annotations
 
