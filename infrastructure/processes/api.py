@@ -57,7 +57,7 @@ def features_of(hoard: Hoard, *, timing: Timing | None = None) -> Features:
             modes=hoard.inline.modes,
             unsafe_networks=UnsafeNetworks(settings.networks_called_unsafe),
             keyed_digest=hoard.secrets.keyed_digest,
-            ledger=hoard.ledger,
+            ledger=hoard.ledger.requests,
             directory=hoard.inline.directory,
             catalogue=hoard.catalogue,
             unknown_models=settings.unknown_models,
@@ -71,7 +71,7 @@ def features_of(hoard: Hoard, *, timing: Timing | None = None) -> Features:
             fetcher=hoard.outbound,
         ),
         progress=ProgressFeature(
-            ledger=hoard.ledger,
+            ledger=hoard.ledger.requests,
             hub=Hub(hoard.storage.log, hoard.wakeups, timing or Timing()),
             status=hoard.views.status,
             backlog=hoard.views.backlog,
@@ -136,7 +136,7 @@ def features_of(hoard: Hoard, *, timing: Timing | None = None) -> Features:
         ),
         webhooks=WebhooksFeature(
             authentication=authentication,
-            ledger=hoard.ledger,
+            ledger=hoard.ledger.webhooks,
             log=hoard.storage.log,
             records=hoard.views.webhooks,
             deliveries=hoard.inline.deliveries,

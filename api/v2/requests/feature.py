@@ -18,7 +18,7 @@ from api.tracking.hub import Hub
 from api.v2.webhooks.targets import WebhookTargets
 from api.v2.workers.available_workers import AvailableWorkers
 from domain.images.addresses import Signer
-from domain.ledger import Ledger
+from domain.ledger.requests import Requests
 from domain.models.catalogue import Models, UnknownModels
 from domain.models.loras import LoraVersions
 from domain.service.fetching import Fetcher
@@ -39,7 +39,7 @@ class IntakeFeature:
     unsafe_networks: Container[str]
     """Addresses from which not every worker takes requests."""
     keyed_digest: KeyedDigest
-    ledger: Ledger
+    ledger: Requests
     directory: AccountDirectory
     catalogue: Models
     """What is known of models, whoever serves them."""
@@ -61,7 +61,7 @@ class IntakeFeature:
 class ProgressFeature:
     """How far requests are, and their images."""
 
-    ledger: Ledger
+    ledger: Requests
     hub: Hub
     status: StatusReader
     backlog: BacklogReader

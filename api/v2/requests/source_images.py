@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import logging
 import time
 from dataclasses import dataclass, field
 
@@ -19,8 +18,6 @@ from domain.images.source_images import (
 )
 from domain.return_codes import Refused
 from domain.service.fetching import Fetcher, FetchFailed, FetchLimits, FetchProblem
-
-_logger = logging.getLogger(__name__)
 
 FETCHING_SECONDS = 6.0
 """For all images of a request that are given by address."""

@@ -74,7 +74,7 @@ def status(feature: Progress, request: Request, request_id: str) -> Answer:
 def cancel(feature: Progress, request: Request, request_id: str) -> Answer:
     """Cancel a request; images that are finished stay. Cancelling again changes nothing."""
     known = _request_id(request_id)
-    feature.ledger.requests.cancel(known)
+    feature.ledger.cancel(known)
     return _status_answer(feature, request, known)
 
 

@@ -105,7 +105,7 @@ def ask_for_images(
     )
     if key is not None and not given.dry_run:
         # Whatever has changed since, what was taken once is not refused now.
-        earlier = feature.ledger.requests.earlier(key)
+        earlier = feature.ledger.earlier(key)
         if earlier is not None:
             return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
     caller = Caller(
@@ -125,7 +125,7 @@ def _submit_images(given: GenerationInputStable, caller: Caller, feature: Intake
     :raises Refused: as :func:`checked_request`, :func:`take_in_sources` and the ledger do, or
         ``WebhookInvalid``.
     """
-    ledger, catalogue = feature.ledger.requests, feature.catalogue
+    ledger, catalogue = feature.ledger, feature.catalogue
 
     checked = checked_request(
         given, caller.account, _installation(feature), unsafe_ip=caller.unsafe_ip
@@ -174,7 +174,7 @@ def _submit_replica(given: ReplicationInput, caller: Caller, feature: IntakeFeat
     :raises Refused: ``ImageNotFound``, ``ImageNotGenerated``, ``ImageForgotten``,
         ``WebhookInvalid``, or with whatever a request is refused for its kudos.
     """
-    ledger = feature.ledger.requests
+    ledger = feature.ledger
     image_id = uuid_from(given.replicate)
     if image_id is None:
         raise Refused("ImageNotFound")

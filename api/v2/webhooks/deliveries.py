@@ -74,12 +74,12 @@ def resend_all(feature: Webhooks, raw: RawBody, apikey: ApiKey) -> Answer:
     endpoint_id = None if given.endpoint is None else endpoint_id_from(given.endpoint)
     ledger = feature.ledger
     if endpoint_id is not None:
-        ledger.webhooks.endpoint_of(account_id, endpoint_id)
+        ledger.endpoint_of(account_id, endpoint_id)
     resent = 0
     for delivery_id in _abandoned(feature, account_id, endpoint_id, given):
         if resent == MOST_RESENT:
             return Answer({"resent": resent, "more": True}, status_code=202)
-        ledger.webhooks.resend(delivery_id, by=account_id, account_id=account_id)
+        ledger.resend(delivery_id, by=account_id, account_id=account_id)
         resent += 1
     return Answer({"resent": resent, "more": False}, status_code=202)
 
@@ -106,7 +106,7 @@ def resend(feature: Webhooks, delivery_id: str, apikey: ApiKey) -> Answer:
     """
     account_id = registered(feature, apikey)
     found = _found(feature, account_id, delivery_id)
-    feature.ledger.webhooks.resend(found.id, by=account_id, account_id=account_id)
+    feature.ledger.resend(found.id, by=account_id, account_id=account_id)
     return Answer({"delivery_id": found.id}, status_code=202)
 
 
@@ -114,7 +114,7 @@ def _found(feature: WebhooksFeature, account_id: UUID, delivery_id: str) -> Webh
     known = uuid_from(delivery_id)
     if known is None:
         raise Refused("DeliveryNotFound")
-    found = feature.ledger.webhooks.delivery(known)
+    found = feature.ledger.delivery(known)
     if found.account_id != account_id:
         raise Refused("DeliveryNotFound")
     return found
@@ -129,5 +129,5 @@ def _abandoned(
     for portion in portions:
         for delivery_id in portion:
             # The list may not know yet that it was resent a moment ago.
-            if feature.ledger.webhooks.delivery(delivery_id).state is DeliveryState.ABANDONED:
+            if feature.ledger.delivery(delivery_id).state is DeliveryState.ABANDONED:
                 yield delivery_id

@@ -38,7 +38,7 @@ def endpoints(feature: Webhooks, apikey: ApiKey) -> Answer:
     """List your endpoints, the first registered first."""
     account_id = registered(feature, apikey)
     entries = feature.deliveries.endpoints_of([account_id]).get(account_id, ())
-    found = [feature.ledger.webhooks.endpoint(entry.endpoint_id) for entry in entries]
+    found = [feature.ledger.endpoint(entry.endpoint_id) for entry in entries]
     # One may have been deleted since they were listed.
     bodies = [_body(feature, endpoint) for endpoint in found if not endpoint.deleted]
     return Answer(bodies, headers=NOT_KEPT)
@@ -57,7 +57,7 @@ def add_endpoint(feature: Webhooks, raw: RawBody, apikey: ApiKey) -> Answer:
     address = feature.targets.checked_address(given.url, field="url")
     if feature.deliveries.count_of_endpoints(account_id) >= MOST_ENDPOINTS:
         raise Refused("Forbidden", _TOO_MANY)
-    endpoint_id = feature.ledger.webhooks.register_endpoint(
+    endpoint_id = feature.ledger.register_endpoint(
         account_id, address=address, kinds=kinds_from(given.events)
     )
     return _answer(feature, account_id, endpoint_id, status=201)
@@ -85,7 +85,7 @@ def change_endpoint(feature: Webhooks, endpoint_id: str, raw: RawBody, apikey: A
     given = read_body(EndpointChange, raw)
     if given == EndpointChange():
         raise Refused("BadRequest", _NO_CHANGE)
-    feature.ledger.webhooks.change_endpoint(
+    feature.ledger.change_endpoint(
         known,
         account_id=account_id,
         kinds=None if given.events is None else kinds_from(given.events),
@@ -101,7 +101,7 @@ def change_endpoint(feature: Webhooks, endpoint_id: str, raw: RawBody, apikey: A
 def delete_endpoint(feature: Webhooks, endpoint_id: str, apikey: ApiKey) -> Answer:
     """Delete an endpoint for good. Deliveries that are still due there are abandoned."""
     account_id = registered(feature, apikey)
-    feature.ledger.webhooks.delete_endpoint(endpoint_id_from(endpoint_id), account_id=account_id)
+    feature.ledger.delete_endpoint(endpoint_id_from(endpoint_id), account_id=account_id)
     return Answer({"message": "OK"})
 
 
@@ -113,9 +113,7 @@ def delete_endpoint(feature: Webhooks, endpoint_id: str, apikey: ApiKey) -> Answ
 def send_test(feature: Webhooks, endpoint_id: str, apikey: ApiKey) -> Answer:
     """Send a test now, also to an endpoint that is disabled or whose circuit is open."""
     account_id = registered(feature, apikey)
-    delivery_id = feature.ledger.webhooks.test_endpoint(
-        endpoint_id_from(endpoint_id), account_id=account_id
-    )
+    delivery_id = feature.ledger.test_endpoint(endpoint_id_from(endpoint_id), account_id=account_id)
     return Answer({"delivery_id": delivery_id}, status_code=202)
 
 
@@ -143,7 +141,7 @@ def registered(feature: WebhooksFeature, key: str | None) -> UUID:
 def _answer(
     feature: WebhooksFeature, account_id: UUID, endpoint_id: UUID, status: int = 200
 ) -> Answer:
-    found = feature.ledger.webhooks.endpoint_of(account_id, endpoint_id)
+    found = feature.ledger.endpoint_of(account_id, endpoint_id)
     return Answer(_body(feature, found), status_code=status, headers=NOT_KEPT)
 
 

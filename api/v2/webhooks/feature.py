@@ -10,7 +10,7 @@ from fastapi import Depends
 from api.http.authentication import Authentication
 from api.http.features import installed
 from api.v2.webhooks.targets import WebhookKeys, WebhookTargets
-from domain.ledger import Ledger
+from domain.ledger.webhooks import Webhooks as WebhooksLedger
 from domain.ports import Clock
 from domain.sealing import Sealer
 from projections.view import Log
@@ -23,7 +23,7 @@ class WebhooksFeature:
     """Webhooks: an account's endpoints and secrets, and what was sent."""
 
     authentication: Authentication
-    ledger: Ledger
+    ledger: WebhooksLedger
     log: Log
     records: DeliveryHistoryReader
     deliveries: DueDeliveries

@@ -39,14 +39,12 @@ def rotate(feature: Webhooks, raw: RawBody, apikey: ApiKey) -> Answer:
     """Make a new secret. The present one signs beside it for a while."""
     account_id = registered(feature, apikey)
     given = read_body(RotationInput, raw or b"{}")
-    feature.ledger.webhooks.rotate_secret(
-        account_id, overlap=timedelta(seconds=given.overlap_seconds)
-    )
+    feature.ledger.rotate_secret(account_id, overlap=timedelta(seconds=given.overlap_seconds))
     return _secrets(feature, account_id)
 
 
 def _secrets(feature: WebhooksFeature, account_id: UUID) -> Answer:
-    numbers = feature.ledger.webhooks.secret_numbers(account_id)
+    numbers = feature.ledger.secret_numbers(account_id)
     keys = feature.keys
     return Answer(
         {
