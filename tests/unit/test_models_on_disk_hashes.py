@@ -17,14 +17,14 @@ from workers.models.locks import LockTaken, locked, try_lock
 
 DATA = bytes(range(256)) * 40_000
 DIGEST = hashlib.sha256(DATA).hexdigest()
-REMEMBER_ELSEWHERE = """
+STORE_ELSEWHERE = """
 import sys
 import threading
 from pathlib import Path
 from workers.models.hashes import HashCache
 cache = HashCache(Path(sys.argv[1]))
 for path in sys.argv[2:]:
-    cache.remember(Path(path), Path(path).name)
+    cache.store(Path(path), Path(path).name)
 """
 
 
@@ -159,7 +159,7 @@ def test_processes_that_write_at_once_forget_nothing(tmp_path: Path, remembered:
         file.touch()
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", REMEMBER_ELSEWHERE, str(remembered), *map(str, files[half::2])],
+            [sys.executable, "-c", STORE_ELSEWHERE, str(remembered), *map(str, files[half::2])],
             cwd=Path(__file__).parents[2],
         )
         for half in range(2)
