@@ -110,7 +110,7 @@ def test_one_that_fails_again_and_again_is_tried_less_and_less_often() -> None:
         pause = runner.run_due()
         pauses.append(pause)
         seconds.now += pause
-    assert pauses == [5, 10, 20, 40, 60, 60]
+    assert pauses == [5, 10, 20, 30, 30, 30]
     done.failing = None
     with capture_logs() as entries:
         assert runner.run_due() == 5

@@ -14,7 +14,7 @@ from domain.tracing import where
 
 _log = structlog.get_logger(__name__)
 
-_LONGEST_PAUSE_SECONDS = 60.0
+_LONGEST_PAUSE_SECONDS = 30.0
 """The longest backoff of a chore that fails again and again, unless it is not done that often."""
 
 
