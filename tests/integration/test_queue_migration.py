@@ -17,7 +17,7 @@ from projections.queue.tables import OPEN_REQUEST
 from projections.view import View
 from tests.view_world import ViewWorld
 
-LEDGER = Path(__file__).parents[2] / "infrastructure" / "migrations" / "ledger"
+LEDGER = Path(__file__).parents[2] / "infrastructure" / "storage" / "migrations" / "ledger"
 
 
 def back_to(revision: str, database: Database) -> None:

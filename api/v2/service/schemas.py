@@ -60,7 +60,7 @@ class NewsItem(BaseModel):
 
     date_published: str
     """ISO 8601 date."""
-    news_item: str
+    newspiece: str
     """Markdown."""
     importance: str
     tags: list[str]
