@@ -16,7 +16,7 @@ from api.v2.service.schemas import (
     HordeModes,
     HordePerformance,
     ModifyHordeModes,
-    NewsItem,
+    Newspiece,
 )
 from domain.accounts.directory import AccountEntry
 from domain.return_codes import Refused
@@ -93,7 +93,7 @@ def change_modes(feature: Service, raw: RawBody, apikey: ApiKey) -> Answer:
     return Answer(_modes_body(changed, account), headers=NOT_KEPT)
 
 
-@router.get("/status/news", responses={200: {"model": list[NewsItem]}, **error_responses()})
+@router.get("/status/news", responses={200: {"model": list[Newspiece]}, **error_responses()})
 def news(feature: Service) -> Answer:
     """List the operators' news, the latest first."""
     return Answer(

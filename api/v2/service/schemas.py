@@ -55,7 +55,7 @@ class ModifyHordeModes(Body):
     raid_mode: bool | None = None
 
 
-class NewsItem(BaseModel):
+class Newspiece(BaseModel):
     """One piece of news."""
 
     date_published: str
