@@ -1,4 +1,4 @@
-"""The composition root: the one place where the parts of Hoard meet."""
+"""The composition root: the one module where the parts of Hoard are joined."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class RemoteJobs:
     ) -> None:
         """Serve this server.
 
-        :param models: the catalogue, which tells the families of models.
+        :param models: the catalogue, which has the families of models.
         """
         self._server = server
         self._outbound = outbound

@@ -29,7 +29,7 @@ _KNOWN_BY_MESSAGE = (
     ("already submitted", "DuplicateGen"),
     ("Please check your worker speed", "AbortedGen"),
 )
-"""Servers older than the return codes are told apart by their messages, as reGen does."""
+"""Servers older than the return codes are distinguished by their messages, as reGen does."""
 
 _KNOWN_BY_STATUS = {401: "InvalidAPIKey", 404: "InvalidJobID"}
 

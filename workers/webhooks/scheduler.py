@@ -50,7 +50,7 @@ class WebhookScheduling:
     ) -> None:
         """Schedule in the ledger whose events ``log`` reads and which lie in ``database``.
 
-        :param on_scheduled: told how many deliveries are new, after they were committed.
+        :param on_scheduled: called with the number of new deliveries, after they were committed.
         """
         self._database = database
         self._ledger = ledger

@@ -81,7 +81,7 @@ class GraphRejected(EngineFailed):
 
 @dataclass(frozen=True, slots=True)
 class SavedImage:
-    """An image that ComfyUI saved, by its place among its files."""
+    """An image that ComfyUI saved, by its path among its files."""
 
     filename: str
     subfolder: str

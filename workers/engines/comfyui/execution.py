@@ -199,7 +199,7 @@ def _is_last(message: Message, prompt_id: str) -> bool:
 def _require_success(entry: Mapping[str, Any]) -> None:
     """Raise what an execution failed with.
 
-    Of an error only the node's class and the exception's are told: all else may quote the prompt.
+    Of an error only the node's class and the exception's are named: all else may quote the prompt.
     """
     for kind, data in _events(entry):
         if kind == "execution_interrupted":
