@@ -19,7 +19,7 @@ _DESTINATIONS = b"hoard: webhook destinations, version 1"
 class WebhookKeys:
     """Keys of accounts (HKDF, RFC 5869), and the ids of the addresses that requests name.
 
-    Every process of an installation makes the same ones. Whoever lacks the master key can make
+    Every process of an installation makes the same ones. A reader without the master key can make
     none of them, and no id reveals which address it belongs to.
     """
 

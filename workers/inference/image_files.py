@@ -62,7 +62,7 @@ def to_exif(provenance: FileProvenance) -> bytes:
 def read_provenance(file: bytes) -> FileProvenance | None:
     """Return what an image file says of itself; None when it says nothing, or nothing of ours.
 
-    Whoever has the file may have written anything there: the proof is the file's digest in the
+    A holder of the file may have written anything there: the proof is the file's digest in the
     history, not this.
 
     :raises OSError: when it is no image file.

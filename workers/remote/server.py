@@ -62,7 +62,7 @@ class NotNow(Exception):
 
 
 class NotAdmitted(Exception):
-    """The server will not have this worker as it is: somebody has to change something."""
+    """The server refuses this worker as it is: its operator has to change something."""
 
     def __init__(self, rc: str, message: str) -> None:
         """Say what the server said.

@@ -1,4 +1,4 @@
-"""Executions of graphs, each from its submission to its images, and those that nobody waits for."""
+"""Executions of graphs, each from its submission to its images, and abandoned ones."""
 
 from __future__ import annotations
 
