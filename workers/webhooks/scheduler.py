@@ -72,7 +72,7 @@ class WebhookScheduling:
     def apply(
         self, names: Sequence[str], start: int, records: Sequence[RecordedEvent]
     ) -> Collection[str]:
-        """Schedule what follows from these events; return no name if another process was quicker."""
+        """Schedule what follows from these events; no name if another process was quicker."""
         scheduled = 0
         try:
             planned = self._planner.of(records)
