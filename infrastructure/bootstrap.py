@@ -1,4 +1,4 @@
-"""The composition root: the one place where the parts of Hoard meet."""
+"""The composition root: the one module where the parts of Hoard are joined."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class Hoard:
         """The account of the in-cluster workers, opened on first use."""
         entry = self.inline.directory.account_by_name(OPERATOR)
         if entry is None:
-            # Its key is thrown away: nobody but processes of this installation act for it.
+            # Its key is thrown away: only processes of this installation act for it.
             self.ledger.accounts.open(OPERATOR, digest_of(new_api_key()), Roles(trusted=True))
             entry = self.inline.directory.account_by_name(OPERATOR)
             assert entry is not None
@@ -312,7 +312,7 @@ def _wakeups(settings: Settings) -> ProcessWakeups:
     ledger = normalised_url(settings.ledger_database)
     is_shared = ledger.drivername != "sqlite" or ledger.database not in {None, "", ":memory:"}
     if not is_shared or settings.broker.partition("://")[0] not in SCHEMES:
-        # Nobody else can see what is committed, or they have to look for it.
+        # No other process can see what is committed, or it has to look for it.
         return ProcessWakeups()
     return ProcessWakeups(RedisChannels(settings.broker))
 

@@ -26,7 +26,7 @@ _QUIET = {
     "transformers": logging.ERROR,
     "urllib3": logging.WARNING,
 }
-# These two set their own level and handler when they are imported, unless told otherwise.
+# These two set their own level and handler when they are imported, unless configured otherwise.
 _QUIET_BY_ENVIRONMENT = ("DIFFUSERS_VERBOSITY", "TRANSFORMERS_VERBOSITY")
 # These install handlers of their own when they may configure logging.
 _ROUTED = ("celery", "celery.task", "celery.redirected", "uvicorn", "uvicorn.access")

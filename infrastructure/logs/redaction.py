@@ -1,6 +1,6 @@
 """Redacts private fields of log entries by their names.
 
-Prompts, images, keys and addresses are personal, and logs are copied to many places.
+Prompts, images, keys and addresses are personal, and logs are copied to many systems.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ def make_app() -> FastAPI:
 
 
 class _Server(uvicorn.Server):
-    """Ends streams, which never finish by themselves, as soon as it is told to stop."""
+    """Ends streams, which never finish by themselves, as soon as a stop is requested."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)

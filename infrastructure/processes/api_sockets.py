@@ -25,7 +25,7 @@ def listen(host: str, port: int, sockets: int = 1) -> list[socket.socket]:
     first = _listen(host, port)
     if sockets == 1:
         return [first]
-    # The exclusive bind shows that nobody else listens there; bind again with SO_REUSEPORT.
+    # The exclusive bind shows that no other process listens there; bind again with SO_REUSEPORT.
     bound = first.getsockname()[1]
     first.close()
     return [_listen(host, bound, shared=True) for _ in range(sockets)]

@@ -13,7 +13,7 @@ _KILL_TIMEOUT_SECONDS = 10.0
 
 
 def process_identity(pid: int) -> str | None:
-    """Return what tells a process from later ones with the same id; None when it is gone.
+    """Return what distinguishes a process from later ones with the same id; None when it is gone.
 
     It is the boot id with the start time. A zombie counts as gone.
     """

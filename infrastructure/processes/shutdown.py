@@ -1,6 +1,6 @@
 """Requests to stop, as the processes of Hoard get them: by signal, or through a pipe.
 
-The first request means: take no more work. The second means: give up what is under way.
+The first request means: take no more work. The second means: abandon what is under way.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 
 
 class _Shutdown(ABC):
-    """When a worker stops taking jobs, and when it gives up the job under way."""
+    """When a worker stops taking jobs, and when it abandons the job under way."""
 
     def __init__(self, grace_seconds: float | None) -> None:
         self._grace = grace_seconds
@@ -73,14 +73,14 @@ class _Shutdown(ABC):
 
     @abstractmethod
     def _requests(self) -> int:
-        """Return how often this process was told to stop."""
+        """Return how many stops were requested of this process."""
 
     def is_requested(self) -> bool:
         """Whether no further job should be started."""
         return self._requests_seen() > 0
 
     def is_due(self) -> bool:
-        """Whether to give up the job under way: after a second request, or after the grace time."""
+        """Whether to abandon the job under way: after a second request, or after the grace time."""
         requests = self._requests_seen()
         if requests == 0 or self._first_seen_at is None:
             return False
@@ -112,7 +112,7 @@ class SignalShutdown(_Shutdown):
 
 
 class ShutdownPipe(_Shutdown):
-    """The shutdown of a Celery worker: its main process tells the pool process, through a pipe.
+    """The shutdown of a Celery worker: its main process notifies the pool process, through a pipe.
 
     The pipe is made before the fork; each byte in it is one request. Writing is all that happens
     in a signal handler, and a pool process that is started later sees the bytes, too.

@@ -91,7 +91,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _LOCK_FILE
-    # The file stays: it names the holder to others, and a removed file would lock nobody out.
+    # The file stays: it names the holder to others, and a removed file would lock no process out.
     lock = FileLock(path, preserve_lock_file=True)
     try:
         lock.acquire(blocking=False)

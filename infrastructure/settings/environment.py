@@ -295,7 +295,7 @@ class Settings(WorkerSettings):
 
         An operating system limits the length of such a path to about 100 bytes. Below a deeper
         data folder it is ``redis.sock`` in a folder of the shared temporary folder, named after
-        this user and the data folder; whoever starts Redis makes that folder with
+        this user and the data folder; the process that starts Redis makes that folder with
         :func:`infrastructure.keys.master_key.make_private_folder`.
         """
         socket = self.data / "redis.sock"

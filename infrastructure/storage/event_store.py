@@ -262,7 +262,7 @@ class EventRecorder(ApplicationRecorder):
     def select_recorded(self, start: int, limit: int) -> Sequence[Notification]:
         """The log after ``start``, horizon or not: all that is committed now.
 
-        For rebuilding inline views while writers are locked out. Anyone else would skip events
+        For rebuilding inline views while writers are locked out. Other callers would skip events
         that commit late.
         """
         return self._log(start + 1, MAX_POSITION, limit, (), final_only=False)

@@ -6,7 +6,7 @@ Writers queue instead of polling: threads of a process on a lock, processes on a
 **Shared commits.** A commit that survives a power cut costs an ``fsync``, milliseconds on ordinary
 disks, and SQLite makes one for each transaction. So transactions of several threads that are
 waiting anyway share one: each runs in its own savepoint on the one writing connection, one after
-the other, and the last one commits for all; nobody returns before that commit. Readers see only
+the other, and the last one commits for all; no call returns before that commit. Readers see only
 what is committed, so nothing is ever visible that a power cut could take back.
 """
 

@@ -103,14 +103,14 @@ class DeliveryClaims:
         self._clock = clock
         self._mine: dict[UUID, datetime] = {}
         """Until when each claim of this process holds; with another time in the database it is
-        somebody else's."""
+        another process's."""
         self._guard = threading.Lock()
         dialect: Any = sqlite if database.is_sqlite else postgresql
         inserted = dialect.insert(DELIVERY_CLAIM)
         self._take = inserted.on_conflict_do_update(
             index_elements=["delivery_id"],
             set_={"destination": inserted.excluded.destination, "until": inserted.excluded.until},
-            # One that has expired, but is not deleted yet, is in nobody's way.
+            # One that has expired, but is not deleted yet, is in no claim's way.
             where=_CLAIM.until <= _NOW,
         ).returning(_CLAIM.delivery_id)
 
@@ -121,9 +121,9 @@ class DeliveryClaims:
         The time of what is returned may be over: the sender abandons it then.
 
         :param slots: how many at most.
-        :param lifetime: after which somebody else may take them.
-        :param unproven: how many claims, whoever's, there may be at a time of destinations that
-            did not answer yet, or no more.
+        :param lifetime: after which another process may take them.
+        :param unproven: how many claims of all processes there may be at a time of destinations
+            that did not answer yet, or no more.
         """
         now = self._clock.now()
         if slots < 1 or not self._is_anything_due(now):
@@ -144,7 +144,7 @@ class DeliveryClaims:
         return taken
 
     def release(self, delivery_id: UUID) -> None:
-        """Delete a claim of this process; one that expired is no error, even if somebody else has
+        """Delete a claim of this process; one that expired is no error, even if another process has
         claimed the delivery since."""
         with self._guard:
             until = self._mine.pop(delivery_id, None)

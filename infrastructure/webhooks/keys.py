@@ -19,8 +19,8 @@ _DESTINATIONS = b"hoard: webhook destinations, version 1"
 class WebhookKeys:
     """Keys of accounts (HKDF, RFC 5869), and the ids of the addresses that requests name.
 
-    Every process of an installation makes the same ones. Whoever lacks the master key can make
-    none of them, and can tell from no id which address it belongs to.
+    Every process of an installation makes the same ones. A reader without the master key can make
+    none of them, and no id reveals which address it belongs to.
     """
 
     def __init__(self, master_key: bytes) -> None:
@@ -48,9 +48,9 @@ class WebhookKeys:
         :param address: readable as an address; its query and fragment do not matter.
         """
         parts = urlsplit(address)
-        place = f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".encode()
+        message = f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".encode()
         key = self._made(_DESTINATIONS, account_id.bytes, 0)
-        digest = hmac.new(key, place, hashlib.sha256).digest()
+        digest = hmac.new(key, message, hashlib.sha256).digest()
         return UUID(bytes=digest[:16], version=4)
 
     def _made(self, purpose: bytes, subject: bytes, number: int) -> bytes:

@@ -33,7 +33,7 @@ _WEBHOOK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 
 class WebhookKeyUnusable(ValueError):
-    """A text is no key that webhooks can be signed with; the message does not tell the text."""
+    """A text is no key that webhooks can be signed with; the message does not quote the text."""
 
 
 def public_key_of(signing_key: str) -> str:

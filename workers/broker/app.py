@@ -28,7 +28,7 @@ LONGEST_TURN_SECONDS = 600
 LONGEST_BATCH_SECONDS = LEASES_IN_A_ROW * 61 * 3600
 """More than a batch may take at all: 500 steps at 3072x3072 by a transformer with a ControlNet are
 leased for sixty hours, so many times in a row. No batch comes near it: its own limits are those of
-its lease (:mod:`workers.inference.lease_watch`), which nobody knows yet when a task starts."""
+its lease (:mod:`workers.inference.lease_watch`), which is unknown when a task starts."""
 
 _GRACE_SECONDS = 60
 _UNACKED_CHECK_SECONDS = 10
@@ -96,7 +96,7 @@ def _transport_options(broker_url: str, hard_limit: int) -> dict[str, object]:
     if not broker_url.startswith(("redis", "sentinel")):
         return {}
     return {
-        # A message that is not acknowledged by then is handed to somebody else, so it has to be
+        # A message that is not acknowledged by then is handed to another worker, so it has to be
         # longer than any task. Recovery does not wait for that: the sweep sends one long before.
         "visibility_timeout": hard_limit + _GRACE_SECONDS,
         # Looked for every ten seconds instead of every hundred.

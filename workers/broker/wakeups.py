@@ -32,7 +32,7 @@ class Sender(Protocol):
     """What carries one message to the workers."""
 
     def send(self) -> None:
-        """Put the message where a worker finds it; any exception means that nobody will."""
+        """Put the message where a worker finds it; any exception means that none will."""
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -51,7 +51,7 @@ class BrokerSender:
     def send(self) -> None:
         """Leave a message in the queue, unless one lies there unread.
 
-        One is enough: whoever takes it asks the ledger after this call. A worker that finds work
+        One is enough: its worker asks the ledger after this call. A worker that finds work
         wakes the next one, a sender of webhooks takes all that there is. So the queue stays
         short while all are busy.
         """

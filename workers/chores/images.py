@@ -13,14 +13,14 @@ class ImageStore(Protocol):
     """The blob store as it is seen from here."""
 
     def delete_unused(self, part: int, seconds: float, /) -> int:
-        """Delete what nobody used for so long in one part of the store; return how many."""
+        """Delete what was not used for so long in one part of the store; return how many."""
 
 
 class ImageDeletion:
     """Goes through the store one part a round: all of it may be millions of files."""
 
     def __init__(self, store: ImageStore, *, parts: int, days: float) -> None:
-        """Delete what nobody used for so many days.
+        """Delete what was not used for so many days.
 
         :param parts: of the store, numbered from 0; at least 1.
         """

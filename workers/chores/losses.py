@@ -1,4 +1,4 @@
-"""Workers that lose what they are given are put into maintenance, where they harm nobody."""
+"""Workers that lose what they are given are put into maintenance, where they do no harm."""
 
 from __future__ import annotations
 

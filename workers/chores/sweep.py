@@ -69,7 +69,7 @@ class Swept:
     requests: int
     """Requests that it let expire."""
     failed: int
-    """Commands that did not succeed; the next round tries them again."""
+    """Commands that did not succeed; the next round runs them again."""
     woke: bool
     """Whether something waits, so that a worker was woken."""
 

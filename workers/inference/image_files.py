@@ -1,6 +1,6 @@
 """Image files: the encoding, and what a file says of how it was made.
 
-That stands in Exif's ``UserComment`` as JSON, beside ``Software``: the one place that both WebP and
+That stands in Exif's ``UserComment`` as JSON, beside ``Software``: the one field that both WebP and
 PNG have and that viewers show. No prompt is in there, no account and no address.
 """
 
@@ -37,7 +37,7 @@ class FileProvenance:
     seed: int
     """The batch's seed, 0 to 2**32 - 1."""
     batch_index: int
-    """Its place in the batch, from 0, which with the seed gives its starting noise."""
+    """Its index in the batch, from 0, which with the seed gives its starting noise."""
     batch_size: int
     """How many images went through the model together."""
     model: str
@@ -62,7 +62,7 @@ def to_exif(provenance: FileProvenance) -> bytes:
 def read_provenance(file: bytes) -> FileProvenance | None:
     """Return what an image file says of itself; None when it says nothing, or nothing of ours.
 
-    Whoever has the file may have written anything there: the proof is the file's digest in the
+    A holder of the file may have written anything there: the proof is the file's digest in the
     history, not this.
 
     :raises OSError: when it is no image file.

@@ -43,7 +43,7 @@ class WorkerStopping(Exception):
 class LeaseWatch:
     """Watches over one batch: renews its lease while it makes progress, and ends it with the lease.
 
-    Each step is published to whoever looks on; every ten seconds one is recorded. What goes wrong
+    Each step is published to the job's watchers; every ten seconds one is recorded. What goes wrong
     with either is no reason to stop.
     """
 
@@ -140,8 +140,8 @@ class LeaseWatch:
 def interrupt_this_process() -> None:
     """Raise Celery's ``SoftTimeLimitExceeded`` in the main thread of a pool process.
 
-    Celery's own limits are fixed when a task starts, before anybody knows its lease; this is the
-    signal that they would send. Where nobody handles it, nothing happens.
+    Celery's own limits are fixed when a task starts, before its lease is known; this is the
+    signal that they would send. Without a handler, nothing happens.
     """
     if callable(signal.getsignal(signal.SIGUSR1)):
         os.kill(os.getpid(), signal.SIGUSR1)

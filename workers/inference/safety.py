@@ -22,7 +22,7 @@ class Inspector(Protocol):
     """A content checker; Hoard ships none.
 
     It runs in the worker's process, once for every picture. When it raises, nothing of the batch is
-    submitted: a picture that nobody could look at is not one that was found to be fine.
+    submitted: a picture that could not be checked is not one that was found to be fine.
     """
 
     def inspect(self, picture: Image, *, censor_nsfw: bool) -> ImageState:

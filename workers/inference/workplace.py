@@ -25,7 +25,7 @@ from workers.inference.safety import Inspector
 _log = structlog.get_logger(__name__)
 
 PRESENCE_SECONDS = 60.0
-"""How often an idle worker shows itself; whoever was not seen for five minutes counts as gone."""
+"""How often an idle worker shows itself; one not seen for five minutes counts as gone."""
 
 
 class SafeAmount:
@@ -60,7 +60,7 @@ class SafeAmount:
 
 
 class Jobs(Protocol):
-    """The ledger as a worker sees it; a program that serves somebody else's plugs in here."""
+    """The ledger as a worker sees it; a program that serves another server's plugs in here."""
 
     def pop(self, command: PopJob) -> PoppedJob | NoJob:
         """Return the best slice for this worker, leased to it."""
@@ -69,7 +69,7 @@ class Jobs(Protocol):
         """Give a job that makes progress more time; return when its lease ends now."""
 
     def record_progress(self, job_id: UUID, *, owner_id: UUID, step: int, steps: int) -> None:
-        """Note that ``step`` of all ``steps`` are done, where anybody wants to know that."""
+        """Note that ``step`` of all ``steps`` are done, for watchers of the job."""
 
     def submit_image(
         self,
@@ -145,7 +145,7 @@ class InClusterWorker:
     """Name, version and contact of its software, ``name:version:url``."""
 
     def capabilities(self, abilities: Abilities, amount: int | None = None) -> Capabilities:
-        """Return what it declares with an engine of these abilities, for whoever asks.
+        """Return what it declares with an engine of these abilities, for the server.
 
         :param amount: images per batch, where that is fewer than it was set up for.
         """
@@ -182,7 +182,7 @@ class Workplace:
     is_leased: Callable[[UUID], bool]
     """Whether results of a job are still taken; one small read."""
     publish_progress: Callable[[UUID, int, int], None] = lambda _job_id, _step, _steps: None
-    """Shows a job's step, of how many, to whoever looks on; returns at once and never fails."""
+    """Shows a job's step, of how many, to its watchers; returns at once and never fails."""
     is_slow: Callable[[str], bool] = lambda _name: False
     """Whether a worker of this name was measured as slow."""
     shutdown: Shutdown = field(default_factory=_NoShutdown)
@@ -196,7 +196,7 @@ class Workplace:
     safe_amount: SafeAmount = field(default_factory=SafeAmount)
     """What was learnt of the engine's memory, for as long as the process lives."""
     inspector: Inspector | None = None
-    """Looks at every picture before it is submitted; None: nobody does."""
+    """Looks at every picture before it is submitted; None: no check."""
     provenance: bool = True
     """Whether files say of themselves how they were made."""
 

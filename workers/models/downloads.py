@@ -57,7 +57,7 @@ class OpenDownload:
     total: int | None
     """Bytes of the whole file, if the server says so."""
     validator: str | None
-    """What tells this file from later ones at that address, for going on with it another time."""
+    """What distinguishes this file from later ones at that address, for resuming it."""
     chunks: Iterator[bytes]
     """The bytes from there on; raises :class:`DownloadFailed`."""
 
@@ -99,7 +99,7 @@ class ResumingDownload:
         """Write into this part file, going on with what is there.
 
         :param is_checked: whether the whole will be compared with a digest. If not, a part is gone
-            on with only where the server tells the file from later ones.
+            on with only where the server distinguishes the file from later ones.
         """
         self._downloads = downloads
         self._part = part

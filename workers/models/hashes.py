@@ -44,7 +44,7 @@ class HashCache:
         """Return a file's SHA-256, 64 lower-case hexadecimal digits.
 
         :param on_bytes: called with the progress, if the file has to be read.
-        :raises FileChanges: when somebody is writing into it.
+        :raises FileChanges: while another process writes into it.
         :raises OSError: when it cannot be read, or nothing can be remembered.
         """
         known = self.known_of(path)
@@ -111,7 +111,7 @@ def _read(file: Path) -> _Known:
 def digest_of(path: Path, on_bytes: OnBytes | None = None) -> str:
     """Read a file and return its SHA-256, 64 lower-case hexadecimal digits.
 
-    :raises FileChanges: when somebody is writing into it.
+    :raises FileChanges: while another process writes into it.
     :raises OSError: when it cannot be read.
     """
     return _digest(path, on_bytes)[1]

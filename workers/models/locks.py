@@ -1,4 +1,4 @@
-"""Locks that processes of one machine share: a file each, let go of by whoever dies.
+"""Locks that processes of one machine share: a file each, released when its process dies.
 
 Not ``filelock``, whose lock on ``flock`` cannot be shared by several readers.
 """
@@ -16,7 +16,7 @@ _LOOK_AGAIN_SECONDS = 0.1
 
 
 class LockTaken(OSError):
-    """Somebody else holds the lock."""
+    """Another process holds the lock."""
 
 
 class HeldLock:
@@ -58,7 +58,7 @@ def try_lock(path: Path, *, shared: bool = False) -> HeldLock:
         except BaseException:
             os.close(descriptor)
             raise
-        # Who held it before removed its file: a lock on that excludes nobody.
+        # Its last holder removed its file: a lock on that excludes no process.
         os.close(descriptor)
 
 

@@ -81,7 +81,7 @@ class LoraCache:
         return self._own / f"{version_id}.part"
 
     def lock_of(self, version_id: str) -> Path:
-        """Return the lock that whoever downloads a version holds."""
+        """Return the lock that a process holds while it downloads a version."""
         return self._own / f"{version_id}.lock"
 
     def use(self, version_id: str) -> None:
@@ -163,7 +163,7 @@ class LoraCache:
                 raise NoRoom
 
     def _remove(self, kept: _Kept) -> bool:
-        """Remove a file unless somebody uses it; return whether it is gone."""
+        """Remove a file unless a process uses it; return whether it is gone."""
         try:
             alone = try_lock(self._use_of(kept.version_id))
         except LockTaken:

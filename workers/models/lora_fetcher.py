@@ -135,7 +135,7 @@ class LoraFetcher:
             on_bytes=on_bytes,
             pause=self._pause,
         )
-        # Where the server did not say how much would come, nobody made room for it.
+        # Where the server did not say how much would come, no room was made for it.
         self._cache.make_room(0, sparing=published.version_id)
         part = self._cache.part_of(published.version_id)
         digest = digest_of(part)

@@ -35,7 +35,7 @@ class LoraStore:
 
     With a version's id that version is meant, and nothing else will do; it is fetched once and
     needs no network afterwards. A model's name or id means its latest version, of which the
-    metadata tells; while that is away, it means the version it last meant, if that lies here.
+    metadata names; while that is away, it means the version it last meant, if that lies here.
     A file that the operator laid there is meant by exactly its own name without its ending, unless
     that is written as an id. A fetched one counts only with the SHA-256 that the metadata gives.
     Safe with several processes on one folder.
@@ -176,7 +176,7 @@ class LoraStore:
         return published
 
     def _query(self, lora: Lora) -> PublishedLora | None:
-        """Return what the metadata tells; after a failure it is left alone for a while."""
+        """Return the metadata; after a failure it is not requested for a while."""
         if self._metadata is None or self._now() < self._quiet_until:
             raise MetadataAway("no metadata is asked for")
         try:

@@ -124,7 +124,7 @@ def read_record(path: Path) -> LoraRecord | None:
 
 
 def write_record(path: Path, record: LoraRecord) -> None:
-    """Write it down; whoever reads meanwhile reads the old or the new, never half.
+    """Write it down; a concurrent reader sees the old or the new, never half.
 
     :raises OSError: when it cannot be written.
     """

@@ -88,7 +88,7 @@ def family_of(shapes: Shapes) -> Baseline | None:
 
 
 def is_checkpoint(shapes: Shapes) -> bool:
-    """Whether these are the tensors of a checkpoint, whose denoiser's names tell it from the rest.
+    """Whether these are the tensors of a checkpoint, whose denoiser's names set it apart.
 
     ComfyUI loads the denoiser alone from its folders of diffusion models only.
     """

@@ -1,1 +1,1 @@
-"""A worker for somebody else's Hoard or AI Horde, over its v2 HTTP API."""
+"""A worker for another operator's Hoard or AI Horde, over its v2 HTTP API."""

@@ -76,7 +76,7 @@ class RemoteJobs:
     ) -> None:
         """Serve this server.
 
-        :param models: the catalogue, which tells the families of models.
+        :param models: the catalogue, which has the families of models.
         """
         self._server = server
         self._outbound = outbound
@@ -236,7 +236,7 @@ class RemoteJobs:
         return self._current
 
     def _returned(self, answer: PopAnswer, why: str) -> NotNow:
-        """Fault all images of a job at once, so that nobody waits for the end of its lease."""
+        """Fault all images of a job at once, so that no request waits for the end of its lease."""
         for image_id in answer.image_ids:
             try:
                 self._fault(image_id, 0)

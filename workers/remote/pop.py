@@ -278,7 +278,7 @@ def misfit_reason(offer: Offer, worker: Capabilities, models: Models) -> str | N
 
     Servers judge what a worker can do by the name of its software, and may be wrong about ours.
 
-    :param models: the catalogue, which tells the families of models.
+    :param models: the catalogue, which has the families of models.
     """
     if len(offer.image_ids) > worker.amount:
         return "it has more images than this worker takes at a time"

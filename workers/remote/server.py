@@ -29,7 +29,7 @@ _KNOWN_BY_MESSAGE = (
     ("already submitted", "DuplicateGen"),
     ("Please check your worker speed", "AbortedGen"),
 )
-"""Servers older than the return codes are told apart by their messages, as reGen does."""
+"""Servers older than the return codes are distinguished by their messages, as reGen does."""
 
 _KNOWN_BY_STATUS = {401: "InvalidAPIKey", 404: "InvalidJobID"}
 
@@ -62,7 +62,7 @@ class NotNow(Exception):
 
 
 class NotAdmitted(Exception):
-    """The server will not have this worker as it is: somebody has to change something."""
+    """The server refuses this worker as it is: its operator has to change something."""
 
     def __init__(self, rc: str, message: str) -> None:
         """Say what the server said.

@@ -41,7 +41,7 @@ def build_autoencoder() -> Any:
         norm_num_groups=1,
         sample_size=512,
         scaling_factor=1.0,
-        # Attention over all places would make the cost of big images grow with their square.
+        # Attention over all positions would make the cost of big images grow with their square.
         mid_block_add_attention=False,
         force_upcast=False,
     )
@@ -71,7 +71,7 @@ def train_autoencoder(
     share_weights(vae)
     vae.to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(vae.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.98))
-    began, step, told = time.monotonic(), 0, 0.0
+    began, step, logged_at = time.monotonic(), 0, 0.0
     averages: dict[str, float] = {}
     while True:
         done = (time.monotonic() - began) / (60.0 * minutes)
@@ -93,8 +93,8 @@ def train_autoencoder(
         for name, loss in losses.items():
             value = float(loss.detach())
             averages[name] = 0.98 * averages.get(name, value) + 0.02 * value
-        if rank == 0 and time.monotonic() - told > 20:
-            told = time.monotonic()
+        if rank == 0 and time.monotonic() - logged_at > 20:
+            logged_at = time.monotonic()
             figures = " ".join(f"{name} {value:.4f}" for name, value in averages.items())
             print(
                 f"autoencoder step {step} done {done:.2f} at 1/{2**left_out} {figures}", flush=True

@@ -163,7 +163,7 @@ def _things_phrase(scene: Scene, rng: Random) -> str:
     if len(scene.things) == 1:
         thing = scene.things[0]
         phrase = _article(_noun(thing, rng))
-        # Nothing said about the place means the middle more often than not.
+        # Nothing said about the position means the middle more often than not.
         said = rng.random() < (0.35 if (thing.column, thing.row) == (1, 1) else 0.93)
         return f"{phrase} {rng.choice(_CELLS[thing.column, thing.row])}" if said else phrase
     first, second = scene.things

@@ -42,7 +42,7 @@ def train_decoder(
     share_weights(vae)
     parameters = [*vae.post_quant_conv.parameters(), *vae.decoder.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, betas=(0.9, 0.98))
-    began, step, told, average = time.monotonic(), 0, 0.0, 0.0
+    began, step, logged_at, average = time.monotonic(), 0, 0.0, 0.0
     while True:
         done = (time.monotonic() - began) / (60.0 * minutes)
         if most_steps is not None:
@@ -63,8 +63,8 @@ def train_decoder(
         step += 1
         value = float(loss.detach())
         average = value if step == 1 else 0.97 * average + 0.03 * value
-        if rank == 0 and time.monotonic() - told > 20:
-            told = time.monotonic()
+        if rank == 0 and time.monotonic() - logged_at > 20:
+            logged_at = time.monotonic()
             print(f"decoder step {step} done {done:.2f} loss {average:.4f}", flush=True)
             if save is not None:
                 save(vae)

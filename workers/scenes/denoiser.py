@@ -1,4 +1,4 @@
-"""The denoiser: a small U-Net over latents, told by the text encoder what to make of the noise."""
+"""The denoiser: a small U-Net over latents, conditioned on the text encoder's states."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workers.scenes.text_training import scramble
 _WIDTHS: Final = (48, 96, 160)
 _LEARNING_RATE: Final = 1e-3
 _NO_TEXT_SHARE: Final = 0.1
-_PLACES_PER_BATCH: Final = 4096
+_POSITIONS_PER_BATCH: Final = 4096
 _MOST_PER_BATCH: Final = 64
 _EMA_DECAY: Final = 0.998
 
@@ -81,7 +81,7 @@ def train_denoiser(
         unet.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01
     )
     signal = build_scheduler().alphas_cumprod.float().sqrt()
-    began, step, told = time.monotonic(), 0, 0.0
+    began, step, logged_at = time.monotonic(), 0, 0.0
     averages: dict[str, float] = {}
     while True:
         done = (time.monotonic() - began) / (60.0 * minutes)
@@ -104,8 +104,8 @@ def train_denoiser(
         name = "x".join(map(str, encoded.size))
         value = float(loss.detach())
         averages[name] = 0.97 * averages.get(name, value) + 0.03 * value
-        if rank == 0 and time.monotonic() - told > 30:
-            told = time.monotonic()
+        if rank == 0 and time.monotonic() - logged_at > 30:
+            logged_at = time.monotonic()
             figures = " ".join(f"{name} {value:.4f}" for name, value in averages.items())
             print(f"denoiser step {step} done {done:.2f} {figures}", flush=True)
             if save is not None:
@@ -116,8 +116,8 @@ def draw_batch(
     encoded: Encoded, rng: Random, text_encoder: Any, tokenizer: Any
 ) -> tuple[Tensor, Tensor]:
     """Random latents of one size with the states of the text encoder for their captions."""
-    places = encoded.latents.shape[-1] * encoded.latents.shape[-2]
-    count = min(_MOST_PER_BATCH, max(1, _PLACES_PER_BATCH // places))
+    positions = encoded.latents.shape[-1] * encoded.latents.shape[-2]
+    count = min(_MOST_PER_BATCH, max(1, _POSITIONS_PER_BATCH // positions))
     picks = [rng.randrange(len(encoded.scenes)) for _ in range(count)]
     texts = [
         "" if rng.random() < _NO_TEXT_SHARE else caption(encoded.scenes[pick], rng)

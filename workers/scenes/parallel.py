@@ -39,10 +39,10 @@ def share_gradients(parameters: Iterable[nn.Parameter]) -> None:
     together = torch.cat([gradient.reshape(-1) for gradient in gradients])
     distributed.all_reduce(together)
     together /= distributed.get_world_size()
-    place = 0
+    offset = 0
     for gradient in gradients:
-        gradient.copy_(together[place : place + gradient.numel()].view_as(gradient))
-        place += gradient.numel()
+        gradient.copy_(together[offset : offset + gradient.numel()].view_as(gradient))
+        offset += gradient.numel()
 
 
 def agree(value: float) -> float:

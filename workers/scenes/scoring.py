@@ -1,7 +1,7 @@
 """Scores a pipeline: is what the prompt says where the prompt says it?
 
 ``python -m workers.scenes.scoring FOLDER`` draws held-out prompts and prints the share of right
-background colours, of right colours in the right places, and of right shapes.
+background colours, of right colours at the right positions, and of right shapes.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Score:
 
     backgrounds: float
     colours: float
-    """Things whose colour is most of what stands out at their place."""
+    """Things whose colour is most of what stands out at their position."""
     shapes: float
     """Things whose outline looks most like the shape asked for."""
 
@@ -90,7 +90,7 @@ def score(pictures: Sequence[Image.Image], asked: Sequence[Question]) -> Score:
 def make_pictures(
     pipeline: Any, asked: Sequence[Question], *, steps: int, guidance: float, side: int, group: int
 ) -> list[Image.Image]:
-    """One picture per question, a group of questions at a time; noise depends on the place."""
+    """One picture per question, a group of questions at a time; noise depends on the index."""
     pictures: list[Image.Image] = []
     for start in range(0, len(asked), group):
         part = asked[start : start + group]
@@ -166,7 +166,7 @@ def _most_frequent(names: NDArray[np.str_]) -> str:
 
 
 def _colour_at(names: NDArray[np.str_], thing: Expected, background: str) -> str:
-    """The colour that most of what stands out at the thing's place has."""
+    """The colour that most of what stands out at the thing's position has."""
     x, y = round(thing.x * 256), round(thing.y * 256)
     window = names[y - 20 : y + 20, x - 20 : x + 20]
     standing_out = window[window != background]

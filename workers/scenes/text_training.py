@@ -79,7 +79,7 @@ def train_text_encoder(
     parameters = [*text_encoder.parameters(), *questions.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, betas=(0.9, 0.98))
     text_encoder.train()
-    began, step, told = time.monotonic(), 0, 0.0
+    began, step, logged_at = time.monotonic(), 0, 0.0
     average = 0.0
     while True:
         done = (time.monotonic() - began) / (60.0 * minutes)
@@ -96,7 +96,7 @@ def train_text_encoder(
         tokens = encode_texts(tokenizer, [caption(scene, rng) for scene in scenes])
         tokens = scramble(tokens, rng, tokenizer)
         facts = torch.tensor([scene_facts(scene) for scene in scenes])
-        # Most captions are short, and the places after a text's end need learning less often.
+        # Most captions are short, and the positions after a text's end need learning less often.
         tokens = tokens[:, : rng.choice((20, 20, 20, 28, TEXT_LENGTH))]
         whole = (tokens == tokenizer.eos_token_id).any(dim=1)
         loss = _loss(text_encoder, questions, tokens[whole], facts[whole])
@@ -107,8 +107,8 @@ def train_text_encoder(
         optimiser.step()
         step += 1
         average = 0.98 * average + 0.02 * float(loss.detach())
-        if rank == 0 and time.monotonic() - told > 20:
-            told = time.monotonic()
+        if rank == 0 and time.monotonic() - logged_at > 20:
+            logged_at = time.monotonic()
             print(f"text step {step} done {done:.2f} loss {average:.4f}", flush=True)
             if save is not None:
                 save(text_encoder)
@@ -121,12 +121,12 @@ def scramble(tokens: Tensor, rng: Random, tokenizer: Any) -> Tensor:
         if rng.random() < 0.08:
             end = int((tokens[row] == tokenizer.eos_token_id).int().argmax())
             if 1 < end < TEXT_LENGTH - 6:
-                place, count = rng.randrange(1, end + 1), rng.randrange(1, 6)
-                tail = tokens[row, place : TEXT_LENGTH - count].clone()
-                tokens[row, place + count :] = tail
+                start, count = rng.randrange(1, end + 1), rng.randrange(1, 6)
+                tail = tokens[row, start : TEXT_LENGTH - count].clone()
+                tokens[row, start + count :] = tail
                 # The first 512 tokens are the single bytes, which no known word is made of.
                 pieces = [rng.randrange(512) for _ in range(count)]
-                tokens[row, place : place + count] = torch.tensor(pieces)
+                tokens[row, start : start + count] = torch.tensor(pieces)
                 tokens[row, -1] = tokenizer.eos_token_id
     return tokens
 
@@ -135,10 +135,10 @@ def _loss(text_encoder: Any, questions: nn.Linear, tokens: Tensor, facts: Tensor
     with torch.autocast("cpu", torch.bfloat16):
         states = text_encoder(tokens).last_hidden_state
     ends = (tokens == text_encoder.config.eos_token_id).int().argmax(dim=1)
-    # Any place from the end of the text on has read all of it; all of them are to know the scene.
+    # Any position from the end of the text on has read all of it; all are to know the scene.
     spread = torch.rand(tokens.shape[0]) * (tokens.shape[1] - ends)
-    places = ends + spread.long()
-    answers = questions(states.float()[torch.arange(tokens.shape[0]), places])
+    positions = ends + spread.long()
+    answers = questions(states.float()[torch.arange(tokens.shape[0]), positions])
     losses = [
         functional.cross_entropy(part, facts[:, index], ignore_index=_UNKNOWN, reduction="sum")
         for index, part in enumerate(answers.split(_CHOICES, dim=1))

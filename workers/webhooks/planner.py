@@ -69,7 +69,7 @@ class DeliveryPlanner:
         ]
 
     def _notifications_of(self, records: Sequence[RecordedEvent]) -> list[tuple[int, Notification]]:
-        """Return what webhooks can be told of these events, each with its position."""
+        """Return what webhooks can be sent of these events, each with its position."""
         for_webhooks = [record for record in records if _is_for_webhooks(record.event)]
         jobs = self._jobs.of(
             {each.event.originator_id for each in for_webhooks if isinstance(each.event, Job.Event)}

@@ -50,7 +50,7 @@ class WebhookScheduling:
     ) -> None:
         """Schedule in the ledger whose events ``log`` reads and which lie in ``database``.
 
-        :param on_scheduled: told how many deliveries are new, after they were committed.
+        :param on_scheduled: called with the number of new deliveries, after they were committed.
         """
         self._database = database
         self._ledger = ledger
@@ -72,7 +72,7 @@ class WebhookScheduling:
     def apply(
         self, names: Sequence[str], start: int, records: Sequence[RecordedEvent]
     ) -> Collection[str]:
-        """Schedule what follows from these events; return nobody if somebody else was quicker."""
+        """Schedule what follows from these events; no name if another process was quicker."""
         scheduled = 0
         try:
             planned = self._planner.of(records)
@@ -93,7 +93,7 @@ class WebhookScheduling:
         return names
 
     def _schedule(self, deliveries: Sequence[PlannedDelivery], last: int) -> int | None:
-        """Schedule together with the move to ``last``; None when somebody else has moved it."""
+        """Schedule together with the move to ``last``; None when another process has moved it."""
         assert self._stored is not None
         with self._database.transaction() as connection:
             if not REACTION_POSITIONS.move(connection, NAME, old=self._stored, new=last):

@@ -1,4 +1,4 @@
-"""The sweep of webhooks: abandons deliveries whose time is over, though nobody attempted them."""
+"""The sweep of webhooks: abandons deliveries whose time is over, even those never attempted."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _LOG_LINES_SHOWN = 15
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that nobody listens on now."""
+    """Return a TCP port of the loopback address that no process listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -137,7 +137,7 @@ def fresh_folder(folder: Path) -> Path:
     """Return ``folder``, or if a demo was there before, the first of ``folder/2``, ``folder/3``…
 
     Its ``data`` is made, and is empty. Nothing is deleted: an earlier demo may still run, or hold
-    images that somebody wants.
+    images that are wanted.
 
     :raises CliError: when there is a file of that name.
     """

@@ -33,12 +33,12 @@ def resend_all(hoard: Hoard, since: datetime, account_id: UUID | None, output: O
     failed = [delivery_id for portion in portions for delivery_id in portion]
     resent = 0
     with ReplayBar(output, "sending again") as bar:
-        for place, delivery_id in enumerate(failed, 1):
+        for number, delivery_id in enumerate(failed, 1):
             # The list may not know yet that it was resent.
             if hoard.ledger.webhooks.delivery(delivery_id).state is DeliveryState.ABANDONED:
                 hoard.ledger.webhooks.resend(delivery_id, by=None)
                 resent += 1
-            bar.progress(place, len(failed))
+            bar.progress(number, len(failed))
     output.record({"resent": resent, "since": since})
     noun = "delivery is" if resent == 1 else "deliveries are"
     output.say(f"{resent} {noun} sent again, of what was abandoned since {instant(since)}.")

@@ -81,7 +81,7 @@ class GraphRejected(EngineFailed):
 
 @dataclass(frozen=True, slots=True)
 class SavedImage:
-    """An image that ComfyUI saved, by its place among its files."""
+    """An image that ComfyUI saved, by its path among its files."""
 
     filename: str
     subfolder: str
@@ -134,7 +134,7 @@ class ComfyUIClient:
                 open_timeout=self._connect_seconds,
                 close_timeout=_CLOSE_SECONDS,
                 max_size=_LARGEST_MESSAGE,
-                # Messages that nobody reads any more would hold up the end of the connection.
+                # Messages that are not read any more would hold up the end of the connection.
                 max_queue=None,
                 compression=None,
                 proxy=None,

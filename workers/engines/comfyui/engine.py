@@ -57,7 +57,7 @@ class _Server:
 class ComfyUIEngine:
     """Runs batches on one ComfyUI. Everything that can go wrong there fails the batch only.
 
-    The noise of an image is a function of the seed and its place, so that it can be made again by
+    The noise of an image is a function of the seed and its index, so that it can be made again by
     itself, but for the samplers named in :mod:`workers.engines.comfyui.graph.sampling`.
     """
 

@@ -1,4 +1,4 @@
-"""Executions of graphs, each from its submission to its images, and those that nobody waits for."""
+"""Executions of graphs, each from its submission to its images, and abandoned ones."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def _is_last(message: Message, prompt_id: str) -> bool:
 def _require_success(entry: Mapping[str, Any]) -> None:
     """Raise what an execution failed with.
 
-    Of an error only the node's class and the exception's are told: all else may quote the prompt.
+    Of an error only the node's class and the exception's are named: all else may quote the prompt.
     """
     for kind, data in _events(entry):
         if kind == "execution_interrupted":

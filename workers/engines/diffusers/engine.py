@@ -38,7 +38,7 @@ from workers.models.lora_versions import LoraSource
 class DiffusersEngine:
     """Runs pipeline folders; a batch goes through the model together, once per step.
 
-    One model is kept loaded; another one takes its place when a batch needs it. On one device the
+    One model is kept loaded; another one replaces it when a batch needs it. On one device the
     same batch gives the same bits. Nothing is ever fetched from a network but by the LoRA store.
     """
 

@@ -21,7 +21,7 @@ class LoadedPipeline:
     def __init__(self, folder: PipelineFolder, device: Device) -> None:
         """Load the weights; nothing is ever fetched from a network.
 
-        A safety checker in the folder stays out: it would black images out and tell nobody.
+        A safety checker in the folder stays out: it would black images out without a report.
 
         :raises EngineFailed: when they cannot be loaded.
         """

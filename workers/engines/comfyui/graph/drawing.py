@@ -144,7 +144,7 @@ def _guidance(
     cfg = batch.settings.cfg_scale
     family = ingredients.file.baseline
     if family is Baseline.FLUX:
-        # It was distilled with its guidance built in, so what is asked for is told to it.
+        # It was distilled with its guidance built in, so the requested guidance is an input of it.
         positive = graph.add("FluxGuidance", conditioning=positive, guidance=cfg)
         cfg = 1.0
     guidance = Guidance(loaded.model, positive, negative, cfg)

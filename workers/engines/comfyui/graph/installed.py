@@ -32,7 +32,7 @@ class InstalledNodes:
     def completed(self, kind: str, **inputs: Input) -> dict[str, Input]:
         """Return the inputs with what is missing filled in as the node itself would have it.
 
-        Nodes that operators install differ from version to version in what they must be told.
+        Nodes that operators install differ from version to version in the inputs that they require.
         """
         declared = self._required(kind)
         filled: dict[str, Input] = {

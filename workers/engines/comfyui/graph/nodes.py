@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Value: TypeAlias = str | int | float | bool
-"""What a node is told outright, rather than fed by another node."""
+"""A constant input of a node, rather than another node's output."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ SAMPLERS = {
     "k_dpm_2": "dpm_2",
     "k_dpm_2_a": "dpm_2_ancestral",
     # The adaptive one has no most number of steps and chooses them by the error of the whole batch,
-    # so that its cost could not be told, nor one of its images made again alone.
+    # so that its cost would be unknown, nor one of its images made again alone.
     "k_dpm_adaptive": "dpm_fast",
     "k_dpm_fast": "dpm_fast",
     "k_dpmpp_2m": "dpmpp_2m",

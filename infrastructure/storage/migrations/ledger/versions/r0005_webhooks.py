@@ -12,7 +12,7 @@ depends_on: str | None = None
 
 
 def upgrade() -> None:
-    """Make tables for what no program has told anywhere yet: all are empty."""
+    """Make tables for deliveries, of which none exist yet: all are empty."""
     _destinations()
     _due_deliveries()
     _endpoints()
