@@ -20,7 +20,7 @@ DEV := .venv/.installed-dev
 BUILD_REQUIRES := $(PYTHON) -c 'import tomllib; \
 	print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])'
 
-.PHONY: help setup demo test coverage coverage-figure test-comfyui check format hooks bench bench-webhooks \
+.PHONY: help setup demo test coverage test-comfyui check format hooks bench bench-webhooks \
 	bench-streams bench-gpu docs wheel lock
 
 # The sed keeps the verbs and what stands behind ##; colour is for people, so not for pipes and files.
@@ -38,13 +38,9 @@ demo: $(RUNTIME) ## 20 images in one batch, from nothing, and the history of how
 test: $(DEV) ## run the tests (PYTEST_ARGS='-k queue' to choose)
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-coverage: ## run the tests as `make test` does, traced, and say how much they reach
-	@PYTEST_ADDOPTS='--cov --cov-report=' $(MAKE) --no-print-directory test
-	@$(MAKE) --no-print-directory coverage-figure
-
-# Of the last traced run; child processes are not traced.
-coverage-figure: $(DEV)
-	@echo "Coverage, lines and branches: $$($(BIN)/python -m coverage report --format=total) %"
+coverage: $(DEV) ## run the unit tests, traced, and say how much of the code they reach
+	$(BIN)/pytest $(PYTEST_ARGS) tests/unit -q --cov --cov-report=
+	@echo "Coverage by unit tests, lines and branches: $$($(BIN)/python -m coverage report --format=total) %"
 
 test-comfyui: $(DEV) ## run the tests that need a real ComfyUI, which is installed into .comfyui/ first
 	$(BIN)/python -m tests.comfyui.installation
