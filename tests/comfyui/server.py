@@ -24,7 +24,7 @@ from tests.waiting import DEADLINE_SECONDS, wait_until
 
 _NODE_PACK = "counting_nodes"
 # Operators are told to copy this one.
-_HOARDS_NODE = ROOT / "workers" / "comfyui" / "custom_nodes" / "hoard_noise.py"
+_HOARDS_NODE = ROOT / "workers" / "engines" / "comfyui" / "custom_nodes" / "hoard_noise.py"
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
