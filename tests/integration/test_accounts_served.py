@@ -157,6 +157,18 @@ def test_accounts_are_listed_by_kudos_and_by_age(api: Api) -> None:
     assert len(api.call("GET", "/users").body) == 3
 
 
+def test_a_page_is_sorted_by_the_kudos_that_it_shows_while_its_view_lags(api: Api) -> None:
+    for name in ("first", "second"):
+        api.key(name)
+    api.key("admin", admin=True)
+    details(api, "first")
+    api.follow = False
+    change(api, "second", "admin", kudos=50)
+    shown = [each["kudos"] for each in api.call("GET", "/users").body]
+    assert shown == sorted(shown, reverse=True)
+    assert shown[0] == 50
+
+
 def test_anonymous_is_told_too(api: Api) -> None:
     api.asked()
     told = api.call("GET", "/users/0").body

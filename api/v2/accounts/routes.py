@@ -56,14 +56,13 @@ def users(
     order = AccountOrder.AGE if sort == AccountOrder.AGE else AccountOrder.KUDOS
     ids = feature.records.page(order, page)
     entries = feature.directory.accounts_by_ids(ids)
-    return Answer(
-        [
-            account_body(feature, entries[each], Visibility.PUBLIC)
-            for each in ids
-            if each in entries
-        ],
-        headers={"cache-control": "public, max-age=30"},
-    )
+    bodies = [
+        account_body(feature, entries[each], Visibility.PUBLIC) for each in ids if each in entries
+    ]
+    if order is AccountOrder.KUDOS:
+        # The view that chose the page lags behind the balances that are shown.
+        bodies.sort(key=lambda body: body["kudos"], reverse=True)
+    return Answer(bodies, headers={"cache-control": "public, max-age=30"})
 
 
 @router.get(
