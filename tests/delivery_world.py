@@ -10,11 +10,10 @@ from sqlalchemy import select
 
 from domain.accounts.roles import Roles
 from domain.ledger.webhooks import PlannedDelivery
-from domain.requests.notifications import Notification
 from domain.webhooks.attempts import Outcome, Problem
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import Notification, NotificationKind
 from infrastructure.bootstrap import Hoard
 from infrastructure.webhooks.claims import Claimed
 from projections.following.rebuild import verify

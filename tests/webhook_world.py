@@ -17,15 +17,15 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.ledger.webhooks import PlannedDelivery
-from domain.requests.notifications import notification_of
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.kinds import DEFAULT_KINDS, WEBHOOK_KINDS, NotificationKind
+from domain.webhooks.notification import DEFAULT_KINDS, WEBHOOK_KINDS, NotificationKind
 from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
 from infrastructure.processes.webhooks import sender_of
 from infrastructure.webhooks.posts import WebhookPosts
 from projections.tracking.history import RequestHistory
+from projections.tracking.notifications import notification_of
 from tests.view_world import ViewWorld
 from tests.webhook_receiver import Posted, Receiver
 from workers.webhooks.sender import WebhookSender

@@ -11,7 +11,7 @@ from domain.images.controlnet import CONTROL_TYPES
 from domain.images.post_processing import POST_PROCESSORS
 from domain.images.sampling import SAMPLERS
 from domain.images.workflows import WORKFLOWS
-from domain.webhooks.kinds import WEBHOOK_KINDS
+from domain.webhooks.notification import WEBHOOK_KINDS
 
 _ADDRESS_LENGTHS = (10, 1024)
 

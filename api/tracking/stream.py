@@ -14,12 +14,11 @@ from starlette.types import Receive, Scope, Send
 
 from api.tracking.hub import Hub, Opened
 from api.tracking.subscription import Subscription, Updates
-from domain.requests.notifications import notification_of
 from domain.requests.request import Request
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from projections.status.fold import Generation
-from projections.tracking.data import notification_data, progress_data
 from projections.tracking.history import RequestHistory
+from projections.tracking.notifications import notification_data, notification_of, progress_data
 from projections.view import RecordedEvent
 
 QueueState = dict[str, Any]

@@ -10,14 +10,13 @@ from uuid import UUID
 from domain.accounts.account import ANONYMOUS_ID
 from domain.ledger.core import Core
 from domain.ports import RandomSource
-from domain.requests.notifications import Notification
 from domain.return_codes import Refused
 from domain.sealing import Sealed, Sealer
 from domain.webhooks.attempts import Outcome
 from domain.webhooks.backoff import AbandonReason, Decision
 from domain.webhooks.delivery import WebhookDelivery, delivery_id_of
 from domain.webhooks.endpoint import DisableReason, WebhookEndpoint
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import Notification, NotificationKind
 from domain.webhooks.secret import FIRST_NUMBER, OVERLAP, WebhookSecret, webhook_secret_id_of
 
 MOST_ENDPOINTS = 20

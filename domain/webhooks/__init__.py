@@ -1,6 +1,6 @@
 """Webhooks: where notifications are posted, when, under which secret, and what came of it.
 
-- :mod:`~domain.webhooks.kinds`: which notifications there are.
+- :mod:`~domain.webhooks.notification`: which notifications there are.
 - :mod:`~domain.webhooks.webhook` and :mod:`~domain.webhooks.endpoint`: to which addresses.
 - :mod:`~domain.webhooks.delivery`: one notification on its way to one of them.
 - :mod:`~domain.webhooks.attempts`, :mod:`~domain.webhooks.backoff`: what comes of an attempt, how

@@ -16,7 +16,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from domain.webhooks.attempts import Outcome
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 
 _JITTER = 0.2
 """The largest part of a wait that is added to it at random."""

@@ -12,7 +12,7 @@ from eventsourcing.domain import Aggregate
 from domain.sealing import Sealed
 from domain.webhooks.attempts import Outcome, Problem
 from domain.webhooks.backoff import AbandonReason, Decision, Policy, decide, policy_for
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 
 _DELIVERIES = UUID("8c6f2b1e-6d0a-4f53-9b7e-1f4f0f6f5a07")
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 
 from domain.sealing import Sealed
-from domain.webhooks.kinds import NotificationKind, sorted_kinds
+from domain.webhooks.notification import NotificationKind, sorted_kinds
 
 
 class DisableReason(StrEnum):

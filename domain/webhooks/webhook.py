@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.sealing import Sealed
-from domain.webhooks.kinds import DEFAULT_KINDS, NotificationKind
+from domain.webhooks.notification import DEFAULT_KINDS, NotificationKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,14 @@ import os
 import socket
 import threading
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from uuid import UUID
+from datetime import timedelta
 
 import structlog
 from celery import Celery, signals
 
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.processes.lifecycle import report_ready, start_process
-from infrastructure.webhooks.signing import WebhookSigner
+from infrastructure.webhooks.keys import AccountSigner
 from projections.tracking.history import RequestHistory
 from workers.broker.app import WEBHOOK_QUEUE, make_app, register_sending
 from workers.chores.runner import Chore, ChoreRunner
@@ -35,14 +34,7 @@ _SECONDS_TO_FINISH = 5.0
 
 def sender_of(hoard: Hoard) -> WebhookSender:
     """Return what sends the deliveries of an assembled Hoard."""
-    settings, keys = hoard.settings, hoard.sending.keys
-
-    def signed(account_id: UUID, delivery_id: UUID, at: datetime, body: bytes) -> dict[str, str]:
-        numbers = hoard.ledger.webhooks.secret_numbers(account_id)
-        secrets = [keys.secret(account_id, number) for number in numbers]
-        signer = WebhookSigner([*secrets, keys.signing_key(account_id)])
-        return signer.headers(str(delivery_id), at, body)
-
+    settings = hoard.settings
     return WebhookSender(
         ledger=hoard.ledger.webhooks,
         history_of=lambda request_id: RequestHistory.read(hoard.storage.log, request_id),
@@ -54,7 +46,7 @@ def sender_of(hoard: Hoard) -> WebhookSender:
             root=settings.base_url,
             lifetime=timedelta(seconds=settings.image_address_seconds),
         ),
-        signed=signed,
+        signer=AccountSigner(hoard.sending.keys, hoard.ledger.webhooks.secret_numbers),
         posts=hoard.sending.posts,
         clock=hoard.clock,
         seconds=settings.webhook_seconds,

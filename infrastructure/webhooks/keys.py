@@ -5,11 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from infrastructure.keys.master_key import derived_key
-from infrastructure.webhooks.signing import SECRET_PREFIX, SIGNING_KEY_PREFIX, public_key_of
+from infrastructure.webhooks.signing import (
+    SECRET_PREFIX,
+    SIGNING_KEY_PREFIX,
+    WebhookSigner,
+    public_key_of,
+)
 
 _SECRETS = b"hoard: webhook secrets, version 1"
 _SIGNING_KEYS = b"hoard: webhook signing keys, version 1"
@@ -55,6 +62,29 @@ class WebhookKeys:
 
     def _made(self, purpose: bytes, subject: bytes, number: int) -> bytes:
         return derived_key(self._master_key, purpose + subject + number.to_bytes(8, "big"))
+
+
+class AccountSigner:
+    """Signs deliveries with every key that counts for their account at that moment."""
+
+    def __init__(self, keys: WebhookKeys, secret_numbers: Callable[[UUID], Sequence[int]]) -> None:
+        """Sign with these keys.
+
+        :param secret_numbers: returns which of an account's secrets count now, the newest first.
+        """
+        self._keys = keys
+        self._secret_numbers = secret_numbers
+
+    def headers(
+        self, account_id: UUID, delivery_id: UUID, attempted_at: datetime, body: bytes
+    ) -> dict[str, str]:
+        """Return the three headers that sign one attempt for an account.
+
+        :param attempted_at: with its time zone.
+        """
+        secrets = [self._keys.secret(account_id, each) for each in self._secret_numbers(account_id)]
+        signer = WebhookSigner([*secrets, self._keys.signing_key(account_id)])
+        return signer.headers(str(delivery_id), attempted_at, body)
 
 
 def _encoded(key: bytes) -> str:

@@ -13,7 +13,7 @@ from domain.accounts.roles import Roles
 from domain.webhooks.backoff import PER_REQUEST, AbandonReason
 from domain.webhooks.circuit import Health
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from projections.following.rebuild import rebuild
 from projections.webhooks.due.reader import EndpointEntry
 from projections.webhooks.due.tables import DUE_DELIVERY, WEBHOOK_DESTINATION

@@ -7,12 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain.jobs.job import Job
-from domain.requests.notifications import Notification, notification_of
 from domain.requests.request import Request
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import Notification, NotificationKind
 from projections.status.fold import Generation
-from projections.tracking.data import notification_data
 from projections.tracking.history import RequestHistory
+from projections.tracking.notifications import notification_data, notification_of
 from tests.view_world import ViewWorld, world
 
 __all__ = ["world"]

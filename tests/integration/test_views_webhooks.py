@@ -13,11 +13,10 @@ from sqlalchemy import Connection, delete, event, insert, text
 
 from domain.accounts.roles import Roles
 from domain.ledger.webhooks import PlannedDelivery
-from domain.requests.notifications import Notification
 from domain.webhooks.attempts import Problem
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import Notification, NotificationKind
 from projections.following.rebuild import rebuild, verify
 from projections.following.views import ViewFollower
 from projections.webhooks.history import reader as webhooks

@@ -13,7 +13,7 @@ import pytest
 from domain.jobs.job import Job
 from domain.ledger.webhooks import PlannedDelivery
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from projections.following.log_follower import FollowerFailed, LogFollower
 from projections.following.positions import REACTION_POSITIONS
 from projections.following.wakeups import WakeupSignal

@@ -19,7 +19,7 @@ from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.circuit import DEAD_AFTER, FAILURES_UNTIL_OPEN
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from infrastructure.processes.webhooks import dispatcher_of
 from tests.waiting import wait_until
 from tests.webhook_receiver import Receiver, answer, receiver

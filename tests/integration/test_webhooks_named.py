@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from tests.integration.api_client import Api
 from tests.integration.replicas import again, make
 from tests.integration.webhook_client import (

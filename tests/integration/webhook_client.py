@@ -11,10 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.ledger.webhooks import PlannedDelivery
-from domain.requests.notifications import Notification
 from domain.requests.request import Request
 from domain.webhooks.attempts import Outcome
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import Notification, NotificationKind
 from domain.webhooks.webhook import Webhook
 from tests.integration.api_client import Answered, Api, serving
 

@@ -20,7 +20,7 @@ from domain.webhooks.backoff import (
 )
 from domain.webhooks.circuit import DEAD_AFTER, LONGEST_PROBE_WAIT, Health, room_for
 from domain.webhooks.delivery import DeliveryState, WebhookDelivery
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 JITTER = 1.2

@@ -22,13 +22,12 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.roles import Roles
 from domain.images.settings import ImageSettings
 from domain.ledger.webhooks import PlannedDelivery
-from domain.requests.notifications import Notification
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.webhooks.attempts import Outcome
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import Notification, NotificationKind
 from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
 from infrastructure.bootstrap import Hoard

@@ -30,7 +30,7 @@ from domain.requests.specification import ReplicateImage, Requester, SubmitReque
 from domain.return_codes import Refused
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from domain.workers.changes import WorkerChange
 from domain.workers.matching import Capabilities
 from infrastructure.bootstrap import assemble

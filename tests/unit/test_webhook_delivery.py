@@ -21,7 +21,7 @@ from domain.webhooks.backoff import (
     wait_after,
 )
 from domain.webhooks.delivery import DeliveryState, WebhookDelivery, delivery_id_of
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ACCOUNT, REQUEST, IMAGE, ENDPOINT, DESTINATION = (UUID(int=number) for number in range(1, 6))

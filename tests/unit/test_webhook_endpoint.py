@@ -10,7 +10,7 @@ import pytest
 
 from domain.sealing import Sealed
 from domain.webhooks.endpoint import DisableReason, WebhookEndpoint
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ACCOUNT = UUID(int=1)

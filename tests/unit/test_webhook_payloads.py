@@ -18,7 +18,7 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from domain.workers.matching import Requirements
 from projections.tracking.history import RequestHistory
 from tests.view_world import ViewWorld

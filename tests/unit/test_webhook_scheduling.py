@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from domain.webhooks.kinds import WEBHOOK_KINDS, NotificationKind
+from domain.webhooks.notification import WEBHOOK_KINDS, NotificationKind
 from projections.webhooks.due.reader import EndpointEntry
 from tests.unit.recorded_log import RecordedLog
 from tests.unit.tracked_events import (

@@ -13,12 +13,11 @@ from uuid import UUID
 import orjson
 
 from domain.images.addresses import Signer, image_address
-from domain.requests.notifications import notification_of
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from projections.status.fold import Generation
-from projections.tracking.data import notification_data
 from projections.tracking.history import RequestHistory
+from projections.tracking.notifications import notification_data, notification_of
 
 TEST_TYPE = "endpoint.test"
 

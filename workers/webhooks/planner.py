@@ -13,10 +13,10 @@ from eventsourcing.domain import Aggregate
 from domain.accounts.account import ANONYMOUS_ID
 from domain.jobs.job import Job
 from domain.ledger.webhooks import PlannedDelivery
-from domain.requests.notifications import Notification, notification_of
 from domain.requests.request import Request
-from domain.webhooks.kinds import WEBHOOK_KINDS
+from domain.webhooks.notification import WEBHOOK_KINDS, Notification
 from domain.webhooks.webhook import Webhook
+from projections.tracking.notifications import notification_of
 from projections.view import Log, RecordedEvent
 from projections.webhooks.due.reader import EndpointEntry
 

@@ -90,9 +90,13 @@ class Destinations(Protocol):
         """Return how a destination has answered lately."""
 
 
-Signed = Callable[[UUID, UUID, datetime, bytes], dict[str, str]]
-"""Returns the headers that sign a body for an account: of the account, the id of the delivery, the
-moment and the body."""
+class Signer(Protocol):
+    """Signs for accounts."""
+
+    def headers(
+        self, account_id: UUID, delivery_id: UUID, attempted_at: datetime, body: bytes
+    ) -> dict[str, str]:
+        """Return the headers that sign one attempt of a delivery for an account."""
 
 
 class NotAttempted(Exception):
@@ -121,7 +125,7 @@ class WebhookSender:
         destinations: Destinations,
         sealer: Sealer,
         payloads: Payloads,
-        signed: Signed,
+        signer: Signer,
         posts: Posts,
         clock: Clock,
         seconds: float,
@@ -136,7 +140,7 @@ class WebhookSender:
         self._destinations = destinations
         self._sealer = sealer
         self._payloads = payloads
-        self._signed = signed
+        self._signer = signer
         self._posts = posts
         self._clock = clock
         self._seconds = seconds
@@ -189,7 +193,9 @@ class WebhookSender:
         return history.submitted.webhook.address
 
     def _outcome(self, delivery: WebhookDelivery, message: _Message) -> tuple[Outcome, str]:
-        headers = self._signed(delivery.account_id, delivery.id, self._clock.now(), message.body)
+        headers = self._signer.headers(
+            delivery.account_id, delivery.id, self._clock.now(), message.body
+        )
         headers["content-type"] = "application/json"
         try:
             answer = self._posts.post(message.address, message.body, headers, seconds=self._seconds)

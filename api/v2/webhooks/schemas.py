@@ -14,7 +14,7 @@ from domain.webhooks.attempts import Problem
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from domain.webhooks.secret import LONGEST_OVERLAP, OVERLAP
 
 

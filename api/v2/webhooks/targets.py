@@ -10,7 +10,7 @@ from uuid import UUID
 from api.http.fields import WebhookEvent
 from domain.return_codes import Refused
 from domain.service.fetching import FetchFailed, FetchProblem
-from domain.webhooks.kinds import DEFAULT_KINDS, NotificationKind, sorted_kinds
+from domain.webhooks.notification import DEFAULT_KINDS, NotificationKind, sorted_kinds
 from domain.webhooks.webhook import WebhookTarget
 
 _NO_ADDRESS = "there is no webhook that they are for"

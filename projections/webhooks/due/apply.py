@@ -15,7 +15,7 @@ from domain.webhooks.attempts import Outcome
 from domain.webhooks.circuit import Health
 from domain.webhooks.delivery import WebhookDelivery
 from domain.webhooks.endpoint import WebhookEndpoint
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from projections.sql.bulk import Bulk
 from projections.sql.rows import insert_unless_there, portions_of
 from projections.sql.statements import Statement

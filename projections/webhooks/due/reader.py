@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Table, func, select
 
 from domain.webhooks.circuit import Health
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from projections.sql.rows import portions_of
 from projections.view import RecordedEvent, ViewDatabase
 from projections.webhooks.due.apply import apply_changes, health_in

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Select, select, tuple_, union_all
 from domain.webhooks.attempts import Problem
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
-from domain.webhooks.kinds import NotificationKind
+from domain.webhooks.notification import NotificationKind
 from projections.view import ViewDatabase
 from projections.webhooks.history.tables import ABANDONED, WEBHOOK_DELIVERY
 
@@ -43,7 +43,7 @@ class DeliveryRow:
     """None for a test."""
     kind: NotificationKind
     about: UUID
-    """See :class:`domain.requests.notifications.Notification`; for a test an id of its own."""
+    """See :class:`projections.tracking.notifications.Notification`; for a test an id of its own."""
     step: int | None
     """For progress, how far the job was; None for all else."""
     endpoint_id: UUID | None

@@ -1,4 +1,4 @@
-"""The data of a notification: the same by webhook and in a stream.
+"""Which events clients are notified of, and what each notification says, in webhooks and streams.
 
 All of it follows from the history up to that event, so a notification that is sent twice says the
 same; only the address of an image is signed anew.
@@ -8,20 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
 
 from domain.accounts.kudos import hundredths, kudos_from
 from domain.jobs.job import Job
 from domain.requests.request import Request, RequestState
+from domain.webhooks.notification import Notification, NotificationKind
 from projections.status.fold import ENDINGS, Generation, generation_of
 from projections.status.generation import generation_details
 from projections.tracking.history import RequestHistory
 from projections.view import RecordedEvent
 
 
+def notification_of(event: Aggregate.Event, request_id: UUID) -> Notification | None:
+    """Return what clients are told of an event; None for nothing.
+
+    :param request_id: the request that it belongs to.
+    """
+    kind: NotificationKind
+    about, step = request_id, None
+    match event:
+        case Request.Submitted():
+            kind = NotificationKind.QUEUED
+        case Request.JobReturned() if event.lost:
+            kind = NotificationKind.QUEUED
+        case Request.Ended():
+            kind = NotificationKind.ENDED
+        case Job.Batched():
+            kind, about = NotificationKind.STARTED, event.originator_id
+        case Job.Progressed():
+            kind, about, step = NotificationKind.PROGRESS, event.originator_id, event.step
+        case Job.ImageGenerated():
+            kind, about = NotificationKind.IMAGE, event.image_id
+        case _:
+            return None
+    return Notification(kind, request_id, about, event.timestamp, step)
+
+
 def notification_data(
     record: RecordedEvent, history: RequestHistory, image_of: Callable[[Generation], str]
 ) -> dict[str, Any]:
-    """Return the data of the notification of an event (:mod:`domain.requests.notifications`).
+    """Return the data of the notification of an event.
 
     :param history: its request, with all events up to this one.
     :param image_of: returns the ``img`` of an image: its address, or base64.

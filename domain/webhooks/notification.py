@@ -1,14 +1,16 @@
-"""The kinds of notifications: what clients can be told while a request is being made.
+"""Notifications: what a request's client is told while it is made, in a stream or by webhook.
 
-To add one, name it here, and in ``WEBHOOK_KINDS`` if webhooks can ask for it; then say in
-:mod:`domain.requests.notifications` which event causes it, and in :mod:`projections.tracking.data`
-what its body says.
+To add a kind, name it here, and in ``WEBHOOK_KINDS`` if webhooks can ask for it; which event causes
+it and what its body says stands in :mod:`projections.tracking.notifications`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 
 class NotificationKind(StrEnum):
@@ -38,6 +40,19 @@ WEBHOOK_KINDS = (
 
 DEFAULT_KINDS = (NotificationKind.IMAGE, NotificationKind.ENDED)
 """What a webhook gets that asks for nothing in particular: each image, and the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One thing that happened and that clients are told."""
+
+    kind: NotificationKind
+    request_id: UUID
+    about: UUID
+    """The image for an image, the job for a start or progress, the request for all else."""
+    happened_at: datetime
+    step: int | None = None
+    """For progress, how far the job was; None for all else."""
 
 
 def sorted_kinds(kinds: Collection[NotificationKind]) -> tuple[NotificationKind, ...]:
