@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from domain.images.settings import ImageSettings
+from tests.paths import ROOT
 from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.protocol import Batch, BatchResult, Progress
 
-SCENES = Path(__file__).parents[1] / "workers" / "pipelines" / "scenes"
+SCENES = ROOT / "workers" / "pipelines" / "scenes"
 MODEL = "scenes"
 
 ENGINE_MARKS = [

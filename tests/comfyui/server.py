@@ -19,7 +19,8 @@ import httpx
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tests.comfyui.installation import ROOT, Installation
+from tests.comfyui.installation import Installation
+from tests.paths import ROOT
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 _NODE_PACK = "counting_nodes"

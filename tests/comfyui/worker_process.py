@@ -12,7 +12,8 @@ from typing import Any
 
 from infrastructure.processes.pid_files import process_identity
 from tests.comfyui.server import ComfyUIServer
-from tests.e2e.program import ROOT, Program, alive, children_of
+from tests.e2e.program import Program, alive, children_of
+from tests.paths import ROOT
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 _HOARD = (sys.executable, "-m", "infrastructure.cli")

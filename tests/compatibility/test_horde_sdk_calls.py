@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 
 import horde_sdk.ai_horde_api.apimodels
 from horde_sdk.ai_horde_api.apimodels.base import BaseAIHordeRequest
@@ -11,11 +10,12 @@ from horde_sdk.generic_api._reflection import get_all_request_types
 
 from api.v2.service.left_out import LEFT_OUT
 from tests.compatibility.driven import DRIVEN
+from tests.paths import ROOT
 
 for _module in ("requests", "worker", "accounts"):
     import_module(f"tests.compatibility.test_horde_sdk_{_module}")
 
-PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "compatibility.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "compatibility.md").read_text()
 
 LEFT_OUT_PATHS = {f"/v2{path}" for feature in LEFT_OUT for path in feature.paths}
 

@@ -15,9 +15,8 @@ from typing import Any, Self
 import httpx
 
 from infrastructure.processes.pid_files import process_identity
+from tests.paths import ROOT
 from tests.waiting import DEADLINE_SECONDS, wait_until
-
-ROOT = Path(__file__).parents[2]
 
 
 class Program:

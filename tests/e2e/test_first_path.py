@@ -17,7 +17,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.e2e.program import ROOT, Program
+from tests.e2e.program import Program
+from tests.paths import ROOT
 from tests.servers import PostgresServer, running_redis
 
 

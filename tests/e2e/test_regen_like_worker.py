@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 from PIL import Image
 
-from tests.e2e.program import ROOT, Program
+from tests.e2e.program import Program
+from tests.paths import ROOT
 
 MODELS = ["AlbedoBase XL (SDXL)"]
 POP = {

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.program import ROOT, Program, frozen
+from tests.e2e.program import Program, frozen
 from tests.e2e.test_worker_run import LONG, lone_worker
+from tests.paths import ROOT
 from tests.waiting import wait_until
 
 MODEL = "Hoard Scenes"

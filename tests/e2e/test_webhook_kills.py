@@ -23,7 +23,8 @@ from domain.webhooks.delivery import WebhookDelivery
 from infrastructure.bootstrap import assemble
 from infrastructure.settings.environment import load_settings
 from infrastructure.webhooks.claims import DELIVERY_CLAIM
-from tests.e2e.program import ROOT, Program, frozen
+from tests.e2e.program import Program, frozen
+from tests.paths import ROOT
 from tests.waiting import wait_until
 from tests.webhook_receiver import Receiver, answer, receiver
 from tests.webhook_world import HERE, LOOPBACK, WebhookWorld, ids

@@ -14,7 +14,8 @@ import pytest
 
 import workers
 from infrastructure.processes.pid_files import process_identity
-from tests.e2e.program import ROOT, Program, alive, children_of
+from tests.e2e.program import Program, alive, children_of
+from tests.paths import ROOT
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 SCENES = Path(workers.__file__).parent / "pipelines" / "scenes"

@@ -11,7 +11,7 @@ from infrastructure.bootstrap import Hoard
 from infrastructure.cli.app import run
 from infrastructure.settings.environment import Settings
 from tests.prepared import assembled
-from tests.unit.command_line import Command
+from tests.unit.infrastructure.cli.command_line import Command
 
 
 @pytest.fixture

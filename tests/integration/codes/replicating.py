@@ -8,7 +8,7 @@ from domain.jobs.job import ImageState
 from tests.integration.api_client import Answered, Api, in_base64, picture
 from tests.integration.codes.accounts import number_of
 from tests.integration.codes.provoking import provokes
-from tests.integration.replicas import again, make
+from tests.integration.requests.replicas import again, make
 
 
 @provokes("ImageNotFound")

@@ -6,7 +6,7 @@ from tests.integration.api_client import Answered, Api
 from tests.integration.codes.provoking import provokes
 from tests.integration.codes.requests import NOBODYS_ID
 from tests.integration.codes.shared_keys import lent
-from tests.integration.replicas import again, make
+from tests.integration.requests.replicas import again, make
 
 ADDRESS = "https://bot.example/hoard"
 
