@@ -13,12 +13,13 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api.http.body_limit import BodyLimit
 from api.http.errors import install_error_answers
-from api.http.features import install_features
+from api.http.features import install_features, installed_feature
 from api.http.openapi import describe
 from api.pages import return_codes as return_codes_page
 from api.registration import page as registration_page
 from api.registration import routes as registration
 from api.registration.registrations import RegistrationFeature
+from api.tracking.hub import Hub
 from api.v2.accounts import kudos, shared_keys
 from api.v2.accounts import routes as accounts
 from api.v2.accounts.feature import AccountsFeature
@@ -106,12 +107,11 @@ def create_app(features: Features, serving: Serving) -> FastAPI:
     Its handlers are plain functions that may block: they run in ``serving.threads`` threads. Those
     that wait for news of a request are coroutines, and hold no thread while they wait.
     """
-    hub = features.progress.hub
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = serving.threads
-        async with hub.running():
+        async with hub_of(app).running():
             yield
 
     app = FastAPI(
@@ -137,7 +137,6 @@ def create_app(features: Features, serving: Serving) -> FastAPI:
             Middleware(BodyLimit, max_body_bytes=serving.max_body_bytes),
         ],
     )
-    app.state.hub = hub
     install_features(app, features.each())
     install_error_answers(app, public_url=serving.public_url or "")
     for part in _V2:
@@ -147,3 +146,8 @@ def create_app(features: Features, serving: Serving) -> FastAPI:
         app.include_router(page.router)
     describe(app)
     return app
+
+
+def hub_of(app: FastAPI) -> Hub:
+    """Return what tells those who wait on an application that something has happened."""
+    return installed_feature(app, ProgressFeature).hub

@@ -43,6 +43,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores: tests that kill things wait for leases to end."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_collection_finish() -> None:
     """Leave what was imported by now to the end: every full collection of garbage walked it all."""
     gc.collect()

@@ -15,9 +15,10 @@ import httpx
 import orjson
 import uvicorn
 
+from api.app import hub_of
 from api.tracking.hub import Hub, Timing
 from infrastructure.bootstrap import Hoard
-from infrastructure.processes.api import app_of
+from tests.applications import application
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
 
@@ -84,11 +85,14 @@ class Served:
 @contextmanager
 def served(hoard: Hoard, **timing: float) -> Iterator[Served]:
     """Serve a Hoard on a free port, looking at the log at this timing."""
-    app = app_of(hoard, timing=Timing(**timing))  # type: ignore[arg-type]
-    server = uvicorn.Server(
-        uvicorn.Config(app, ws="none", log_config=None, timeout_graceful_shutdown=5)
-    )
-    with create_server(("127.0.0.1", 0)) as listening:
+    with (
+        application(hoard, timing=Timing(**timing)) as app,  # type: ignore[arg-type]
+        create_server(("127.0.0.1", 0)) as listening,
+    ):
+        server = uvicorn.Server(
+            uvicorn.Config(app, ws="none", log_config=None, timeout_graceful_shutdown=5)
+        )
+        hub = hub_of(app)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api/v2"
         loops: list[asyncio.AbstractEventLoop] = []
 
@@ -101,9 +105,9 @@ def served(hoard: Hoard, **timing: float) -> Iterator[Served]:
         try:
             wait_until(lambda: server.started or not thread.is_alive(), "the server to start")
             with httpx.Client(base_url=url, timeout=DEADLINE_SECONDS) as client:
-                yield Served(url, app.state.hub, client, loops[0])
+                yield Served(url, hub, client, loops[0])
         finally:
-            app.state.hub.leave()
+            hub.leave()
             server.should_exit = True
             thread.join()
 

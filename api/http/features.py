@@ -12,8 +12,16 @@ Feature = TypeVar("Feature")
 
 
 def install_features(app: FastAPI, features: Iterable[object]) -> None:
-    """Hand an application what its routes need, one object for each feature."""
+    """Hand an application what its routes need, one object for each feature.
+
+    It may be called again before the application is started, for other objects in their place.
+    """
     app.state.features = {type(feature): feature for feature in features}
+
+
+def installed_feature(app: FastAPI, kind: type[Feature]) -> Feature:
+    """Return the feature of this type that an application was handed."""
+    return cast(Feature, app.state.features[kind])
 
 
 def installed(kind: type[Feature]) -> Callable[[Request], Awaitable[Feature]]:
@@ -21,6 +29,6 @@ def installed(kind: type[Feature]) -> Callable[[Request], Awaitable[Feature]]:
 
     # A coroutine that awaits nothing: FastAPI would call a plain function in a thread.
     async def feature(request: Request) -> Feature:
-        return cast(Feature, request.app.state.features[kind])
+        return installed_feature(request.app, kind)
 
     return feature

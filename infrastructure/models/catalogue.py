@@ -7,8 +7,10 @@ import os
 import tempfile
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -130,11 +132,11 @@ def _complaints(error: ValidationError) -> list[str]:
     ]
 
 
+@cache
 def shipped_models() -> Mapping[str, ModelEntry]:
     """Return the models that Hoard knows by itself."""
-    return models_from(
-        files("infrastructure.models").joinpath(_SHIPPED).read_text(encoding="utf-8")
-    )
+    text = files("infrastructure.models").joinpath(_SHIPPED).read_text(encoding="utf-8")
+    return MappingProxyType(models_from(text))
 
 
 class ModelCatalogue:

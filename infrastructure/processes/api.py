@@ -11,7 +11,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from api.app import Features, Serving, create_app
+from api.app import Features, Serving, create_app, hub_of
 from api.http.authentication import Authentication
 from api.registration.registrations import RegistrationFeature, Registrations
 from api.tracking.hub import Hub, Timing
@@ -30,6 +30,7 @@ from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
 from infrastructure.processes.child_programs import LISTEN_VARIABLE
 from infrastructure.processes.lifecycle import report_ready, start_process
 from infrastructure.service.unsafe_networks import UnsafeNetworks
+from infrastructure.settings.environment import Settings
 from projections.statistics.recent import RecentStatistics
 
 _SECONDS_TO_FINISH = 5
@@ -183,10 +184,12 @@ def app_of(hoard: Hoard, *, timing: Timing | None = None) -> FastAPI:
 
     :param timing: how often those who wait for news are looked after.
     """
-    serving = Serving(
-        public_url=hoard.settings.public_url, max_body_bytes=hoard.settings.max_body_bytes
-    )
-    return create_app(features_of(hoard, timing=timing), serving)
+    return create_app(features_of(hoard, timing=timing), serving_of(hoard.settings))
+
+
+def serving_of(settings: Settings) -> Serving:
+    """Return how the settings have the API serve."""
+    return Serving(public_url=settings.public_url, max_body_bytes=settings.max_body_bytes)
 
 
 def make_app() -> FastAPI:
@@ -199,7 +202,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
-        self._hub = app.state.hub
+        self._hub = hub_of(app)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._hub.leave()

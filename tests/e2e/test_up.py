@@ -62,7 +62,7 @@ def test_started_again_it_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_sigterm_in_mid_batch_returns_the_images_at_once(tmp_path: Path) -> None:
     with Program(tmp_path / "data", kudos_upfront=False) as hoard:
-        request_id = hoard.ask(20, width=512, height=512, steps=500, sampler_name="k_euler")
+        request_id = hoard.ask(20, width=256, height=256, steps=500, sampler_name="k_euler")
         hoard.wait_until_at_work(request_id)
         assert hoard.stop() == 0
 

@@ -17,8 +17,8 @@ from starlette.testclient import TestClient
 from domain.accounts.roles import Roles
 from infrastructure.bootstrap import Hoard
 from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
-from infrastructure.processes.api import app_of
 from infrastructure.settings.environment import Settings
+from tests.applications import application
 from tests.prepared import assembled
 from tests.world import HandClock
 
@@ -134,8 +134,10 @@ def serving(
     clock = HandClock()
     hoard = assembled(Settings(data=folder, ledger_url=database, **settings), clock=clock)
     try:
-        app = app_of(hoard)
-        with TestClient(app, raise_server_exceptions=False) as http:
+        with (
+            application(hoard) as app,
+            TestClient(app, raise_server_exceptions=False) as http,
+        ):
             yield Api(hoard, clock, http, follow=follow)
     finally:
         hoard.close()
