@@ -23,10 +23,14 @@ class Program:
     """``hoard up`` on a folder, on a free port of the loopback address."""
 
     def __init__(self, data: Path, *, workers: int = 1, **settings: object) -> None:
-        """Prepare; ``settings`` are ``HOARD_`` variables without their prefix, in lower case."""
+        """Prepare; ``settings`` are ``HOARD_`` variables without their prefix, in lower case.
+
+        One process answers the API unless they say otherwise: each takes seconds to start.
+        """
         self.data = data
         self.port = _free_port()
         self.workers = workers
+        settings = {"api_processes": 1, **settings}
         self.variables = {f"HOARD_{name.upper()}": str(value) for name, value in settings.items()}
         self.process: subprocess.Popen[str] | None = None
         self.client = httpx.Client(

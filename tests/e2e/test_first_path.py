@@ -25,7 +25,7 @@ from tests.servers import PostgresServer, running_redis
 @contextmanager
 def running(folder: Path, **settings: Any) -> Iterator[Program]:
     """A program for the tests of a place, which stops in order after them."""
-    with Program(folder / "data", **settings) as program:
+    with Program(folder / "data", api_processes=2, **settings) as program:
         yield program
         assert program.stop() == 0
 

@@ -28,7 +28,7 @@ QUICK: dict[str, Any] = {"lease_minimum_seconds": 1.0, "sweep_seconds": 0.5}
 @pytest.fixture(scope="module")
 def hoard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """One program for all tests that kill some of it, or start it again after they killed it."""
-    with Program(tmp_path_factory.mktemp("kills") / "data", **QUICK) as program:
+    with Program(tmp_path_factory.mktemp("kills") / "data", api_processes=2, **QUICK) as program:
         yield program
 
 
