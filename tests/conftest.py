@@ -11,7 +11,12 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tests.prepared import ledger_url, postgres_template, prepared_postgres_url
+from tests.prepared import (
+    ledger_url,
+    postgres_copy,
+    postgres_template,
+    prepared_postgres_url,
+)
 from tests.servers import (
     own_redis,
     postgres_database,
@@ -24,6 +29,7 @@ from tests.servers import (
 __all__ = [
     "ledger_url",
     "own_redis",
+    "postgres_copy",
     "postgres_database",
     "postgres_server",
     "postgres_template",
