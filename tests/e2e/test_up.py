@@ -19,13 +19,17 @@ def leftovers(data: Path) -> set[str]:
     return sockets | {path.name for path in (data / "run").iterdir()}
 
 
-def test_a_request_is_answered_with_images_and_sigterm_leaves_nothing_behind(
+def test_what_waits_through_a_restart_is_answered_and_sigterm_leaves_nothing_behind(
     tmp_path: Path,
 ) -> None:
-    with Program(tmp_path / "data", log_level="DEBUG") as hoard:
+    with Program(tmp_path / "data", workers=0, log_level="DEBUG") as hoard:
         request_id = hoard.ask(3, width=128, height=64, seed="7")
-        status = hoard.wait_until_done(request_id)
-        images = status["generations"]
+        assert hoard.check(request_id)["waiting"] == 3
+        assert hoard.stop() == 0
+
+        hoard.workers = 1
+        hoard.start()
+        images = hoard.wait_until_done(request_id)["generations"]
         content = b""
         assert len({image["id"] for image in images}) == 3
         for image in images:
@@ -44,24 +48,12 @@ def test_a_request_is_answered_with_images_and_sigterm_leaves_nothing_behind(
         assert base64.b64encode(content)[:40].decode() not in hoard.trouble()
 
 
-def test_started_again_it_goes_on_where_it_was(tmp_path: Path) -> None:
-    with Program(tmp_path / "data", workers=0) as hoard:
-        request_id = hoard.ask(2)
-        assert hoard.check(request_id)["waiting"] == 2
-        assert hoard.stop() == 0
-
-        hoard.workers = 1
-        hoard.start()
-        assert len(hoard.wait_until_done(request_id)["generations"]) == 2
-        assert hoard.stop() == 0
-
-        hoard.workers = 0
-        hoard.start()
-        assert len(hoard.status(request_id)["generations"]) == 2
-
-
-def test_sigterm_in_mid_batch_returns_the_images_at_once(tmp_path: Path) -> None:
+def test_sigterm_in_mid_batch_returns_the_images_at_once_and_keeps_what_was_made(
+    tmp_path: Path,
+) -> None:
     with Program(tmp_path / "data", kudos_upfront=False) as hoard:
+        made = hoard.ask(2)
+        hoard.wait_until_done(made)
         request_id = hoard.ask(20, width=256, height=256, steps=500, sampler_name="k_euler")
         hoard.wait_until_at_work(request_id)
         assert hoard.stop() == 0
@@ -70,6 +62,7 @@ def test_sigterm_in_mid_batch_returns_the_images_at_once(tmp_path: Path) -> None
         hoard.start()
         found = hoard.check(request_id)
         assert (found["waiting"], found["processing"], found["restarted"]) == (20, 0, 20)
+        assert len(hoard.status(made)["generations"]) == 2
 
 
 def test_two_on_one_folder_refuse_with_a_clear_message(served: Program) -> None:
@@ -95,16 +88,6 @@ def test_a_port_that_is_taken_is_named(served: Program, tmp_path: Path) -> None:
     assert f"port {served.port}: Address already in use" in other.trouble()
 
 
-def test_a_deep_data_folder_has_its_socket_elsewhere_and_leaves_none(tmp_path: Path) -> None:
-    deep = tmp_path / ("deep" * 20) / "data"
-    with Program(deep, workers=0) as hoard:
-        socket = load_settings(data=deep).redis_socket
-        assert socket.is_socket()
-        assert not socket.is_relative_to(deep)
-        assert hoard.stop() == 0
-        assert not socket.parent.exists()
-
-
 def test_two_workers_share_the_work_under_names_of_their_own(tmp_path: Path) -> None:
     with Program(tmp_path / "data", workers=2, worker_amount=1) as hoard:
         for number in (1, 2):
@@ -117,10 +100,17 @@ def test_two_workers_share_the_work_under_names_of_their_own(tmp_path: Path) -> 
         }
 
 
-def test_a_hangup_of_the_terminal_stops_it_in_order(tmp_path: Path) -> None:
-    with Program(tmp_path / "data", workers=0) as hoard:
+def test_a_deep_data_folder_has_its_socket_elsewhere_and_a_hangup_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    deep = tmp_path / ("deep" * 20) / "data"
+    with Program(deep, workers=0) as hoard:
+        socket = load_settings(data=deep).redis_socket
+        assert socket.is_socket()
+        assert not socket.is_relative_to(deep)
         assert hoard.process is not None
         family = hoard.family()
         hoard.process.send_signal(signal.SIGHUP)
         wait_until(lambda: not alive(family), "all processes to be gone")
-        assert leftovers(tmp_path / "data") == set()
+        assert leftovers(deep) == set()
+        assert not socket.parent.exists()
