@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,12 +114,18 @@ def served(hoard: Hoard, **timing: float) -> Iterator[Served]:
 
 
 def _events(response: httpx.Response) -> Iterator[Told]:
-    """Read events. Unlike a browser, which hands an id on to what comes without one."""
+    """Read events. Unlike a browser, which hands an id on to what comes without one.
+
+    :raises AssertionError: when nothing but signs of life came for a long time.
+    """
     fields: dict[str, str] = {}
+    deadline = time.monotonic() + DEADLINE_SECONDS
     for line in response.iter_lines():
+        assert time.monotonic() < deadline, "no event came"
         name, _, value = line.partition(": ")
         if line and name:
             fields[name] = value
         elif not line and "event" in fields:
             yield Told(fields["event"], fields.get("id", ""), orjson.loads(fields["data"]))
             fields = {}
+            deadline = time.monotonic() + DEADLINE_SECONDS
