@@ -231,7 +231,7 @@ def assemble(
         random_source=random_source,
         lifetimes=_lifetimes(settings),
         allowances=allowances_of(settings),
-        repeats=storage.idempotency,
+        idempotency=storage.idempotency,
         loaded_models=RememberedModels(),
         skipped_requests=RememberedSkips(),
     )

@@ -65,14 +65,14 @@ class Ledger(Application[UUID]):
         random_source: RandomSource,
         lifetimes: Lifetimes,
         allowances: Allowances,
-        repeats: IdempotencyStore,
+        idempotency: IdempotencyStore,
         loaded_models: LoadedModels,
         skipped_requests: SkippedRequests,
     ) -> None:
         """Build the ledger on its ports."""
         self._given_events = events
         super().__init__(env={})
-        core = Core(self, transactions, clock, repeats)
+        core = Core(self, transactions, clock, idempotency)
         endings = Endings(core, lifetimes)
         self.accounts = Accounts(core, directory, sealer, random_source)
         self.kudos = Kudos(core, directory, funds, allowances)

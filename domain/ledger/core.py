@@ -36,13 +36,13 @@ class Core:
         application: Application[UUID],
         transactions: Transactions,
         clock: Clock,
-        repeats: IdempotencyStore,
+        idempotency: IdempotencyStore,
     ) -> None:
         """Load from and save to this application."""
         self._application = application
         self._transactions = transactions
         self._clock = clock
-        self._repeats = repeats
+        self._idempotency = idempotency
 
     def now(self) -> datetime:
         """Return the present time, with its time zone."""
@@ -107,7 +107,7 @@ class Core:
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """
-        return self._repeats.earlier(key, self._clock.now())
+        return self._idempotency.earlier(key, self._clock.now())
 
     def once(
         self, key: IdempotencyKey | None, command: Callable[[], CommandResult]
@@ -131,7 +131,7 @@ class Core:
             with self._transactions.transaction():
                 done = command()
                 now = self._clock.now()
-                if not self._repeats.remember(key, done, now=now, until=now + REMEMBERED):
+                if not self._idempotency.remember(key, done, now=now, until=now + REMEMBERED):
                     raise IntegrityError("the same command was faster")
             return done
 

@@ -33,10 +33,10 @@ class FetchProblem(StrEnum):
 class FetchFailed(Exception):
     """Nothing was fetched; the message never repeats the address, which is somebody's."""
 
-    def __init__(self, trouble: FetchProblem) -> None:
+    def __init__(self, problem: FetchProblem) -> None:
         """Say why."""
-        self.trouble = trouble
-        super().__init__(trouble.value)
+        self.problem = problem
+        super().__init__(problem.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

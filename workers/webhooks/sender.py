@@ -194,9 +194,9 @@ class WebhookSender:
         try:
             answer = self._posts.post(message.address, message.body, headers, seconds=self._seconds)
         except FetchFailed as failed:
-            if failed.trouble is FetchProblem.BUSY:
+            if failed.problem is FetchProblem.BUSY:
                 raise NotAttempted from None
-            return Outcome(problem=_PROBLEMS.get(failed.trouble, Problem.BROKEN_OFF)), ""
+            return Outcome(problem=_PROBLEMS.get(failed.problem, Problem.BROKEN_OFF)), ""
         return Outcome(status=answer.status, retry_after=answer.retry_after), answer.cut
 
     def _follow_up(self, delivery: WebhookDelivery, outcome: Outcome) -> None:

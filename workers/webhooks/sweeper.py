@@ -27,7 +27,7 @@ class DueDeliveries(Protocol):
 class Claims(Protocol):
     """The claims as the sweep sees them."""
 
-    def forget_those_over(self) -> None:
+    def delete_expired(self) -> None:
         """Delete the claims that have expired."""
 
 
@@ -46,7 +46,7 @@ def sweep_deliveries(
     Any number of processes may sweep at once. One delivery that cannot be abandoned does not keep
     the others.
     """
-    claims.forget_those_over()
+    claims.delete_expired()
     return sum(_abandoned(ledger, delivery_id) for delivery_id in due.late(now, limit))
 
 

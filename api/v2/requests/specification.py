@@ -30,12 +30,11 @@ from domain.images.source_images import (
 from domain.images.workflows import needs_single_jobs
 from domain.models.catalogue import Models, UnknownModels, known_or_offered
 from domain.models.loras import InjectionTarget, Lora, LoraVersions, TextualInversion
+from domain.requests.prompts import divided_prompt
 from domain.requests.requirements import requirements_of, with_settings
 from domain.requests.specification import Requester, RequestSpecification
 from domain.return_codes import Refused
 from domain.workers.directory import WorkerEntry
-
-NEGATIVE_SEPARATOR = "###"
 
 MOST_WORDS = 7_500
 MOST_CHARACTERS = 100_000
@@ -254,17 +253,10 @@ def split_prompt(text: str) -> tuple[str, str]:
     """
     if len(text) > MOST_CHARACTERS or len(text.split()) > MOST_WORDS:
         raise Refused("InvalidPromptSize")
-    prompt, _, negative_prompt = text.partition(NEGATIVE_SEPARATOR)
-    if not prompt.strip():
+    prompt, negative_prompt = divided_prompt(text)
+    if not prompt:
         raise Refused("MissingPrompt")
-    return prompt.strip(), negative_prompt.strip()
-
-
-def joined_prompt(prompt: str, negative_prompt: str) -> str:
-    """Return both prompts as one text, as workers expect them."""
-    if not negative_prompt:
-        return prompt
-    return f"{prompt} {NEGATIVE_SEPARATOR} {negative_prompt}"
+    return prompt, negative_prompt
 
 
 def checked_agent(client_agent: str) -> str:
