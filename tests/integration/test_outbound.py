@@ -321,7 +321,7 @@ def test_one_too_many_at_once_is_refused_and_the_place_is_free_again(secure: Web
     secure.pages["/waits"] = waits
     secure.answers("/", b"image")
     out = outbound(secure, at_once=1)
-    first = threading.Thread(target=trouble, args=(out, secure.url("/waits")))
+    first = threading.Thread(target=problem_of, args=(out, secure.url("/waits")))
     first.start()
     assert reached.wait(60)
     assert problem_of(out, secure.url("/")) is FetchProblem.BUSY
