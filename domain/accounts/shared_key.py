@@ -35,7 +35,7 @@ def shared_key_id_of(key_digest: str) -> UUID:
 
 
 class SharedKey(Aggregate):
-    """Whoever shows it asks for images in its owner's name and from its owner's kudos."""
+    """A key under which others ask for images in its owner's name, from its owner's kudos."""
 
     TOPIC = "SharedKey"
 

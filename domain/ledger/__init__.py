@@ -4,7 +4,7 @@ Every command keeps to two rules; tests/unit/test_ledger_rules.py goes over all 
 
 **Rights.** Whether somebody may give a command is decided before it, by its caller, with the
 functions of ``domain/*/rights.py`` (for requests: :meth:`Requests.check_rights`). No command looks
-at the roles of whoever gives it; ``by`` only says whose name stands in the history. What a command
+at the roles of its caller; ``by`` only says whose name stands in the history. What a command
 does refuse follows from the streams that it changes: there is no such thing, it belongs to somebody
 else than the account that the command is for, it is over already, or a limit is reached.
 

@@ -34,7 +34,7 @@ class Accounts:
     def open(self, name: str, key_digest: str, roles: Roles, *, contact: str = "") -> UUID:
         """Open an account under the SHA-256 of its API key and return its id.
 
-        :param contact: how to reach whoever it belongs to; empty for nothing.
+        :param contact: how to reach the account's holder; empty for none.
         :raises Refused: ``Locked``.
         """
 

@@ -22,7 +22,7 @@ from domain.ports import Clock, Transactions
 from domain.return_codes import Refused
 
 ATTEMPTS = 25
-"""How often a command that loses its races is attempted before its caller is told ``Locked``."""
+"""How often a command that loses its races is attempted before it is refused with ``Locked``."""
 
 Result = TypeVar("Result")
 Stream = TypeVar("Stream", bound=Aggregate)
@@ -91,7 +91,7 @@ class Core:
         Within a transaction that is open already it is done once.
 
         :raises Refused: ``Locked``, after :data:`ATTEMPTS` attempts.
-        :raises IntegrityError: within an open transaction: whoever opened it has to begin anew.
+        :raises IntegrityError: within an open transaction: its opener has to begin anew.
         """
         if self._transactions.in_transaction:
             return command()

@@ -79,7 +79,7 @@ class Requests:
         return self._core.earlier(key)
 
     def check_rights(self, command: SubmitRequest) -> None:
-        """Check that the account may ask for this; for whoever submits, before that.
+        """Check that the account may ask for this; to be called before submitting.
 
         :raises Refused: ``RequiresTrust``.
         """

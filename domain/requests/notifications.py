@@ -1,4 +1,4 @@
-"""Notifications: what clients are told while a request is made, in a stream or by webhook."""
+"""Notifications: sent to clients while a request is made, in a stream or by webhook."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from domain.webhooks.kinds import NotificationKind
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One thing that happened and that clients are told."""
+    """One thing that happened to a request, as clients are notified of it."""
 
     kind: NotificationKind
     request_id: UUID
@@ -27,7 +27,7 @@ class Notification:
 
 
 def notification_of(event: Aggregate.Event, request_id: UUID) -> Notification | None:
-    """Return what clients are told of an event; None for nothing.
+    """Return the notification of an event; None for none.
 
     :param request_id: the request that it belongs to.
     """

@@ -1,4 +1,4 @@
-"""The kinds of notifications: what clients can be told while a request is being made.
+"""The kinds of notifications: what can be sent to clients while a request is being made.
 
 To add one, name it here, and in ``WEBHOOK_KINDS`` if webhooks can ask for it; then say in
 :mod:`domain.requests.notifications` which event causes it, and in :mod:`projections.tracking.data`
@@ -25,7 +25,7 @@ class NotificationKind(StrEnum):
     ENDED = "ended"
     """The request completed, faulted, expired or was cancelled."""
     TEST = "test"
-    """Somebody wanted to see whether a webhook's address works; no filter applies to it."""
+    """A test of a webhook's address; no filter applies to it."""
 
 
 WEBHOOK_KINDS = (

@@ -98,13 +98,13 @@ class LogFollower:
     ) -> None:
         """Follow ``log``.
 
-        :param on_taken: told what the first of the strategy's names took, after it was committed.
+        :param on_taken: called with what the first of the strategy's names took, after the commit.
         """
         self._log = log
         self._strategy = strategy
         self._on_taken = on_taken
         self._known: dict[str, int] = {}
-        """Where each was last; whoever is not in it has to be looked up."""
+        """Where each was last; a missing name has to be looked up."""
 
     def look(self, names: Sequence[str], limit: int = PORTION) -> Look:
         """Let each of these take the next events, at most ``limit``; never raises.
@@ -209,7 +209,7 @@ class LogFollower:
         self, names: Sequence[str], start: int, records: Sequence[RecordedEvent], look: Look
     ) -> None:
         if not records:
-            # Somebody may have put one elsewhere: where nothing is new, there is time to look.
+            # An operator may have moved one: where nothing is new, there is time to look.
             for name in names:
                 del self._known[name]
             return
@@ -257,7 +257,7 @@ class LogFollower:
         self._note(name, left, look)
 
     def _note(self, name: str, records: Sequence[RecordedEvent], look: Look) -> None:
-        """Note what was taken; nothing means that somebody else was quicker."""
+        """Note what was taken; nothing means that another follower was quicker."""
         if records:
             self._known[name] = records[-1].position
             look.taken[name] = records

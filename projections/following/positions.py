@@ -81,7 +81,7 @@ class Positions:
         return {name: int(position) for name, position in rows}
 
     def lock(self, connection: Connection, view: str) -> int:
-        """Return the view's position, which nobody else can move until the transaction ends."""
+        """Return the view's position, locked until the transaction ends."""
         connection.execute(insert_unless_there(connection, self._table), [_start(view)])
         locked = connection.execute(self._read.with_for_update(), {"view": view})
         return int(locked.scalar_one())

@@ -89,7 +89,7 @@ class WorkersReader:
     def speed_of(self, worker_id: UUID) -> float | None:
         """Return a worker's speed in megapixelsteps a second, up to five seconds old.
 
-        None when nobody has measured it yet.
+        None when it was not measured yet.
         """
         return self._speeds(worker_id)
 

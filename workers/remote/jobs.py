@@ -170,7 +170,7 @@ class RemoteJobs:
         return reward
 
     def fault_image(self, image_id: UUID, *, owner_id: UUID) -> None:
-        """Tell the server that an image could not be made.
+        """Report to the server that an image could not be made.
 
         :raises ServerAway, Refused: as above.
         """

@@ -28,7 +28,7 @@ from domain.requests.warnings import WarningCode
 class ReplicationInput(Body):
     """An image that was made before, to be made again as it was."""
 
-    replicate: Annotated[str, Field(description="The id of the image, as its status told it.")]
+    replicate: Annotated[str, Field(description="The id of the image, from its status.")]
     exact: Annotated[
         bool,
         Field(

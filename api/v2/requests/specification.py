@@ -89,7 +89,7 @@ def read_request(raw: bytes) -> GenerationInputStable | ReplicationInput:
     :raises Refused: as :func:`api.http.bodies.read_body` does, or ``BadRequest`` when it asks for
         both.
     """
-    # Nearly all bodies are told apart without being parsed twice.
+    # Nearly all bodies can be classified without being parsed twice.
     if b'"replicate"' not in raw:
         return read_body(GenerationInputStable, raw)
     try:
@@ -238,7 +238,7 @@ def with_exact_loras(
 
 
 def exact_loras(loras: Sequence[Lora], versions: LoraVersions) -> tuple[Lora, ...]:
-    """Return LoRAs by their exact versions; what nobody can tell stays as it was given."""
+    """Return LoRAs by their exact versions; one that cannot be resolved stays as it was given."""
     found = [(lora, versions.resolve(lora)) for lora in loras]
     return tuple(
         lora if version is None else replace(lora, name=version.version_id, is_version=True)
@@ -262,7 +262,7 @@ def split_prompt(text: str) -> tuple[str, str]:
 def checked_agent(client_agent: str) -> str:
     """Return the header ``Client-Agent`` when it reads ``name:version:contact``.
 
-    A contact may be missing: the name and the version are what tells clients apart.
+    A contact may be missing: the name and the version identify the client.
 
     :raises Refused: ``BadClientAgent``.
     """
