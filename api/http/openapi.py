@@ -23,7 +23,7 @@ _WHEN = {
     403: "The account may not do this.",
     404: "There is no such thing.",
     413: "The body is too large.",
-    423: "Others were faster again and again; try again.",
+    423: "Other changes came first, several times in a row; try again.",
     429: "Too much at once; `Retry-After` says when to try again, if it is there.",
     500: "Something broke that should not.",
 }
