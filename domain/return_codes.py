@@ -1,4 +1,4 @@
-"""The return codes: what a refusal is called, its HTTP status, what it says and what helps.
+"""The return codes: name, HTTP status, text and advice of each refusal.
 
 The catalogue itself is data: ``return_codes.toml``, beside this file.
 """

@@ -251,7 +251,7 @@ class Webhooks:
     def record_attempt(
         self, delivery_id: UUID, outcome: Outcome, *, seconds: float, answer: str = ""
     ) -> Decision | None:
-        """Note what came of a try that has just ended; return what follows from it.
+        """Record the outcome of an attempt that has just ended; return what follows from it.
 
         None when the delivery was over already and nothing followed.
 

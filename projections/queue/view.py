@@ -1,4 +1,4 @@
-"""The queue: what waits, who holds what until when. Exact, because it changes with the events."""
+"""The queue: waiting requests and running leases. Exact, because it changes with the events."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ FILE = """
 language = "Nederlands"
 
 [Locked]
-english = "Other changes came first, several times in a row; please try again. | Try again; nothing was changed."
+english = "Other changes came first; please try again. | Try again; nothing was changed."
 message = "Anderen waren telkens sneller; probeer het nog eens."
 advice = "Probeer het nog eens; er is niets veranderd."
 """
