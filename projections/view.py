@@ -48,7 +48,7 @@ class View(Protocol):
         """Change the tables as these events say, in log order, on this connection's transaction.
 
         Nothing but the records and the view's own tables may decide what is written: the same log
-        gives the same rows, whoever replays it and in whatever portions.
+        gives the same rows in every replay, in whatever portions.
         """
 
 

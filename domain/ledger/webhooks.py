@@ -63,8 +63,8 @@ class Webhooks:
     def register_endpoint(
         self, account_id: UUID, *, address: str, kinds: Collection[NotificationKind]
     ) -> UUID:
-        """Tell an account at an address what becomes of its requests from now on; return the
-        endpoint's id.
+        """Register an endpoint: an account's notifications are posted to its address from now on.
+        Return its id.
 
         :param address: checked before.
         :param kinds: the kinds of notifications that are sent there.

@@ -155,8 +155,8 @@ class LogFollower:
         :param least_rest: the least seconds between a look that found something and the next one,
             ``interval`` if not given. They are more when the look took long: events that come
             meanwhile make one portion, which costs far less than one each.
-        :param wakeup: ends a pause early, but no rest; whoever sets ``stop`` may call it, too, to
-            end the wait for the next look.
+        :param wakeup: ends a pause early, but no rest; the thread that sets ``stop`` may set
+            it, too, to end the wait for the next look.
         """
         names = self._strategy.names
         backoffs = {name: Backoff(interval, _LONGEST_PAUSE_SECONDS) for name in names}

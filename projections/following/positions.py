@@ -53,8 +53,8 @@ class Positions:
             .where(name == bindparam("view"), position == bindparam("old"))
             .values(position=bindparam("new"))
         )
-        # Always in the same order, and past what somebody else holds: nobody waits for a view that
-        # is being rebuilt, and two who move the same views never wait for each other crosswise.
+        # Always in the same order, and past what others hold: no follower waits for a view that
+        # is being rebuilt, and two that move the same views never wait for each other crosswise.
         free = (
             select(name)
             .where(

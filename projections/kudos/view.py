@@ -1,8 +1,8 @@
 """Kudos: who has how many, and how many of them are held. Exact, like the queue.
 
 An event adds one row for each balance that it moves, so that unrelated movements, and even two
-of the same account, never wait for each other. Rows are folded into one per holder by whoever holds
-that row's lock: a payer that has many, and the sweep. A balance is the row and what is not folded.
+of the same account, never wait for each other. Rows are folded into one per holder under that
+row's lock: by a payer that has many, and by the sweep. A balance is the row and what is not folded.
 """
 
 from __future__ import annotations

@@ -305,7 +305,7 @@ class GenerationInputStable(Body):
         Field(description="For want of kudos make it smaller, with fewer steps, not refuse it."),
     ] = False
     censor_nsfw: Annotated[
-        bool, Field(description="Tell workers to blank what they take for adult content.")
+        bool, Field(description="Whether workers blank images that they take for adult content.")
     ] = False
 
     source_image: Annotated[
