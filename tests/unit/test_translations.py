@@ -71,7 +71,7 @@ def test_quotes_and_backslashes_survive_writing() -> None:
 
 
 def test_what_is_missing_stale_or_unknown_is_found() -> None:
-    text = FILE.replace("again and again", "always")
+    text = FILE.replace("came first", "always")
     text += '[TeamNotFound]\nenglish = "x"\nmessage = "y"\nadvice = "z"\n'
     found = coverage_of(translation_from("nl", text))
     assert found.stale == ["Locked"]
