@@ -82,7 +82,7 @@ def contact_from(text: str, content_filter: ContentFilter) -> str:
 
 
 def worker_info_from(text: str, content_filter: ContentFilter) -> str:
-    """Return what is said about a worker, at most 1,000 characters; empty for none.
+    """Return the checked info of a worker, at most 1,000 characters; empty for none.
 
     :raises Refused: ``ProfaneWorkerInfo`` or ``BadRequest``.
     """

@@ -157,7 +157,7 @@ class Hoard:
         """The account of the in-cluster workers, opened on first use."""
         entry = self.inline.directory.account_by_name(OPERATOR)
         if entry is None:
-            # Its key is thrown away: only processes of this installation act for it.
+            # Its key is discarded: only processes of this installation act for it.
             self.ledger.accounts.open(OPERATOR, digest_of(new_api_key()), Roles(trusted=True))
             entry = self.inline.directory.account_by_name(OPERATOR)
             assert entry is not None

@@ -88,7 +88,7 @@ class Account(Aggregate):
             aggregate.roles = self.roles
 
     class Renamed(Event):
-        """It goes by another name; the number stays."""
+        """It has another name; the number stays."""
 
         TOPIC = "Account.Renamed"
         name: str
@@ -134,7 +134,7 @@ class Account(Aggregate):
             aggregate.public_workers = self.public
 
     class CommentChanged(Event):
-        """A moderator wrote something down about it."""
+        """The moderators' comment on it changed."""
 
         TOPIC = "Account.CommentChanged"
         comment: Sealed | None
@@ -146,7 +146,7 @@ class Account(Aggregate):
             aggregate.comment = self.comment
 
     class KudosAwarded(Event):
-        """It was given kudos that came from nowhere, or (below zero) they were taken."""
+        """It was awarded kudos, or (below zero) they were taken."""
 
         TOPIC = "Account.KudosAwarded"
         kudos: float
@@ -174,7 +174,7 @@ class Account(Aggregate):
             aggregate.deleted = True
 
     class Restored(Event):
-        """It was opened again; what was forgotten of it stays forgotten."""
+        """It was opened again; its personal data stays forgotten."""
 
         TOPIC = "Account.Restored"
         by: UUID | None
@@ -303,7 +303,7 @@ class Account(Aggregate):
         self.trigger_event(self.CommentChanged, comment=comment, by=by, timestamp=timestamp)
 
     def award(self, kudos: float, *, by: UUID | None, reason: str, timestamp: datetime) -> None:
-        """Give it kudos that come from nowhere, or take them.
+        """Award it kudos, or (below zero) take them.
 
         :raises Refused: ``DeletedUser``.
         """

@@ -36,7 +36,7 @@ class Replication:
 def replication_of(
     image: Job.ImageGenerated, job: Job, *, earlier: Replication | None, exact: bool
 ) -> Replication:
-    """Return what is to be made again.
+    """Return the replication of an image.
 
     :param image: what is recorded of the image.
     :param job: the job that made it.

@@ -57,7 +57,7 @@ class Accounts:
         return self._core.retried(open_one)
 
     def change(self, account_id: UUID, change: AccountChange, *, by: UUID | None) -> None:
-        """Change what is named in a change, all of it or nothing.
+        """Apply every field of a change, or none.
 
         :param by: the account that decides; None for the operator at the machine.
         :raises Refused: ``AnonForbiddenUserMod``, ``UserNotFound``, ``DeletedUser`` or ``Locked``.

@@ -103,7 +103,7 @@ class Core:
         raise Refused("Locked")
 
     def earlier(self, key: IdempotencyKey) -> CommandResult | None:
-        """Return what came of a command when it was sent before; None when it is new.
+        """Return the earlier result of a command that was sent before; None when it is new.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """

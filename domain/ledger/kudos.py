@@ -84,7 +84,7 @@ class Kudos:
         return self._core.once(key, transferred).kudos
 
     def award(self, receiver_id: UUID, kudos: float, *, by: UUID | None, reason: str) -> float:
-        """Give an account kudos that come from nowhere, or take some, and return how many.
+        """Award kudos to an account, or take some; return how many.
 
         :param kudos: below zero to take; no more is taken than is there and not held.
         :param by: the admin who decides; None for the operator at the machine.

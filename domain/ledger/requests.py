@@ -72,7 +72,7 @@ class Requests:
         return done.subject, done.kudos
 
     def earlier(self, key: IdempotencyKey) -> CommandResult | None:
-        """Return what came of a request when it was sent before; None when it is new.
+        """Return the earlier result of a request that was sent before; None when it is new.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """

@@ -95,7 +95,7 @@ class Webhooks:
         kinds: Collection[NotificationKind] | None = None,
         enabled: bool | None = None,
     ) -> None:
-        """Change what is named, all of it or nothing.
+        """Apply every given field, or none.
 
         :param kinds: the kinds that are sent there from now on; None leaves them.
         :param enabled: whether anything is sent there; None leaves it.

@@ -236,7 +236,7 @@ class WebhookDelivery(Aggregate):
         jitter: float,
         timestamp: datetime,
     ) -> Decision | None:
-        """Record what came of an attempt, and return what follows from it.
+        """Record the outcome of an attempt, and return what follows from it.
 
         The delivery may be over when the attempt ends: another sender was faster, or it was
         abandoned. Then only the first success still counts; for anything else nothing is recorded

@@ -102,7 +102,7 @@ class Worker(Aggregate):
             aggregate.paused = self.paused
 
     class Renamed(Event):
-        """It goes by another name."""
+        """It has another name."""
 
         TOPIC = "Worker.Renamed"
         name: str

@@ -43,7 +43,7 @@ _LONGEST_PAUSE_SECONDS = 30.0
 
 
 class FollowerFailed(RuntimeError):
-    """A follower could not take an event; it stays before it until that is mended."""
+    """A follower could not take an event; it stays before it until that is repaired."""
 
     def __init__(self, name: str, position: int) -> None:
         """Name the follower, and the position of the event that it could not take."""

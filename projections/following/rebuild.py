@@ -53,7 +53,7 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether what is served is what the history says."""
+        """Whether the served rows equal the recomputed ones."""
         return not self.differences
 
 

@@ -88,7 +88,7 @@ class Jobs(Protocol):
         """Note that one image could not be made."""
 
     def fail(self, job_id: UUID, *, owner_id: UUID, reason: str) -> None:
-        """Fault what was not submitted of a job, and end it."""
+        """Fault the images of a job that were not submitted, and end it."""
 
 
 class Blobs(Protocol):

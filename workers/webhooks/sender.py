@@ -47,7 +47,7 @@ class Ledger(Protocol):
     def record_attempt(
         self, delivery_id: UUID, outcome: Outcome, *, seconds: float, answer: str = ""
     ) -> Decision | None:
-        """Record what came of an attempt that has just ended."""
+        """Record the outcome of an attempt that has just ended."""
 
     def abandon(self, delivery_id: UUID, reason: AbandonReason) -> None:
         """Make no further attempt of a delivery."""
@@ -84,7 +84,7 @@ class Posts(Protocol):
 
 
 class Destinations(Protocol):
-    """The view of what is due as the sender sees it."""
+    """The view of due deliveries as the sender sees it."""
 
     def health(self, destination: UUID) -> Health:
         """Return how a destination has answered lately."""

@@ -18,7 +18,7 @@ PORTION = 500
 
 
 class DueDeliveries(Protocol):
-    """The view of what is due as the sweep sees it."""
+    """The view of due deliveries as the sweep sees it."""
 
     def late(self, now: datetime, limit: int) -> Sequence[UUID]:
         """Return deliveries that are still due though their time is over."""
@@ -41,7 +41,7 @@ class Ledger(Protocol):
 def sweep_deliveries(
     due: DueDeliveries, claims: Claims, ledger: Ledger, now: datetime, limit: int = PORTION
 ) -> int:
-    """Abandon what is late, and return how many deliveries that were.
+    """Abandon late deliveries, and return how many they were.
 
     Any number of processes may sweep at once. One delivery that cannot be abandoned does not keep
     the others.

@@ -12,7 +12,7 @@ from domain.names import LONGEST_WORKER_INFO
 
 
 class ModifyWorkerInput(Body):
-    """A change to a worker; what is left out stays."""
+    """A change to a worker; fields that are left out stay."""
 
     maintenance: Annotated[
         bool | None,

@@ -1,4 +1,4 @@
-"""How events change what is due at webhooks, the destinations and the endpoints."""
+"""How events change due deliveries, destinations and endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inline view of what is due at webhooks, and what it answers.
+"""The inline view of due deliveries, and its queries.
 
 It is exact, because it changes in the transaction of the events. Each answer is one statement,
 whose cost does not grow with what is due.
