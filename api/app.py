@@ -118,7 +118,7 @@ def create_app(features: Features, serving: Serving) -> FastAPI:
         title="Hoard",
         version=features.service.version,
         openapi_url=f"{BASE_PATH}/openapi.json",
-        # Their pages load scripts from somebody else's server.
+        # Their pages load scripts from a third party's server.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

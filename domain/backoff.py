@@ -1,6 +1,6 @@
 """Backoff: the pause between attempts grows with each failure in a row, up to a limit.
 
-Arithmetic only. Whoever makes the attempts waits by themselves, on an event or a stop flag, so that
+Arithmetic only. The caller waits, on an event or a stop flag, so that
 a wake-up or a shutdown ends the pause.
 """
 

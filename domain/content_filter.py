@@ -1,4 +1,4 @@
-"""ContentFilter: words that operators do not want in names and texts that everybody reads."""
+"""Content filter: words that operators forbid in names and public texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names and texts about accounts and workers: how long they may be, and that they are decent.
+"""Names and texts about accounts and workers: their lengths and the content filter.
 
 The limits are the v2 interface's and the AI Horde's.
 """
@@ -28,12 +28,12 @@ def handle_of(name: str, number: int) -> str:
 
 
 def number_from(text: str) -> int | None:
-    """Return the number of an account that a text is, None when it can be no number of one."""
+    """Return a text as the number of an account; None when it is not one."""
     return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def named_and_numbered(handle: str) -> tuple[str, int] | None:
-    """Return the name and the number of ``name#number``, None when a text is no such thing."""
+    """Return the name and the number of ``name#number``, None for another text."""
     name, _, number = handle.strip().rpartition(NUMBER_SIGN)
     known = number_from(number)
     return (name, known) if name and known is not None else None
@@ -72,7 +72,7 @@ def worker_name_from(text: str, content_filter: ContentFilter) -> str:
 
 
 def contact_from(text: str, content_filter: ContentFilter) -> str:
-    """Return how to reach somebody, at most 500 characters; empty for nothing.
+    """Return a checked contact, at most 500 characters; empty for none.
 
     :raises Refused: ``ProfaneUserContact`` or ``BadRequest``.
     """
@@ -82,7 +82,7 @@ def contact_from(text: str, content_filter: ContentFilter) -> str:
 
 
 def worker_info_from(text: str, content_filter: ContentFilter) -> str:
-    """Return what is said about a worker, at most 1,000 characters; empty for nothing.
+    """Return the checked info of a worker, at most 1,000 characters; empty for none.
 
     :raises Refused: ``ProfaneWorkerInfo`` or ``BadRequest``.
     """

@@ -1,4 +1,4 @@
-"""The return codes: what a refusal is called, its HTTP status, what it says and what helps.
+"""The return codes: name, HTTP status, text and advice of each refusal.
 
 The catalogue itself is data: ``return_codes.toml``, beside this file.
 """
@@ -59,7 +59,7 @@ class ReturnCode:
     status: int
     """The HTTP status that goes with it, from 400 to 599."""
     message: str
-    """What a person is told when nothing more is known of the case; it has no placeholders."""
+    """The text for people when no details are known; it has no placeholders."""
     when: str
     """When this happens."""
     advice: str
@@ -129,7 +129,7 @@ class Refused(Exception):
     ) -> None:
         """Refuse with the catalogue's code ``name``.
 
-        :param message: what a person is told instead of the catalogue's message, in English: for
+        :param message: the text for people instead of the catalogue's message, in English: for
             what only developers meet. It is never translated.
         :param errors: what is wrong, by field.
         :param details: what the catalogue's message and its translations name in braces. Without
@@ -144,6 +144,6 @@ class Refused(Exception):
         """The message that was given, if one was."""
         self.details = details
         self.message = message or filled(code.message, code.detailed, details)
-        """What a person is told, in English."""
+        """The text for people, in English."""
         self.errors = dict(errors or {})
         super().__init__(f"{name}: {self.message}")

@@ -1,6 +1,6 @@
-"""Personal data in events: sealed under a key that can be thrown away.
+"""Personal data in events: sealed under a key that can be deleted.
 
-An event is forever, a prompt or an address is somebody's. So both stand in events only as
+An event is kept for ever, but a prompt or an address is personal. So both stand in events only as
 :class:`Sealed` boxes; the keys are kept outside the log, one for each account (or, for anonymous,
 for each request), and deleting a key forgets the person while the history stays whole.
 """

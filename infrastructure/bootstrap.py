@@ -157,7 +157,7 @@ class Hoard:
         """The account of the in-cluster workers, opened on first use."""
         entry = self.inline.directory.account_by_name(OPERATOR)
         if entry is None:
-            # Its key is thrown away: only processes of this installation act for it.
+            # Its key is discarded: only processes of this installation act for it.
             self.ledger.accounts.open(OPERATOR, digest_of(new_api_key()), Roles(trusted=True))
             entry = self.inline.directory.account_by_name(OPERATOR)
             assert entry is not None
@@ -231,7 +231,7 @@ def assemble(
         random_source=random_source,
         lifetimes=_lifetimes(settings),
         allowances=allowances_of(settings),
-        repeats=storage.idempotency,
+        idempotency=storage.idempotency,
         loaded_models=RememberedModels(),
         skipped_requests=RememberedSkips(),
     )

@@ -42,24 +42,24 @@ class View(Protocol):
 
     @property
     def tables(self) -> Sequence[Table]:
-        """Its tables, and nobody else's."""
+        """Its tables, which no other view shares."""
 
     def apply(self, connection: Connection, records: Sequence[RecordedEvent]) -> None:
         """Change the tables as these events say, in log order, on this connection's transaction.
 
         Nothing but the records and the view's own tables may decide what is written: the same log
-        gives the same rows, whoever replays it and in whatever portions.
+        gives the same rows in every replay, in whatever portions.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Rows that are the same whoever made them from the log, and that may therefore be compared."""
+    """Rows that follow from the log alone, and may therefore be compared."""
 
     name: str
     rows: FromClause
     key: Sequence[ColumnElement[Any]]
-    """The columns that tell one row from another."""
+    """The columns that identify a row."""
 
     @classmethod
     def table(cls, table: Table) -> Self:
@@ -76,7 +76,7 @@ class SettlingView(View, Protocol):
         """What follows from the log alone, whatever the form that its tables have just now."""
 
     def settle(self, connection: Connection) -> None:
-        """Bring the tables into their shortest form, in a database where nobody else is."""
+        """Bring the tables into their shortest form, in a private database."""
 
 
 class Log(Protocol):

@@ -44,7 +44,7 @@ def install_error_answers(app: FastAPI, *, public_url: str = "") -> None:
         address is relative to the one that was called, as RFC 9457 allows. The header ``Host`` is
         not trusted with it.
     """
-    # Read now, not while somebody waits for the first answer in another language.
+    # Read now, so that the first answer in another language does not wait for it.
     translations.shipped()
     app.state.return_codes_page = public_url.rstrip("/") + RETURN_CODES_PATH
     app.add_exception_handler(Refused, _refused)
@@ -84,7 +84,7 @@ def error_answer(
 
 
 class _Worded:
-    """A refusal in the language of whoever reads it."""
+    """A refusal in the language that the client asked for."""
 
     def __init__(self, refusal: Refused, accepted: str | None) -> None:
         language = language_for(accepted)
@@ -94,7 +94,7 @@ class _Worded:
         self.message = refusal.message
         self.language = ENGLISH
         if entry and refusal.own_message is None:
-            self.message = entry.told(refusal.details)
+            self.message = entry.filled(refusal.details)
             self.language = language
 
 

@@ -101,7 +101,7 @@ WebhookAddress = Annotated[
     ),
 ]
 
-# Whoever adds a kind adds it there alone; type checkers cannot compute it.
+# A new kind is added there alone; type checkers cannot compute it.
 if TYPE_CHECKING:
     WebhookEvent = str
 else:

@@ -26,7 +26,7 @@ IdempotencyKeyHeader = Annotated[
 
 
 class KeyedDigest(Protocol):
-    """The port to digests that say nothing to whoever lacks this installation's master key."""
+    """The port to keyed digests: without this installation's master key they reveal nothing."""
 
     def __call__(self, *parts: bytes) -> str:
         """Return the digest of several byte strings in their order, as 64 hex digits."""

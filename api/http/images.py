@@ -21,7 +21,7 @@ _LONGEST_SIDE = 16_383
 """Of a WebP."""
 
 _QUALITY = 95
-"""What nobody sees the loss of; lossless files are many times as large."""
+"""A quality whose loss is not visible; lossless files are many times as large."""
 
 # A few bytes can say that they are 67 million pixels. One such image takes a quarter of a gigabyte
 # while it is decoded; as many of them as there are threads would take the machine down.

@@ -23,7 +23,7 @@ _WHEN = {
     403: "The account may not do this.",
     404: "There is no such thing.",
     413: "The body is too large.",
-    423: "Others were faster again and again; try again.",
+    423: "Other changes came first; try again.",
     429: "Too much at once; `Retry-After` says when to try again, if it is there.",
     500: "Something broke that should not.",
 }
@@ -45,7 +45,7 @@ class BodyDescription(dict[str, Any]):
 
 
 def request_body(*models: type[Body], required: bool = True) -> BodyDescription:
-    """Return what a route adds to its description to say which JSON body, or which, it takes.
+    """Return the part of a route's description that names the JSON bodies that it takes.
 
     :param required: whether there has to be one.
     """
@@ -118,7 +118,7 @@ def _forget_unused(schema: dict[str, Any]) -> None:
 
 
 def _say_json(schema: dict[str, Any]) -> None:
-    """Take back that an answer is text, which FastAPI says of what it does not write itself."""
+    """Remove the ``type`` that FastAPI puts beside the reference to a body's schema."""
     for methods in schema["paths"].values():
         for route in methods.values():
             for answer in route["responses"].values():

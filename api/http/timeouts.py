@@ -19,7 +19,7 @@ class AddressTimeout:
 
 
 class Timeouts(Protocol):
-    """The port to the time-outs. They end, and are nobody's history: no events."""
+    """The port to the time-outs. They end by themselves and are no events."""
 
     def shut_out(self, address: str, lifetime: timedelta) -> None:
         """Shut an address or a network out, or for another time than it was.

@@ -1,4 +1,4 @@
-"""Opening accounts for whoever comes, a few from each network address."""
+"""Registration: opens accounts for anybody, a few from each network address."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ class Registrations:
     def register(self, name: str, contact: str, *, address: str) -> Registered:
         """Open an account without roles.
 
-        :param contact: how to reach whoever it belongs to; empty for nothing.
-        :param address: the network address of whoever asks.
+        :param contact: how to reach the account's holder; empty for none.
+        :param address: the network address of the client.
         :raises Refused: ``Forbidden`` (accounts are opened by operators alone), ``TimeoutIP`` (too
             many from there), ``TooLongUserName``, ``ProfaneUserName``, ``ProfaneUserContact``,
             ``BadRequest`` or ``Locked``.

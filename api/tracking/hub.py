@@ -44,7 +44,7 @@ class Timing:
     """How often the hub and its streams look for something new, in seconds, and what they keep."""
 
     poll: float = 0.25
-    """Between two reads of the log, where nobody wakes the hub."""
+    """Between two reads of the log when no wake-up arrives."""
     poll_again: tuple[float, ...] = (0.005, 0.01, 0.02, 0.04, 0.08)
     """Before the next reads in turn, where a wake-up came but no event was final yet."""
     pause: float = 0.01
@@ -59,7 +59,7 @@ class Timing:
 
 @dataclass(slots=True)
 class _Followed:
-    """A request that somebody is subscribed to."""
+    """A request with at least one subscriber."""
 
     subscriptions: set[Subscription] = field(default_factory=set)
     jobs: set[UUID] = field(default_factory=set)
@@ -80,7 +80,7 @@ class Hub:
     """Hands events to subscriptions, in the event loop; reads and wake-ups happen elsewhere."""
 
     def __init__(self, log: Log, wakeups: Wakeups, timing: Timing) -> None:
-        """Prepare; nothing is read before somebody subscribes."""
+        """Prepare; nothing is read before the first subscription."""
         self.timing = timing
         self._log = log
         self._wakeups = wakeups
@@ -88,7 +88,7 @@ class Hub:
         self._jobs: dict[UUID, UUID] = {}
         """Which request each job belongs to, of the requests that are followed."""
         self._position: int | None = None
-        """Everything final up to here was handed out; None while nobody is subscribed."""
+        """Everything final up to here was handed out; None without subscribers."""
         self._beginning = 0
         """Subscriptions whose past is being read just now."""
         self._recent: list[RecordedEvent] = []

@@ -22,7 +22,7 @@ _UNNUMBERED = 1_000_000_000
 
 
 class Account(Aggregate):
-    """Somebody with an API key. The key itself is shown once and never stored, only its digest."""
+    """The holder of an API key. The key itself is shown once and never stored, only its digest."""
 
     TOPIC = "Account"
 
@@ -46,7 +46,7 @@ class Account(Aggregate):
         """SHA-256 of the API key, hexadecimal."""
         roles: Roles
         contact: Sealed | None
-        """How to reach whoever it belongs to."""
+        """How to reach the account's holder."""
 
         @staticmethod
         def upcast_v1_v2(state: dict[str, Any]) -> None:
@@ -81,14 +81,14 @@ class Account(Aggregate):
             state["by"] = None
 
         def apply(self, aggregate: Account) -> None:
-            """Remember the roles, and whether somebody stopped trusting it."""
+            """Set the roles, and whether trust was withdrawn."""
             aggregate.trust_withdrawn = not self.roles.trusted and (
                 aggregate.trust_withdrawn or aggregate.roles.trusted
             )
             aggregate.roles = self.roles
 
     class Renamed(Event):
-        """It goes by another name; the number stays."""
+        """It has another name; the number stays."""
 
         TOPIC = "Account.Renamed"
         name: str
@@ -134,7 +134,7 @@ class Account(Aggregate):
             aggregate.public_workers = self.public
 
     class CommentChanged(Event):
-        """A moderator wrote something down about it."""
+        """The moderators' comment on it changed."""
 
         TOPIC = "Account.CommentChanged"
         comment: Sealed | None
@@ -146,7 +146,7 @@ class Account(Aggregate):
             aggregate.comment = self.comment
 
     class KudosAwarded(Event):
-        """It was given kudos that came from nowhere, or (below zero) they were taken."""
+        """It was awarded kudos, or (below zero) they were taken."""
 
         TOPIC = "Account.KudosAwarded"
         kudos: float
@@ -163,7 +163,7 @@ class Account(Aggregate):
         to: UUID
 
     class Deleted(Event):
-        """It was closed: its key opens nothing, and what is personal of it is forgotten."""
+        """It was closed: its key is refused, and its personal data is forgotten."""
 
         TOPIC = "Account.Deleted"
         by: UUID | None
@@ -174,7 +174,7 @@ class Account(Aggregate):
             aggregate.deleted = True
 
     class Restored(Event):
-        """It was opened again; what was forgotten of it stays forgotten."""
+        """It was opened again; its personal data stays forgotten."""
 
         TOPIC = "Account.Restored"
         by: UUID | None
@@ -200,7 +200,7 @@ class Account(Aggregate):
         self.comment: Sealed | None = None
         self.deleted = False
         self.trust_withdrawn = False
-        """Whether it was trusted once and somebody decided that it is no more."""
+        """Whether it was trusted once and lost that by a decision."""
 
     @classmethod
     def open(
@@ -244,7 +244,7 @@ class Account(Aggregate):
             self.trigger_event(self.RolesChanged, roles=roles, by=by, timestamp=timestamp)
 
     def earn_trust(self, *, timestamp: datetime) -> None:
-        """Trust it for its good work: nobody decided that.
+        """Make it trusted for its good work, without anybody's decision.
 
         :raises Refused: ``DeletedUser``.
         """
@@ -260,7 +260,7 @@ class Account(Aggregate):
             self.trigger_event(self.Renamed, name=name, timestamp=timestamp)
 
     def change_contact(self, contact: Sealed | None, *, timestamp: datetime) -> None:
-        """Say how to reach whoever it belongs to.
+        """Set how to reach the account's holder; None for nothing.
 
         :raises Refused: ``DeletedUser``.
         """
@@ -290,7 +290,7 @@ class Account(Aggregate):
             )
 
     def publish_workers(self, public: bool, *, timestamp: datetime) -> None:
-        """Tell everybody which workers are its own, or no longer.
+        """Show its workers as its own to everybody, or no longer.
 
         :raises Refused: ``DeletedUser``.
         """
@@ -299,11 +299,11 @@ class Account(Aggregate):
             self.trigger_event(self.WorkersPublished, public=public, timestamp=timestamp)
 
     def comment_on(self, comment: Sealed | None, *, by: UUID | None, timestamp: datetime) -> None:
-        """Write something down about it, for moderators to read."""
+        """Set the comment that moderators read about it; None removes it."""
         self.trigger_event(self.CommentChanged, comment=comment, by=by, timestamp=timestamp)
 
     def award(self, kudos: float, *, by: UUID | None, reason: str, timestamp: datetime) -> None:
-        """Give it kudos that come from nowhere, or take them.
+        """Award it kudos, or (below zero) take them.
 
         :raises Refused: ``DeletedUser``.
         """
@@ -314,7 +314,7 @@ class Account(Aggregate):
             )
 
     def send_kudos(self, kudos: float, *, to: UUID, timestamp: datetime) -> None:
-        """Give kudos of its own away; whether it has them is for its caller to know.
+        """Send kudos of its own; the caller checks that it has them.
 
         :raises Refused: ``DeletedUser``.
         """

@@ -13,7 +13,7 @@ class AccountChange:
     name: str | None = None
     """1 to 30 characters."""
     contact: str | None = None
-    """How to reach whoever it belongs to; empty takes it away."""
+    """How to reach the account's holder; empty removes it."""
     public_workers: bool | None = None
     """Whether everybody is shown which workers are its own."""
     roles: Mapping[str, bool] = field(default_factory=dict)
@@ -23,4 +23,4 @@ class AccountChange:
     worker_invited: int | None = None
     """Workers that it may run beside those that everybody may."""
     comment: str | None = None
-    """What moderators have written down about it; empty takes it away."""
+    """The moderators' comment; empty removes it."""

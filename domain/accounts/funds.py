@@ -1,4 +1,4 @@
-"""The port to balances: exact, locked for whoever spends."""
+"""The port to balances: exact, and locked while one account spends."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class PayerState:
 
 
 class Funds(Protocol):
-    """Whose kudos are how many, exact: it changes in the same transaction as the events."""
+    """Exact balances: they change in the same transaction as the events."""
 
     def lock(self, account_id: UUID) -> AccountEntry | None:
-        """Return an account from which nobody else spends until this thread's transaction ends.
+        """Lock an account: no other transaction spends from it until this one ends.
 
         What arrives meanwhile (rewards, transfers, refunds) needs no lock and only adds to it.
         """

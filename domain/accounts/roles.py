@@ -22,7 +22,7 @@ class Roles:
     customizer: bool = False
     """May offer models that the catalogue lacks."""
     special: bool = False
-    """Is trusted with what is kept from others."""
+    """May send the v2 field ``special``."""
     education: bool = False
     """Belongs to a school: keeps its kudos to itself."""
     vpn: bool = False

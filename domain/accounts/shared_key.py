@@ -35,7 +35,7 @@ def shared_key_id_of(key_digest: str) -> UUID:
 
 
 class SharedKey(Aggregate):
-    """Whoever shows it asks for images in its owner's name and from its owner's kudos."""
+    """A key under which others ask for images in its owner's name, from its owner's kudos."""
 
     TOPIC = "SharedKey"
 
@@ -58,7 +58,7 @@ class SharedKey(Aggregate):
         limits: KeyLimits
 
     class Changed(Event):
-        """It goes by another name, or further, or less far."""
+        """Its name or its limits changed."""
 
         TOPIC = "SharedKey.Changed"
         name: str
@@ -114,6 +114,6 @@ class SharedKey(Aggregate):
             self.trigger_event(self.Changed, name=name, limits=limits, timestamp=timestamp)
 
     def revoke(self, *, timestamp: datetime) -> None:
-        """Take it back for good; taken back already is no error."""
+        """Revoke it for good; revoked already is no error."""
         if not self.revoked:
             self.trigger_event(self.Revoked, timestamp=timestamp)

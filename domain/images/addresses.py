@@ -12,7 +12,7 @@ _REPEATED = timedelta(minutes=5)
 
 
 class Signer(Protocol):
-    """The port to whoever signs addresses that count for a while."""
+    """The port to signatures of addresses that are valid for a while."""
 
     def sign(
         self,

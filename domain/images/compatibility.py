@@ -41,7 +41,7 @@ class ModelTraits:
 
 
 def traits_of(names: Sequence[str], models: Models) -> ModelTraits:
-    """Look up what is known of a request's models.
+    """Look up the traits of a request's models.
 
     :raises Refused: ``UnexpectedModelName``, when one is a post-processor's.
     """

@@ -1,4 +1,4 @@
-"""ControlNet: a source image that says where things are, rather than what is drawn over."""
+"""ControlNet: a source image that guides the composition instead of being drawn over."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def require_source(processing: SourceProcessing, *, has_image: bool, has_mask: b
 
 
 def require_mask(processing: SourceProcessing, *, has_mask: bool, is_transparent: bool) -> None:
-    """Check that inpainting is told what to paint: by a mask, or by what is transparent.
+    """Check that inpainting has an area to paint: a mask, or transparent pixels.
 
     :raises Refused: ``InpaintingMissingMask``.
     """

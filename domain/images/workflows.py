@@ -9,9 +9,9 @@ WORKFLOWS = frozenset({QR_CODE})
 """Every workflow of the v2 API."""
 
 QR_CODE_TEXT = "qr_code"
-"""What the text is referred to by that the QR code says."""
+"""The reference of the text that the QR code encodes."""
 
 
 def needs_single_jobs(workflow: str | None) -> bool:
-    """Whether a workflow makes each image as a job of its own, whoever the requester is."""
+    """Whether a workflow makes each image as a job of its own, for every requester."""
     return workflow == QR_CODE

@@ -1,4 +1,4 @@
-"""What a worker asks the ledger for, and the job that it gets."""
+"""A worker's command for a job, and its result."""
 
 from __future__ import annotations
 

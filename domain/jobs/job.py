@@ -92,11 +92,11 @@ class Job(Aggregate):
         kudos: float
         """What the worker's owner earns for it."""
         owner_id: UUID | None
-        """The account that earns it; None where nobody had a balance yet."""
+        """The account that earns it; None from before there were balances."""
         metadata: tuple[GenerationMetadata, ...]
         """What the worker said about it."""
         making: Provenance | None
-        """Under what circumstances it was made; None where the worker did not tell."""
+        """How it was made; None where the worker did not report it."""
 
         @staticmethod
         def upcast_v1_v2(state: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ _EXTRA_SLOW_FACTOR = 3
 
 LEASES_IN_A_ROW = 10
 """How many times its first lease a worker may have a job at most, however much progress it shows:
-a slow device is given its time, and a batch that crawls for ever still goes to somebody else."""
+a slow device is given its time, and a batch that crawls for ever still goes to another worker."""
 
 LOSSES_PER_IMAGE = 3
 """A request whose images were lost more often than this, on average, is given up as faulted."""

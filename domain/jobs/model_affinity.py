@@ -1,4 +1,4 @@
-"""Work for the model that a worker has in memory comes first, as long as nobody starves by it.
+"""Work for the model that a worker has in memory comes first, as long as no request starves.
 
 To put another model in place of it takes seconds to a minute, in which the worker makes nothing. So
 a request that needs no other model may pass one that does, within limits:
@@ -7,8 +7,8 @@ a request that needs no other model may pass one that does, within limits:
   or a request by another account's of lower priority. An account's own requests may pass each
   other: what it paid for is served either way, and each that it sends has a little less priority
   than the one before.
-- Nobody is passed for long: only while its request has waited less than :data:`PATIENCE`, or while
-  the worker has had its model less than that. The first spares a swap where the queue is short and
+- No request is passed for long: only while it has waited less than :data:`PATIENCE`, or while the
+  worker has had its model less than that. The first spares a swap where the queue is short and
   another worker may come that has the other model; the second makes a swap pay where it is long.
 """
 

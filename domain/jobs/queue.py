@@ -55,9 +55,9 @@ class WaitingQueue(Protocol):
     def claim(
         self, offer: Offer, *, wait: bool = False, excluding: Collection[UUID] = ()
     ) -> UUID | None:
-        """Claim the first request there that nobody else holds, until the transaction ends.
+        """Claim the first request there that no other transaction holds, until this one ends.
 
-        :param wait: whether to wait for the first request that somebody holds, rather than to
+        :param wait: whether to wait for the first request that another holds, rather than to
             pass over it; None then means that nothing of it was left.
         :param excluding: requests that are left out, a few hundred at most.
         """

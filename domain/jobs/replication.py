@@ -30,13 +30,13 @@ class Replication:
     """Whether the batch is to be run again in its size, so that the same bits come out, instead of
     this one image alone."""
     making: Provenance | None
-    """Under what circumstances it was made; None where its worker did not tell."""
+    """How it was made; None where its worker did not report it."""
 
 
 def replication_of(
     image: Job.ImageGenerated, job: Job, *, earlier: Replication | None, exact: bool
 ) -> Replication:
-    """Return what is to be made again.
+    """Return the replication of an image.
 
     :param image: what is recorded of the image.
     :param job: the job that made it.
@@ -65,7 +65,7 @@ def loras_as_made(
 ) -> tuple[Lora, ...]:
     """Return a request's LoRAs by the exact versions that were loaded.
 
-    One that could not be fetched was not loaded, and is left out. Where the record does not tell
+    One that could not be fetched was not loaded, and is left out. Where the record does not say
     which is which, they stay as they were asked for.
 
     :param words: what the worker said of the image.

@@ -2,11 +2,11 @@
 
 Every command keeps to two rules; tests/unit/domain/test_ledger_rules.py goes over all of them.
 
-**Rights.** Whether somebody may give a command is decided before it, by its caller, with the
+**Rights.** Whether an account may give a command is decided before it, by the caller, with the
 functions of ``domain/*/rights.py`` (for requests: :meth:`Requests.check_rights`). No command looks
-at the roles of whoever gives it; ``by`` only says whose name stands in the history. What a command
-does refuse follows from the streams that it changes: there is no such thing, it belongs to somebody
-else than the account that the command is for, it is over already, or a limit is reached.
+at the roles of its caller; ``by`` only says whose name stands in the history. What a command
+does refuse follows from the streams that it changes: there is no such thing, it belongs to
+another account than the command's, it is over already, or a limit is reached.
 
 **Lost races.** Streams that change together are saved in one transaction, and the version of each
 stream decides every race: the loser's transaction leaves nothing behind. Every command that saves
@@ -65,14 +65,14 @@ class Ledger(Application[UUID]):
         random_source: RandomSource,
         lifetimes: Lifetimes,
         allowances: Allowances,
-        repeats: IdempotencyStore,
+        idempotency: IdempotencyStore,
         loaded_models: LoadedModels,
         skipped_requests: SkippedRequests,
     ) -> None:
         """Build the ledger on its ports."""
         self._given_events = events
         super().__init__(env={})
-        core = Core(self, transactions, clock, repeats)
+        core = Core(self, transactions, clock, idempotency)
         endings = Endings(core, lifetimes)
         self.accounts = Accounts(core, directory, sealer, random_source)
         self.kudos = Kudos(core, directory, funds, allowances)

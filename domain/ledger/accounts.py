@@ -34,7 +34,7 @@ class Accounts:
     def open(self, name: str, key_digest: str, roles: Roles, *, contact: str = "") -> UUID:
         """Open an account under the SHA-256 of its API key and return its id.
 
-        :param contact: how to reach whoever it belongs to; empty for nothing.
+        :param contact: how to reach the account's holder; empty for none.
         :raises Refused: ``Locked``.
         """
 
@@ -57,7 +57,7 @@ class Accounts:
         return self._core.retried(open_one)
 
     def change(self, account_id: UUID, change: AccountChange, *, by: UUID | None) -> None:
-        """Change what is named in a change, all of it or nothing.
+        """Apply every field of a change, or none.
 
         :param by: the account that decides; None for the operator at the machine.
         :raises Refused: ``AnonForbiddenUserMod``, ``UserNotFound``, ``DeletedUser`` or ``Locked``.

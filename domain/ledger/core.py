@@ -22,7 +22,7 @@ from domain.ports import Clock, Transactions
 from domain.return_codes import Refused
 
 ATTEMPTS = 25
-"""How often a command that loses its races is attempted before its caller is told ``Locked``."""
+"""How often a command that loses its races is attempted before it is refused with ``Locked``."""
 
 Result = TypeVar("Result")
 Stream = TypeVar("Stream", bound=Aggregate)
@@ -36,13 +36,13 @@ class Core:
         application: Application[UUID],
         transactions: Transactions,
         clock: Clock,
-        repeats: IdempotencyStore,
+        idempotency: IdempotencyStore,
     ) -> None:
         """Load from and save to this application."""
         self._application = application
         self._transactions = transactions
         self._clock = clock
-        self._repeats = repeats
+        self._idempotency = idempotency
 
     def now(self) -> datetime:
         """Return the present time, with its time zone."""
@@ -91,7 +91,7 @@ class Core:
         Within a transaction that is open already it is done once.
 
         :raises Refused: ``Locked``, after :data:`ATTEMPTS` attempts.
-        :raises IntegrityError: within an open transaction: whoever opened it has to begin anew.
+        :raises IntegrityError: within an open transaction: its opener has to begin anew.
         """
         if self._transactions.in_transaction:
             return command()
@@ -103,11 +103,11 @@ class Core:
         raise Refused("Locked")
 
     def earlier(self, key: IdempotencyKey) -> CommandResult | None:
-        """Return what came of a command when it was sent before; None when it is new.
+        """Return the earlier result of a command that was sent before; None when it is new.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """
-        return self._repeats.earlier(key, self._clock.now())
+        return self._idempotency.earlier(key, self._clock.now())
 
     def once(
         self, key: IdempotencyKey | None, command: Callable[[], CommandResult]
@@ -131,7 +131,7 @@ class Core:
             with self._transactions.transaction():
                 done = command()
                 now = self._clock.now()
-                if not self._repeats.remember(key, done, now=now, until=now + REMEMBERED):
+                if not self._idempotency.remember(key, done, now=now, until=now + REMEMBERED):
                     raise IntegrityError("the same command was faster")
             return done
 

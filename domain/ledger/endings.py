@@ -54,7 +54,7 @@ class Endings:
             self._core.save(job)
             return
         now = self._core.now()
-        # Where there is one writer at a time, whoever is in the transaction loses no race.
+        # Where there is one writer at a time, a transaction that has begun loses no race.
         with self._core.transaction():
             request = self.request(job.request_id)
             request.return_job(

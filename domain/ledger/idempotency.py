@@ -1,4 +1,4 @@
-"""Commands that a client may send again, marked by a key of its own, and that are done once."""
+"""Idempotency: a command that a client sends again under the same key is done once."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ REMEMBERED = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """What a command that is sent again has in common with itself.
+    """Identifies a command, so that it is recognised when it is sent again.
 
     Both are digests that nobody can make or guess without this installation's master key: a
     prompt is a part of what was sent.
     """
 
     key: str
-    """Of whoever sends it, what it is for, and the key that its client made up; hexadecimal."""
+    """Digest of the sender, the command's kind and the client's key; hexadecimal."""
     content: str
-    """Of what was sent; hexadecimal."""
+    """Digest of the content that was sent; hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What came of a command."""
+    """The result of a command."""
 
     subject: UUID
     """What it made, such as a request."""
@@ -38,10 +38,10 @@ class CommandResult:
 
 
 class IdempotencyStore(Protocol):
-    """The port to what was done lately."""
+    """The port to the results of recent commands."""
 
     def earlier(self, key: IdempotencyKey, now: datetime) -> CommandResult | None:
-        """Return what came of the same command when it was sent before, if it was.
+        """Return the earlier result of the same command; None when it is new.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """
@@ -49,7 +49,7 @@ class IdempotencyStore(Protocol):
     def remember(
         self, key: IdempotencyKey, done: CommandResult, *, now: datetime, until: datetime
     ) -> bool:
-        """Note what came of a command, within the transaction that does it.
+        """Store the result of a command, within the transaction that does it.
 
         False when the same key was noted already, also by a transaction that this one had to wait
         for: this transaction must then be undone.

@@ -28,7 +28,7 @@ _LOST_TOO_MUCH = (
 
 
 class Jobs:
-    """What a worker does, and what is done when it does nothing."""
+    """The commands on jobs: from workers, and for leases that expire."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class Jobs:
         self._core.retried(fault_one)
 
     def fail(self, job_id: UUID, *, owner_id: UUID, reason: str) -> None:
-        """Give a whole batch up; what was not submitted of it waits again.
+        """Fail a whole batch; its images that were not submitted wait again.
 
         :raises Refused: ``InvalidJobID``, ``WrongCredentials`` or ``Locked``.
         """
@@ -157,7 +157,7 @@ class Jobs:
         self._core.retried(fail_one)
 
     def expire_lease(self, job_id: UUID) -> None:
-        """End a job's lease if its time is up; what was not submitted of it waits again.
+        """End a job's lease if its time is up; images that were not submitted wait again.
 
         :raises Refused: ``InvalidJobID`` or ``Locked``.
         """

@@ -84,11 +84,11 @@ class Kudos:
         return self._core.once(key, transferred).kudos
 
     def award(self, receiver_id: UUID, kudos: float, *, by: UUID | None, reason: str) -> float:
-        """Give an account kudos that come from nowhere, or take some, and return how many.
+        """Award kudos to an account, or take some; return how many.
 
         :param kudos: below zero to take; no more is taken than is there and not held.
         :param by: the admin who decides; None for the operator at the machine.
-        :param reason: for those who read the history; it is not sealed, so of nobody's person.
+        :param reason: for readers of the history; it is not sealed: no personal data.
         :return: what was given (or below zero, taken), in whole hundredths.
         :raises Refused: ``KudosAwardToAnon``, ``UserNotFound``, ``DeletedUser`` or ``Locked``.
         """
@@ -111,7 +111,7 @@ class Kudos:
     def trust(self, account_id: UUID) -> bool:
         """Trust an account if its workers' work has earned that; return whether it is new.
 
-        Trust that somebody took away does not come back by itself.
+        Trust that was withdrawn does not come back by itself.
 
         :raises Refused: ``UserNotFound``, ``DeletedUser`` or ``Locked``.
         """

@@ -1,4 +1,4 @@
-"""The ledger's ports: the directory of who is who, and what a process remembers of workers."""
+"""The ledger's ports: the directory, and a process's memory of workers."""
 
 from __future__ import annotations
 

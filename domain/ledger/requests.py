@@ -72,14 +72,14 @@ class Requests:
         return done.subject, done.kudos
 
     def earlier(self, key: IdempotencyKey) -> CommandResult | None:
-        """Return what came of a request when it was sent before; None when it is new.
+        """Return the earlier result of a request that was sent before; None when it is new.
 
         :raises Refused: ``BadRequest``, when something else was sent with the same key.
         """
         return self._core.earlier(key)
 
     def check_rights(self, command: SubmitRequest) -> None:
-        """Check that the account may ask for this; for whoever submits, before that.
+        """Check that the account may ask for this; to be called before submitting.
 
         :raises Refused: ``RequiresTrust``.
         """

@@ -61,7 +61,7 @@ class SharedKeys:
         self._core.retried(change_both)
 
     def revoke(self, shared_key_id: UUID) -> None:
-        """Take a shared key back for good; what was asked for under it is still served.
+        """Revoke a shared key for good; requests under it are still served.
 
         :raises Refused: ``SharedKeyInvalid`` or ``Locked``.
         """

@@ -20,14 +20,14 @@ from domain.webhooks.notification import Notification, NotificationKind
 from domain.webhooks.secret import FIRST_NUMBER, OVERLAP, WebhookSecret, webhook_secret_id_of
 
 MOST_ENDPOINTS = 20
-"""Webhook endpoints that an account may have at a time; whoever registers one counts before."""
+"""Webhook endpoints that an account may have at a time; the caller counts before registering."""
 
 _SEEDS = 2**32
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedDelivery:
-    """Something that happened, and where it is to be told."""
+    """A notification, and the webhook that it goes to."""
 
     notification: Notification
     account_id: UUID
@@ -39,7 +39,7 @@ class PlannedDelivery:
 
     @property
     def delivery_id(self) -> UUID:
-        """The id of the delivery that tells it."""
+        """The delivery's id."""
         notification = self.notification
         return delivery_id_of(
             notification.request_id,
@@ -62,11 +62,11 @@ class Webhooks:
     def register_endpoint(
         self, account_id: UUID, *, address: str, kinds: Collection[NotificationKind]
     ) -> UUID:
-        """Tell an account at an address what becomes of its requests from now on; return the
-        endpoint's id.
+        """Register an endpoint: an account's notifications are posted to its address from now on.
+        Return its id.
 
         :param address: checked before.
-        :param kinds: what is told there.
+        :param kinds: the kinds of notifications that are sent there.
         :raises Refused: ``AnonForbidden`` or ``Locked``.
         """
         if account_id == ANONYMOUS_ID:
@@ -94,9 +94,9 @@ class Webhooks:
         kinds: Collection[NotificationKind] | None = None,
         enabled: bool | None = None,
     ) -> None:
-        """Change what is named, all of it or nothing.
+        """Apply every given field, or none.
 
-        :param kinds: what is told there from now on; None leaves it.
+        :param kinds: the kinds that are sent there from now on; None leaves them.
         :param enabled: whether anything is sent there; None leaves it.
         :raises Refused: ``WebhookNotFound`` or ``Locked``.
         """
@@ -115,7 +115,7 @@ class Webhooks:
         self._core.retried(change_all)
 
     def delete_endpoint(self, endpoint_id: UUID, *, account_id: UUID) -> None:
-        """Take an endpoint away for good; what is still to be told there is given up.
+        """Delete an endpoint for good; its open deliveries are abandoned.
 
         :raises Refused: ``WebhookNotFound`` or ``Locked``.
         """
@@ -150,7 +150,7 @@ class Webhooks:
     def endpoint_of(self, account_id: UUID, endpoint_id: UUID) -> WebhookEndpoint:
         """Return an account's endpoint.
 
-        :raises Refused: ``WebhookNotFound``, also when it was deleted or is somebody else's.
+        :raises Refused: ``WebhookNotFound``, also when it was deleted or is another account's.
         """
         endpoint = self.endpoint(endpoint_id)
         if endpoint.account_id != account_id or endpoint.deleted:
@@ -158,7 +158,7 @@ class Webhooks:
         return endpoint
 
     def rotate_secret(self, account_id: UUID, *, overlap: timedelta = OVERLAP) -> int:
-        """Sign what an account is told with another secret from now on; return its number.
+        """Sign an account's deliveries with another secret from now on; return its number.
 
         :param overlap: for how long the present one still signs beside it.
         :raises Refused: ``AnonForbidden`` or ``Locked``.
@@ -179,16 +179,16 @@ class Webhooks:
 
     def secret_numbers(self, account_id: UUID) -> tuple[int, ...]:
         """Return the numbers of the secrets that sign for an account now, the newest first; none
-        for anonymous, whom nobody could tell a secret."""
+        for anonymous, who cannot keep a secret."""
         if account_id == ANONYMOUS_ID:
             return ()
         secret = self._secret(account_id)
         return (FIRST_NUMBER,) if secret is None else secret.numbers(self._core.now())
 
     def schedule(self, planned_deliveries: Sequence[PlannedDelivery]) -> int:
-        """Have things told, each once; return how many were not scheduled before.
+        """Schedule deliveries, each once; return how many were not scheduled before.
 
-        In an open transaction it joins that, so that whoever follows the log moves with it.
+        In an open transaction it joins that, so that a follower's position moves with it.
 
         :raises Refused: ``Locked``.
         :raises IntegrityError: in an open transaction, when another one was faster.
@@ -250,7 +250,7 @@ class Webhooks:
     def record_attempt(
         self, delivery_id: UUID, outcome: Outcome, *, seconds: float, answer: str = ""
     ) -> Decision | None:
-        """Note what came of a try that has just ended; return what follows from it.
+        """Record the outcome of an attempt that has just ended; return what follows from it.
 
         None when the delivery was over already and nothing followed.
 

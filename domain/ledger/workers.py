@@ -40,7 +40,7 @@ class Workers:
         return self._core.retried(lambda: self._found_or_registered(command))
 
     def change(self, worker_id: UUID, change: WorkerChange) -> None:
-        """Change what is named in a change, all of it or nothing.
+        """Apply every field of a change, or none.
 
         :raises Refused: ``WorkerNotFound``, ``WorkerNameAlreadyExists`` or ``Locked``.
         """

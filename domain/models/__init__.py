@@ -1,1 +1,1 @@
-"""Models and LoRAs: what is known of them."""
+"""Models and LoRAs: the catalogue, families and versions."""

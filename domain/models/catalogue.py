@@ -36,7 +36,7 @@ class UnknownModels(StrEnum):
     """What becomes of models that the catalogue lacks."""
 
     ALLOW = "allow"
-    """Anybody may offer and ask for them; whoever asks in vain is warned."""
+    """Anybody may offer and ask for them; a request for one that no worker has gets a warning."""
     REFUSE = "refuse"
     """AI Horde's rule: only customizers may offer them, only what is offered may be asked for."""
 
@@ -52,7 +52,7 @@ _HINTS = {
     "[ZModel]": Baseline.Z_IMAGE,
     "[ZImage]": Baseline.Z_IMAGE,
 }
-"""Parts of names by which AI Horde tells the family of a model outside its reference."""
+"""Parts of names by which the AI Horde recognises the family of a model outside its reference."""
 
 _WEIGHT = {baseline: weight for weight, baseline in enumerate(Baseline)}
 
@@ -95,7 +95,7 @@ class ModelFile:
     url: str
     """The https address that it is downloaded from."""
     sha256: str | None = None
-    """The file's SHA-256, 64 lower-case hexadecimal digits; None when nobody recorded it."""
+    """The file's SHA-256, 64 lower-case hexadecimal digits; None when it is not recorded."""
     type: str = "checkpoint"
     """What it holds: ``checkpoint``, ``unet``, ``text_encoder``, ``vae``, ``stage_b``, …"""
 
@@ -154,7 +154,7 @@ def known_or_offered(
 ) -> bool:
     """Whether a request may name these models; if not, it is refused with ``UnsupportedModel``.
 
-    One that is known, or that somebody offers, is enough: the others merely do not help.
+    One that is known, or that a worker offers, is enough: the others merely do not help.
 
     :param asked: the request's models; empty means any, which is always fine.
     :param offered: the models of the workers that are present.

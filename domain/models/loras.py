@@ -71,7 +71,7 @@ class ResolvedLora:
     name: str
     """The model's name."""
     sha256: str | None
-    """SHA-256 of the version's file, 64 lower-case hexadecimal digits; None if nobody tells."""
+    """SHA-256 of the version's file, 64 lower-case hexadecimal digits; None if unknown."""
     base_model: str
     """What the version was trained on, in CivitAI's words, such as ``SDXL 1.0``."""
     trigger_words: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class LoraVersions(Protocol):
     """Finds out, as a port, which exact version a LoRA means."""
 
     def resolve(self, lora: Lora) -> ResolvedLora | None:
-        """Return the version; None when nobody can tell now, and the worker gets what was asked.
+        """Return the version; None when it cannot be found now; the worker gets what was asked.
 
         Never raises, and never keeps its caller waiting for another server.
         """

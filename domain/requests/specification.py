@@ -18,7 +18,7 @@ from domain.workers.matching import Requirements
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Whoever submits a request."""
+    """The submitter of a request: account, network address and client."""
 
     account_id: UUID
     shared_key_id: UUID | None = None

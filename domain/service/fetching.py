@@ -16,7 +16,7 @@ class FetchProblem(StrEnum):
     """It leads to a place that is not of the public internet."""
     NOT_RESOLVED = "no such host"
     NOT_TRUSTED = "not trusted"
-    """Its certificate does not fit or is nobody's that is trusted, or it speaks no TLS."""
+    """Its certificate is for another name or not trusted, or it does not speak TLS."""
     UNREACHABLE = "unreachable"
     """No connection, no answer, or not HTTP."""
     TOO_SLOW = "too slow"
@@ -31,12 +31,12 @@ class FetchProblem(StrEnum):
 
 
 class FetchFailed(Exception):
-    """Nothing was fetched; the message never repeats the address, which is somebody's."""
+    """Nothing was fetched; the message never repeats the address, which is personal."""
 
-    def __init__(self, trouble: FetchProblem) -> None:
+    def __init__(self, problem: FetchProblem) -> None:
         """Say why."""
-        self.trouble = trouble
-        super().__init__(trouble.value)
+        self.problem = problem
+        super().__init__(problem.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Webhooks: where notifications are posted, when, under which secret, and what came of it.
+"""Webhooks: where notifications are posted, when, under which secret, and the outcome.
 
 - :mod:`~domain.webhooks.notification`: which notifications there are.
 - :mod:`~domain.webhooks.webhook` and :mod:`~domain.webhooks.endpoint`: to which addresses.

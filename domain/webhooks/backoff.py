@@ -80,7 +80,7 @@ ONCE = Policy(
     longest_wait=timedelta(seconds=1),
     lifetime=timedelta(minutes=5),
 )
-"""For a test: somebody is waiting to see its outcome."""
+"""For a test: the client is waiting for its outcome."""
 
 
 def policy_for(kind: NotificationKind, endpoint_id: UUID | None) -> Policy:

@@ -77,8 +77,8 @@ class Health:
     def earliest_attempt(self, due_at: datetime, *, is_test: bool = False) -> datetime:
         """Return when a delivery that is due at a moment may be sent there.
 
-        :param is_test: a test does not wait for the next probe: somebody may just have mended the
-            receiver, and is waiting to see.
+        :param is_test: a test does not wait for the next probe: the receiver may just have been
+            repaired, and the client waits for the outcome.
         """
         probe_at = self.next_probe_at
         if is_test or probe_at is None:

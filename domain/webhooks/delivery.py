@@ -126,7 +126,7 @@ class WebhookDelivery(Aggregate):
             aggregate.close(DeliveryState.DELIVERED)
 
     class Abandoned(Event):
-        """No further attempt will be made, unless somebody wants it resent."""
+        """No further attempt will be made, unless it is resent."""
 
         TOPIC = "WebhookDelivery.GivenUp"
         attempts: int
@@ -138,7 +138,7 @@ class WebhookDelivery(Aggregate):
             aggregate.close(DeliveryState.ABANDONED)
 
     class Resent(Event):
-        """Somebody wants it sent again, under the same id; it is due at once."""
+        """It is sent again on request, under the same id; it is due at once."""
 
         TOPIC = "WebhookDelivery.Resent"
         by: UUID | None
@@ -236,7 +236,7 @@ class WebhookDelivery(Aggregate):
         jitter: float,
         timestamp: datetime,
     ) -> Decision | None:
-        """Record what came of an attempt, and return what follows from it.
+        """Record the outcome of an attempt, and return what follows from it.
 
         The delivery may be over when the attempt ends: another sender was faster, or it was
         abandoned. Then only the first success still counts; for anything else nothing is recorded

@@ -61,7 +61,7 @@ class WebhookEndpoint(Aggregate):
             aggregate.kinds = self.kinds
 
     class Disabled(Event):
-        """Nothing is sent there any more, until somebody enables it."""
+        """Nothing is sent there until it is enabled again."""
 
         TOPIC = "WebhookEndpoint.Disabled"
         reason: DisableReason
@@ -136,7 +136,7 @@ class WebhookEndpoint(Aggregate):
     def accepts(self, kind: NotificationKind) -> bool:
         """Return whether a delivery that was scheduled for it may still be sent.
 
-        A test may, also to a disabled endpoint: whoever mended it sees that before enabling it. The
+        A test may, also to a disabled endpoint: so a repair can be checked before enabling it. The
         filter decides when a delivery is scheduled, not when it is sent.
         """
         return not self.deleted if kind is NotificationKind.TEST else self.is_enabled

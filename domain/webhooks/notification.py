@@ -1,4 +1,4 @@
-"""Notifications: what a request's client is told while it is made, in a stream or by webhook.
+"""Notifications: sent to clients while a request is made, in a stream or by webhook.
 
 To add a kind, name it here, and in ``WEBHOOK_KINDS`` if webhooks can ask for it; which event causes
 it and what its body says stands in :mod:`projections.tracking.notifications`.
@@ -27,7 +27,7 @@ class NotificationKind(StrEnum):
     ENDED = "ended"
     """The request completed, faulted, expired or was cancelled."""
     TEST = "test"
-    """Somebody wanted to see whether a webhook's address works; no filter applies to it."""
+    """A test of a webhook's address; no filter applies to it."""
 
 
 WEBHOOK_KINDS = (
@@ -44,7 +44,7 @@ DEFAULT_KINDS = (NotificationKind.IMAGE, NotificationKind.ENDED)
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One thing that happened and that clients are told."""
+    """One thing that happened to a request, as clients are notified of it."""
 
     kind: NotificationKind
     request_id: UUID

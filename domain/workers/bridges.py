@@ -1,7 +1,7 @@
 """Bridges: which worker software can do what, from which of its versions on.
 
 The v2 API has flags for the great abilities (img2img, LoRAs, …); whatever else a request may need
-is told from the name and version with which a worker's software presents itself.
+follows from the name and version with which a worker's software presents itself.
 Source of the figures: the AI Horde's list of its bridges, 2026-11.
 """
 

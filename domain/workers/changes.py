@@ -16,6 +16,6 @@ class WorkerChange:
     maintenance: bool | None = None
     """Whether its owner has it out of service."""
     maintenance_message: str = ""
-    """Why; told to the worker, and only while it is in maintenance."""
+    """The reason; shown to the worker, and only while it is in maintenance."""
     paused: bool | None = None
     """Whether a moderator has it out of service."""

@@ -116,7 +116,7 @@ class Capabilities:
     blacklist: tuple[str, ...] = ()
     """Sorted words, in lower case, that it does not draw."""
     features: tuple[str, ...] = ()
-    """Sorted names of what its software says it can do, beyond what its agent's name tells."""
+    """Sorted names of what its software says it can do, beyond what its agent's name implies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def _reluctance(offered: Capabilities, wanted: Requirements) -> SkipReason | Non
 def refuses_words(worker: Capabilities, *texts: str) -> bool:
     """Whether a text holds a word of the worker's blacklist, in any case, within a word or not.
 
-    It cannot be told from the requirements, since prompts are sealed: it is asked once a request
+    It does not follow from the requirements, since prompts are sealed: it is asked once a request
     is opened for this worker.
     """
     if not worker.blacklist:

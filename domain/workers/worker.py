@@ -57,7 +57,7 @@ class Worker(Aggregate):
 
         @staticmethod
         def upcast_v2_v3(state: dict[str, Any]) -> None:
-            """Features were told from the agent's name alone: the default says so."""
+            """Features followed from the agent's name alone: the default says so."""
 
     class CapabilitiesDeclared(Event):
         """It declared something else than before."""
@@ -72,7 +72,7 @@ class Worker(Aggregate):
 
         @staticmethod
         def upcast_v2_v3(state: dict[str, Any]) -> None:
-            """Features were told from the agent's name alone: the default says so."""
+            """Features followed from the agent's name alone: the default says so."""
 
         def apply(self, aggregate: Worker) -> None:
             """Believe the latest declaration."""
@@ -102,7 +102,7 @@ class Worker(Aggregate):
             aggregate.paused = self.paused
 
     class Renamed(Event):
-        """It goes by another name."""
+        """It has another name."""
 
         TOPIC = "Worker.Renamed"
         name: str
@@ -204,7 +204,7 @@ class Worker(Aggregate):
             self.trigger_event(self.PauseChanged, paused=paused, timestamp=timestamp)
 
     def rename(self, name: str, *, timestamp: datetime) -> None:
-        """Give it another name, 1 to 100 characters that nobody else's worker has."""
+        """Give it another name, 1 to 100 characters that no other worker has."""
         if name != self.name:
             self.trigger_event(self.Renamed, name=name, timestamp=timestamp)
 

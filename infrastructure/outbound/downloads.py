@@ -143,7 +143,7 @@ def _chunks(answer: Streamed) -> Iterator[bytes]:
 
 
 def _failed(failed: FetchFailed) -> DownloadFailed:
-    problem = failed.trouble
+    problem = failed.problem
     return DownloadFailed(problem.value, may_pass=problem in _PASSING_PROBLEMS)
 
 

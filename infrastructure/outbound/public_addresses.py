@@ -1,4 +1,4 @@
-"""Tells public IP addresses from those that clients must not make Hoard call."""
+"""Distinguishes public IP addresses from those that clients must not make Hoard call."""
 
 from __future__ import annotations
 

@@ -94,10 +94,10 @@ def chores_of(hoard: Hoard, wake: Callable[[], None]) -> Sequence[Chore]:
         Chore("sweep", lambda: sweep(hoard.inline.queue, ledger, wake, now()), every),
         Chore(
             "forget idempotency keys",
-            lambda: hoard.storage.idempotency.forget_those_over(now()),
+            lambda: hoard.storage.idempotency.delete_expired(now()),
             every,
         ),
-        Chore("forget uploads", hoard.storage.uploads.forget_those_over, every),
+        Chore("forget uploads", hoard.storage.uploads.delete_expired, every),
         Chore(
             "flag losing workers",
             lambda: flag_losing_workers(hoard.views.workers, ledger.workers, most_lost, now()),

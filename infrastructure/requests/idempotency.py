@@ -90,7 +90,7 @@ class IdempotencyTable:
         with self._database.transaction() as connection:
             return connection.execute(self._insert, row).first() is not None
 
-    def forget_those_over(self, now: datetime) -> int:
+    def delete_expired(self, now: datetime) -> int:
         """Delete expired results; return how many there were."""
         with self._database.transaction() as connection:
             return connection.execute(_OVER, {"now": now}).rowcount

@@ -51,7 +51,7 @@ class Uploads:
             kept = connection.execute(_DIGEST, {"image": image_id}).scalar()
         return kept == digest
 
-    def forget_those_over(self) -> int:
+    def delete_expired(self) -> int:
         """Delete the uploads of jobs that have ended; return how many there were.
 
         Their images are in the history by now, or no longer wanted.

@@ -61,7 +61,7 @@ class RedisChannels:
             messages.execute()
 
     def receive(self, listener: ChannelListener, is_wanted: Callable[[], bool]) -> None:
-        """Receive what other processes publish while that is wanted, which is asked every second.
+        """Receive other processes' messages while that is wanted; this is asked every second.
 
         :raises Exception: any, when the connection fails.
         """

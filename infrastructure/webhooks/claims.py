@@ -156,7 +156,7 @@ class DeliveryClaims:
         with self._database.transaction() as connection:
             connection.execute(mine)
 
-    def forget_those_over(self) -> None:
+    def delete_expired(self) -> None:
         """Delete the claims that have expired."""
         with self._database.transaction() as connection:
             connection.execute(_OVER, {"now": self._clock.now()})

@@ -1,4 +1,4 @@
-"""Signed webhooks: a receiver can tell that one is ours, unchanged, new, and which one it is.
+"""Signed webhooks: a receiver can verify origin, content, age and id.
 
 This is Standard Webhooks 1.0.0 (standardwebhooks.com): three headers, of which the last signs the
 other two and the body. The scheme ``v1`` is HMAC-SHA256 under a secret that both sides know;

@@ -1,4 +1,4 @@
-"""How events change what is known of accounts: requested, made, and the sum of kudos."""
+"""How events change the accounts view: requested, made, and the sum of kudos."""
 
 from __future__ import annotations
 

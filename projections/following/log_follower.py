@@ -43,7 +43,7 @@ _LONGEST_PAUSE_SECONDS = 30.0
 
 
 class FollowerFailed(RuntimeError):
-    """A follower could not take an event; it stays before it until that is mended."""
+    """A follower could not take an event; it stays before it until that is repaired."""
 
     def __init__(self, name: str, position: int) -> None:
         """Name the follower, and the position of the event that it could not take."""
@@ -98,13 +98,13 @@ class LogFollower:
     ) -> None:
         """Follow ``log``.
 
-        :param on_taken: told what the first of the strategy's names took, after it was committed.
+        :param on_taken: called with what the first of the strategy's names took, after the commit.
         """
         self._log = log
         self._strategy = strategy
         self._on_taken = on_taken
         self._known: dict[str, int] = {}
-        """Where each was last; whoever is not in it has to be looked up."""
+        """Where each was last; a missing name has to be looked up."""
 
     def look(self, names: Sequence[str], limit: int = PORTION) -> Look:
         """Let each of these take the next events, at most ``limit``; never raises.
@@ -155,8 +155,8 @@ class LogFollower:
         :param least_rest: the least seconds between a look that found something and the next one,
             ``interval`` if not given. They are more when the look took long: events that come
             meanwhile make one portion, which costs far less than one each.
-        :param wakeup: ends a pause early, but no rest; whoever sets ``stop`` may call it, too, to
-            end the wait for the next look.
+        :param wakeup: ends a pause early, but no rest; the thread that sets ``stop`` may set
+            it, too, to end the wait for the next look.
         """
         names = self._strategy.names
         backoffs = {name: Backoff(interval, _LONGEST_PAUSE_SECONDS) for name in names}
@@ -209,7 +209,7 @@ class LogFollower:
         self, names: Sequence[str], start: int, records: Sequence[RecordedEvent], look: Look
     ) -> None:
         if not records:
-            # Somebody may have put one elsewhere: where nothing is new, there is time to look.
+            # An operator may have moved one: where nothing is new, there is time to look.
             for name in names:
                 del self._known[name]
             return
@@ -257,7 +257,7 @@ class LogFollower:
         self._note(name, left, look)
 
     def _note(self, name: str, records: Sequence[RecordedEvent], look: Look) -> None:
-        """Note what was taken; nothing means that somebody else was quicker."""
+        """Note what was taken; nothing means that another follower was quicker."""
         if records:
             self._known[name] = records[-1].position
             look.taken[name] = records

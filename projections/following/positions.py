@@ -53,8 +53,8 @@ class Positions:
             .where(name == bindparam("view"), position == bindparam("old"))
             .values(position=bindparam("new"))
         )
-        # Always in the same order, and past what somebody else holds: nobody waits for a view that
-        # is being rebuilt, and two who move the same views never wait for each other crosswise.
+        # Always in the same order, and past what others hold: no follower waits for a view that
+        # is being rebuilt, and two that move the same views never wait for each other crosswise.
         free = (
             select(name)
             .where(
@@ -81,7 +81,7 @@ class Positions:
         return {name: int(position) for name, position in rows}
 
     def lock(self, connection: Connection, view: str) -> int:
-        """Return the view's position, which nobody else can move until the transaction ends."""
+        """Return the view's position, locked until the transaction ends."""
         connection.execute(insert_unless_there(connection, self._table), [_start(view)])
         locked = connection.execute(self._read.with_for_update(), {"view": view})
         return int(locked.scalar_one())

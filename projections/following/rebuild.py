@@ -32,7 +32,7 @@ MOST_DIFFERENCES = 10
 """How many differences a report spells out."""
 
 Progress = Callable[[int, int], None]
-"""Told the position reached and the position to reach."""
+"""Called with the position reached and the position to reach."""
 
 Portions = Iterator[Sequence[RecordedEvent]]
 
@@ -53,7 +53,7 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether what is served is what the history says."""
+        """Whether the served rows equal the recomputed ones."""
         return not self.differences
 
 

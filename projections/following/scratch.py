@@ -1,4 +1,4 @@
-"""A database for nobody else, in which a view is computed anew from event one."""
+"""A private database in which a view is computed anew from event one."""
 
 from __future__ import annotations
 

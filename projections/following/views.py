@@ -35,7 +35,7 @@ class ViewStrategy:
         end = records[-1].position
         with self._database.transaction() as connection:
             if len(names) == 1:
-                # It waits for whoever holds the view: nobody else is kept waiting with it.
+                # It waits for the holder of the view, and keeps no other caller waiting.
                 moved = VIEW_POSITIONS.move(connection, names[0], old=start, new=end)
                 there = list(names) if moved else []
             else:
@@ -65,7 +65,7 @@ class ViewFollower:
 
         :raises FollowerFailed: when the view cannot take an event; all before it are applied.
         """
-        # A new one each time: somebody else may have moved the view since the last call.
+        # A new one each time: another process may have moved the view since the last call.
         return LogFollower(self._log, self._strategy).catch_up(limit)
 
     @staticmethod
@@ -75,7 +75,7 @@ class ViewFollower:
     ) -> LogFollower:
         """Return what keeps all these views up with the log, which have log and database in common.
 
-        :param on_taken: told what the first of them applied, after it was committed.
+        :param on_taken: called with what the first of them applied, after the commit.
         """
         first = followers[0]
         strategy = ViewStrategy(first._database, [follower.view for follower in followers])

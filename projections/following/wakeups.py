@@ -10,26 +10,26 @@ from uuid import UUID
 
 
 class WakeupListener(Protocol):
-    """What somebody who waits wants to hear; called by a thread that must not be held up."""
+    """A listener; called by a thread that must not be held up."""
 
     def changed(self) -> None:
         """Events were committed by some process, this one or another."""
 
     def progress(self, job_id: UUID, step: int, steps: int) -> None:
-        """A job made a step; told to whoever listens at this moment and recorded nowhere."""
+        """A job made a step; sent to the current listeners and recorded nowhere."""
 
 
 class Wakeups(Protocol):
     """The port to what carries wake-ups between processes. Any of them may be lost."""
 
     def listen(self, hearing: WakeupListener) -> Callable[[], None]:
-        """Let somebody hear; return what ends that. Never fails and never waits."""
+        """Add a listener; return a function that removes it. Never fails and never waits."""
 
     def changed(self) -> None:
-        """Tell that events were committed. Never fails and never waits."""
+        """Announce that events were committed. Never fails and never waits."""
 
     def progress(self, job_id: UUID, step: int, steps: int) -> None:
-        """Tell that a job made a step. Never fails and never waits."""
+        """Announce that a job made a step. Never fails and never waits."""
 
 
 class WakeupSignal:

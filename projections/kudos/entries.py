@@ -37,7 +37,7 @@ def entries_of(event: Any) -> Iterator[Entry]:
 
 
 def _paid(payer: Payer | None, *, burnt: float, released: float) -> Iterator[Entry]:
-    """Yield what burns and what is released of a hold; a hold that is made releases less than 0."""
+    """Yield the burnt and the released part of a hold; a new hold releases less than 0."""
     change = {"burnt": hundredths(burnt), "held": -hundredths(released)}
     if payer is None or not any(change.values()):
         return

@@ -1,8 +1,8 @@
 """Kudos: who has how many, and how many of them are held. Exact, like the queue.
 
 An event adds one row for each balance that it moves, so that unrelated movements, and even two
-of the same account, never wait for each other. Rows are folded into one per holder by whoever holds
-that row's lock: a payer that has many, and the sweep. A balance is the row and what is not folded.
+of the same account, never wait for each other. Rows are folded into one per holder under that
+row's lock: by a payer that has many, and by the sweep. A balance is the row and what is not folded.
 """
 
 from __future__ import annotations
@@ -154,12 +154,12 @@ class Kudos:
         _entries.insert(connection, entries)
 
     def settle(self, connection: Connection) -> None:
-        """Fold all entries, in a database where nobody else is."""
+        """Fold all entries, in a private database."""
         while holders := connection.execute(_WITH_ENTRIES, {"most": MOST_KEYS}).scalars().all():
             _fold(connection, holders)
 
     def lock(self, account_id: UUID) -> AccountEntry | None:
-        """Return an account whose balance nobody else spends from until the transaction ends."""
+        """Lock an account: no other transaction spends from its balance until this one ends."""
         with self._database.transaction() as connection:
             row = _LOCK.first(connection, {"holder": account_id})
         return None if row is None else account_from(row)
@@ -194,7 +194,7 @@ class Kudos:
     def fold(self, limit: int) -> int:
         """Fold the entries of up to so many holders and return of how many; for the sweep.
 
-        A holder whose lock somebody has is passed over: nobody waits for this.
+        A holder that is locked is passed over: this never waits.
         """
         with self._database.reading() as connection:
             holders = connection.execute(_WITH_ENTRIES, {"most": limit}).scalars().all()

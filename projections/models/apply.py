@@ -1,4 +1,4 @@
-"""How events change what is known of models: what waits, what was made, how fast."""
+"""How events change the models view: waiting work, images made, speed."""
 
 from __future__ import annotations
 

@@ -106,5 +106,5 @@ class ModelsReader:
         return [ModelStatus(records.get(name, ModelRecord(name)), workers[name]) for name in names]
 
     def model(self, name: str) -> ModelStatus | None:
-        """Return one model; None when nobody asks for it, serves it or ever used it."""
+        """Return one model; None when it is not asked for, not served and was never used."""
         return next((model for model in self.all() if model.name == name), None)

@@ -1,4 +1,4 @@
-"""A model's record: what waits for it, and what was made with it."""
+"""A model's record: its waiting work and the images made with it."""
 
 from __future__ import annotations
 

@@ -36,4 +36,4 @@ MODEL_REQUEST = Table(
     Column("waiting", Integer, nullable=False),
     Column("pixelsteps", BigInteger, nullable=False),
 )
-"""Requests that are not over: the models that they allow (JSON) and what of them waits."""
+"""Requests that are not over: the models that they allow (JSON) and their waiting images."""

@@ -1,7 +1,7 @@
 """Lanes: waiting requests with equal requirements, so that matching is asked once for all of them.
 
-A lane's id is made from its requirements, so whoever meets a requirement first writes the same row,
-and lanes are only ever inserted: no two requests wait for each other here.
+A lane's id is made from its requirements, so all processes write the same row
+for it, and lanes are only ever inserted: no two requests wait for each other here.
 """
 
 from __future__ import annotations

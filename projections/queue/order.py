@@ -86,9 +86,9 @@ def read_heads(
 def claim_first(
     connection: Connection, offer: Offer, *, wait: bool, excluding: Collection[UUID]
 ) -> UUID | None:
-    """Lock and return the first request of an offer that nobody else holds, if there is one.
+    """Lock and return the first request of an offer that is not held, if there is one.
 
-    :param wait: whether to wait for one that somebody holds.
+    :param wait: whether to wait for one that is held.
     """
     values: dict[str, Any] = {"claimed_lane": offer.lane}
     if offer.account_id is not None:
@@ -149,7 +149,7 @@ def _lane_heads(excluding: bool) -> Select[Any]:
 
 
 def _facts_of(request: FromClause) -> Sequence[ColumnElement[Any]]:
-    """Return what a head tells of its request, in the order of its fields."""
+    """Return the columns of a head about its request, in the order of its fields."""
     columns = request.c
     return (
         columns.account_id.label("requester_id"),

@@ -1,4 +1,4 @@
-"""The queue: what waits, who holds what until when. Exact, because it changes with the events."""
+"""The queue: waiting requests and running leases. Exact, because it changes with the events."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Queue:
     def claim(
         self, offer: Offer, *, wait: bool = False, excluding: Collection[UUID] = ()
     ) -> UUID | None:
-        """Claim the first request there that nobody else holds, until the transaction ends."""
+        """Claim the first request there that no other transaction holds, until this one ends."""
         with self._database.transaction() as connection:
             return claim_first(connection, offer, wait=wait, excluding=excluding)
 

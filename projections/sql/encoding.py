@@ -18,7 +18,7 @@ LONGEST_NAME = 255
 
 
 class Name(TypeDecorator[str]):
-    """A name, whatever it holds: a follower must never be stopped by what somebody wrote."""
+    """A name, whatever it holds: a follower must never be stopped by a client's text."""
 
     impl = String
     cache_ok = True
@@ -102,7 +102,7 @@ def requirements_from_json(text: str) -> Requirements:
 def capabilities_to_json(capabilities: Capabilities) -> str:
     """Return equal text for equal capabilities.
 
-    Features that nobody declared are left out: text that older programs wrote stays the same.
+    Features that were not declared are left out: text that older programs wrote stays the same.
     """
     declared = asdict(capabilities)
     if not declared["features"]:

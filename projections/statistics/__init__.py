@@ -1,1 +1,1 @@
-"""The view of what was made."""
+"""The view ``statistics``: images made, by hour and model."""

@@ -33,7 +33,7 @@ _hours, _totals, _recent = map(Bulk, (STATISTICS_HOUR, STATISTICS_TOTAL, STATIST
 
 
 class StatisticsView:
-    """Follows what is made."""
+    """Counts the images that are made."""
 
     name = "statistics"
     tables: Sequence[Table] = (

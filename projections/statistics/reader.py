@@ -39,7 +39,7 @@ class Made:
 
 
 class StatisticsReader:
-    """Answers about what was made."""
+    """Reads the statistics of images made."""
 
     def __init__(self, database: ViewDatabase) -> None:
         """Read from the views' database."""

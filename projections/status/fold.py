@@ -62,7 +62,7 @@ class RequestStatus:
     finished: int
     """Images delivered; they stay, whatever becomes of their job or of the request."""
     restarted: int
-    """Images that jobs lost, which waited again; an image that was lost twice counts twice."""
+    """Images that jobs lost and that waited again; one that was lost twice counts twice."""
     state: RequestState
     kudos: float
     """What the request burns when all of it is made."""

@@ -23,7 +23,7 @@ from projections.view import RecordedEvent
 
 
 def notification_of(event: Aggregate.Event, request_id: UUID) -> Notification | None:
-    """Return what clients are told of an event; None for nothing.
+    """Return the notification of an event; None for none.
 
     :param request_id: the request that it belongs to.
     """

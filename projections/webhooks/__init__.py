@@ -4,5 +4,5 @@
   when, the endpoints of accounts, and how destinations answer. It is exact, because it changes in
   the transaction of the events; those who schedule and send work from it.
 - :mod:`projections.webhooks.history`: the view ``webhooks``, which follows the log. Every delivery
-  that there ever was, for whoever lists them; and the attempts of one delivery, out of the log.
+  that there ever was, for listings; and the attempts of one delivery, out of the log.
 """

@@ -1,4 +1,4 @@
-"""How events change what is known of workers: declared, made, earned, lost, measured speed."""
+"""How events change the workers view: declared, made, earned, lost, measured speed."""
 
 from __future__ import annotations
 

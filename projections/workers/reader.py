@@ -55,13 +55,13 @@ class WorkersReader:
         )
 
     def worker(self, worker_id: UUID) -> WorkerRecord | None:
-        """Return what is known of a worker."""
+        """Return the record of a worker."""
         with self._database.reading() as connection:
             row = connection.execute(_ONE, {"worker": worker_id}).first()
         return None if row is None else record_from(row._asdict())
 
     def records(self, worker_ids: Collection[UUID]) -> Mapping[UUID, WorkerRecord]:
-        """Return what is known of each of these workers; those of which nothing is are left out."""
+        """Return the records of these workers; those without one are left out."""
         with self._database.reading() as connection:
             rows = _records.by_key(connection, worker_ids)
         return {row["worker_id"]: record_from(row) for row in rows}
@@ -89,7 +89,7 @@ class WorkersReader:
     def speed_of(self, worker_id: UUID) -> float | None:
         """Return a worker's speed in megapixelsteps a second, up to five seconds old.
 
-        None when nobody has measured it yet.
+        None when it was not measured yet.
         """
         return self._speeds(worker_id)
 

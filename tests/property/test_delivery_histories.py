@@ -195,7 +195,7 @@ class DeliveryHistories(RuleBasedStateMachine):
 
     @rule()
     def forget_claims(self) -> None:
-        self.world.hoard.sending.claims.forget_those_over()
+        self.world.hoard.sending.claims.delete_expired()
 
     @rule()
     def rebuild(self) -> None:

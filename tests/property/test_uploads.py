@@ -96,7 +96,7 @@ class Uploading(RuleBasedStateMachine):
             if self.time >= ends_at and not all(place.submitted for place in places):
                 self.api.hoard.ledger.jobs.expire_lease(job_of(UUID(places[0].image_id)))
                 self.over.add(job)
-        self.api.hoard.storage.uploads.forget_those_over()
+        self.api.hoard.storage.uploads.delete_expired()
 
     @precondition(lambda self: self.ends_at)
     @rule(data=st.data())

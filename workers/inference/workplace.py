@@ -88,7 +88,7 @@ class Jobs(Protocol):
         """Note that one image could not be made."""
 
     def fail(self, job_id: UUID, *, owner_id: UUID, reason: str) -> None:
-        """Fault what was not submitted of a job, and end it."""
+        """Fault the images of a job that were not submitted, and end it."""
 
 
 class Blobs(Protocol):
@@ -201,7 +201,7 @@ class Workplace:
     """Whether files say of themselves how they were made."""
 
     def note_presence(self, worker_id: UUID, capabilities: Capabilities) -> None:
-        """Note that the worker is here; what goes wrong with that is no reason to stop."""
+        """Record that the worker is present; a failure of that is no reason to stop."""
         try:
             self.presence.seen(worker_id, capabilities)
         except Exception as error:

@@ -1,1 +1,1 @@
-"""Models and LoRAs on disk: what there is, that it is what it says, and fetching it."""
+"""Models and LoRAs on disk: listing, verifying and fetching them."""

@@ -149,7 +149,7 @@ class ResumingDownload:
             pause(backoff.next_pause())
 
     def drop(self) -> None:
-        """Remove what came so far."""
+        """Remove the part that was fetched so far."""
         self._part.unlink(missing_ok=True)
         self._state_file.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""The folder of fetched LoRAs: what lies there, who uses it, and what goes when it is full."""
+"""The folder of fetched LoRAs: its files, their users, and the eviction when it is full."""
 
 from __future__ import annotations
 

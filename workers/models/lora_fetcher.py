@@ -151,7 +151,7 @@ class LoraFetcher:
         digest: str,
         latest_at: float | None,
     ) -> None:
-        # A record without its file is taken for none, a file without its record for rubbish.
+        # A record without its file is ignored; a file without its record may be removed.
         self._cache.write_record(
             LoraRecord(
                 version_id=published.version_id,

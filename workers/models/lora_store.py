@@ -110,7 +110,7 @@ class LoraStore:
             return there
         published = self._published(lora)
         if published.version_id != version_id:
-            raise LoraUnavailable("the metadata tells of another version")
+            raise LoraUnavailable("the metadata describes another version")
         return self._fetcher.fetch(published, None, on_bytes)
 
     def _fetch_latest(self, lora: Lora, on_bytes: OnDownloaded) -> LoraFile:
@@ -126,7 +126,7 @@ class LoraStore:
         except MetadataAway:
             there = self._cache.take(last.version_id) if last else None
             if there is None:
-                raise LoraUnavailable("nobody can tell which version is the latest") from None
+                raise LoraUnavailable("the latest version is unknown") from None
             return there
         if published is None:
             raise LoraUnavailable("there is no such LoRA")
@@ -170,7 +170,7 @@ class LoraStore:
         try:
             published = self._query(lora)
         except MetadataAway:
-            raise LoraUnavailable("nobody can tell where the version lies") from None
+            raise LoraUnavailable("no address of the version is known") from None
         if published is None:
             raise LoraUnavailable("there is no such version")
         return published

@@ -145,7 +145,7 @@ class Submission:
         try:
             status = self._uploader.put(address, file, seconds=_UPLOAD_SECONDS)
         except FetchFailed as failure:
-            return self._upload_failed(str(failure), final=failure.trouble in _FINAL_PROBLEMS)
+            return self._upload_failed(str(failure), final=failure.problem in _FINAL_PROBLEMS)
         if status in _UPLOADED_STATUSES:
             return True
         return self._upload_failed(f"it answered {status}", final=_is_final(status))

@@ -170,7 +170,7 @@ class RemoteJobs:
         return reward
 
     def fault_image(self, image_id: UUID, *, owner_id: UUID) -> None:
-        """Tell the server that an image could not be made.
+        """Report to the server that an image could not be made.
 
         :raises ServerAway, Refused: as above.
         """
@@ -179,7 +179,7 @@ class RemoteJobs:
         current.open.discard(image_id)
 
     def fail(self, job_id: UUID, *, owner_id: UUID, reason: str) -> None:
-        """Fault what was not submitted; the v2 API has no field for the reason.
+        """Fault the images that were not submitted; the v2 API has no field for the reason.
 
         :raises ServerAway, Refused: as above.
         """

@@ -15,6 +15,7 @@ from domain.images.settings import ImageSettings
 from domain.images.source_images import SourceImages, SourceProcessing
 from domain.models.catalogue import Models
 from domain.models.loras import MOST_LORAS, MOST_TIS, InjectionTarget, Lora, TextualInversion
+from domain.requests.prompts import divided_prompt
 from domain.requests.requirements import requirements_of
 from domain.workers.bridges import Feature
 from domain.workers.matching import Candidate, Capabilities, why_not
@@ -26,7 +27,6 @@ _LONGEST_MODEL_NAME = 255
 
 _MOST_IMAGES = 20
 _MOST_PROMPT_CHARACTERS = 100_000
-_NEGATIVE_SEPARATOR = "###"
 _SIDE_STEP = 64
 
 _Part = Annotated[float, Field(ge=0, le=1)]
@@ -151,8 +151,7 @@ class Payload(_FromServer):
     @property
     def prompts(self) -> tuple[str, str]:
         """The prompt, and the negative one, empty for none."""
-        prompt, _, negative_prompt = self.prompt.partition(_NEGATIVE_SEPARATOR)
-        return prompt.strip(), negative_prompt.strip()
+        return divided_prompt(self.prompt)
 
     @property
     def settings(self) -> ImageSettings:

@@ -1,6 +1,6 @@
 """Teaches the text encoder what captions mean, before any picture is involved.
 
-For every caption the scene behind it is known. So the text encoder first learns to tell from the
+For every caption the scene behind it is known. So the text encoder first learns to predict from the
 words what is where: a much smaller task than learning it through a denoiser's loss, and the
 denoiser then starts with words that already mean something.
 """

@@ -54,7 +54,7 @@ class Claims(Protocol):
 
 
 class DueDeliveries(Protocol):
-    """The view of what is due as the dispatcher sees it."""
+    """The view of due deliveries as the dispatcher sees it."""
 
     def next_look(self, after: datetime) -> datetime | None:
         """Return the earliest moment after this one from which a further delivery may be sent."""

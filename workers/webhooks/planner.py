@@ -1,4 +1,4 @@
-"""The planner: which notifications of what happened go to which webhooks."""
+"""The planner: decides which notifications go to which webhooks."""
 
 from __future__ import annotations
 

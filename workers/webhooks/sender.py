@@ -47,7 +47,7 @@ class Ledger(Protocol):
     def record_attempt(
         self, delivery_id: UUID, outcome: Outcome, *, seconds: float, answer: str = ""
     ) -> Decision | None:
-        """Record what came of an attempt that has just ended."""
+        """Record the outcome of an attempt that has just ended."""
 
     def abandon(self, delivery_id: UUID, reason: AbandonReason) -> None:
         """Make no further attempt of a delivery."""
@@ -84,7 +84,7 @@ class Posts(Protocol):
 
 
 class Destinations(Protocol):
-    """The view of what is due as the sender sees it."""
+    """The view of due deliveries as the sender sees it."""
 
     def health(self, destination: UUID) -> Health:
         """Return how a destination has answered lately."""
@@ -200,9 +200,9 @@ class WebhookSender:
         try:
             answer = self._posts.post(message.address, message.body, headers, seconds=self._seconds)
         except FetchFailed as failed:
-            if failed.trouble is FetchProblem.BUSY:
+            if failed.problem is FetchProblem.BUSY:
                 raise NotAttempted from None
-            return Outcome(problem=_PROBLEMS.get(failed.trouble, Problem.BROKEN_OFF)), ""
+            return Outcome(problem=_PROBLEMS.get(failed.problem, Problem.BROKEN_OFF)), ""
         return Outcome(status=answer.status, retry_after=answer.retry_after), answer.cut
 
     def _follow_up(self, delivery: WebhookDelivery, outcome: Outcome) -> None:

@@ -18,7 +18,7 @@ PORTION = 500
 
 
 class DueDeliveries(Protocol):
-    """The view of what is due as the sweep sees it."""
+    """The view of due deliveries as the sweep sees it."""
 
     def late(self, now: datetime, limit: int) -> Sequence[UUID]:
         """Return deliveries that are still due though their time is over."""
@@ -27,7 +27,7 @@ class DueDeliveries(Protocol):
 class Claims(Protocol):
     """The claims as the sweep sees them."""
 
-    def forget_those_over(self) -> None:
+    def delete_expired(self) -> None:
         """Delete the claims that have expired."""
 
 
@@ -41,12 +41,12 @@ class Ledger(Protocol):
 def sweep_deliveries(
     due: DueDeliveries, claims: Claims, ledger: Ledger, now: datetime, limit: int = PORTION
 ) -> int:
-    """Abandon what is late, and return how many deliveries that were.
+    """Abandon late deliveries, and return how many they were.
 
     Any number of processes may sweep at once. One delivery that cannot be abandoned does not keep
     the others.
     """
-    claims.forget_those_over()
+    claims.delete_expired()
     return sum(_abandoned(ledger, delivery_id) for delivery_id in due.late(now, limit))
 
 

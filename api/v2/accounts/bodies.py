@@ -20,7 +20,7 @@ _MILLION = 1_000_000
 def account_body(
     feature: AccountsFeature, account: AccountEntry, visibility: Visibility
 ) -> dict[str, Any]:
-    """Return an account as v2 shows it, as far as somebody may see it."""
+    """Return an account as v2 shows it, limited to what the reader may see."""
     record = feature.records.record(account.account_id)
     workers = feature.directory.workers_owned_by(account.account_id)
     balance = feature.funds.balance(account.account_id)

@@ -68,7 +68,7 @@ def transfer(
     openapi_extra=request_body(KudosAwardInput),
 )
 def award(feature: Accounts, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Give an account kudos that come from nowhere: for admins."""
+    """Award kudos to an account: for admins."""
     actor = feature.authentication.account(apikey)
     require_may_award(actor)
     given = read_body(KudosAwardInput, raw)

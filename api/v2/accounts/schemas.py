@@ -12,7 +12,7 @@ from domain.names import LONGEST_COMMENT, LONGEST_CONTACT
 
 
 class ModifyUserInput(Body):
-    """A change to an account; what is left out stays."""
+    """A change to an account; fields that are left out stay."""
 
     kudos: Annotated[
         float | None,

@@ -69,7 +69,7 @@ def shared_key(feature: Accounts, sharedkey_id: str) -> Answer:
     openapi_extra=request_body(SharedKeyInput),
 )
 def change_shared_key(feature: Accounts, sharedkey_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Change what is named: its owner and moderators may."""
+    """Change the given fields: its owner and moderators may."""
     actor = feature.authentication.account(apikey)
     entry = _found(feature, sharedkey_id)
     require_owner(actor, entry.owner_id)

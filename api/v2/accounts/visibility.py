@@ -1,4 +1,4 @@
-"""How much of an account or a worker somebody sees."""
+"""Visibility: how much of an account or a worker a reader may see."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.accounts.directory import AccountEntry
 
 
 class Visibility(IntEnum):
-    """Whoever sees more sees all that those below see."""
+    """Levels of visibility; each includes those below it."""
 
     PUBLIC = 0
     OWN = 1

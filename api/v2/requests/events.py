@@ -57,10 +57,10 @@ async def events(
         str, Query(alias="last_event_id", description="The same, for clients without headers.")
     ] = "",
 ) -> Response:
-    """Be told what happens to a request until it has ended: Server-Sent Events.
+    """Follow a request until it has ended: Server-Sent Events.
 
-    Whoever was cut off resumes with the header `Last-Event-ID` and gets each event that has an id
-    once, in order. What has no id says how things are at this moment.
+    A client that was cut off resumes with the header `Last-Event-ID` and gets each event that has
+    an id once, in order. What has no id says how things are at this moment.
     """
     known = uuid_from(request_id)
     if known is None:

@@ -42,7 +42,7 @@ class IntakeFeature:
     ledger: Requests
     directory: AccountDirectory
     catalogue: Models
-    """What is known of models, whoever serves them."""
+    """The catalogue of models."""
     unknown_models: UnknownModels
     """What becomes of models that the catalogue lacks."""
     loras: LoraVersions

@@ -28,7 +28,7 @@ from domain.requests.warnings import WarningCode
 class ReplicationInput(Body):
     """An image that was made before, to be made again as it was."""
 
-    replicate: Annotated[str, Field(description="The id of the image, as its status told it.")]
+    replicate: Annotated[str, Field(description="The id of the image, from its status.")]
     exact: Annotated[
         bool,
         Field(
@@ -305,7 +305,7 @@ class GenerationInputStable(Body):
         Field(description="For want of kudos make it smaller, with fewer steps, not refuse it."),
     ] = False
     censor_nsfw: Annotated[
-        bool, Field(description="Tell workers to blank what they take for adult content.")
+        bool, Field(description="Whether workers blank images that they take for adult content.")
     ] = False
 
     source_image: Annotated[

@@ -100,7 +100,7 @@ class _Intake:
         try:
             return self.fetcher.get(url, limits).data
         except FetchFailed as failed:
-            match failed.trouble:
+            match failed.problem:
                 case FetchProblem.TOO_LARGE:
                     code = "SourceImageSizeExceeded"
                 case FetchProblem.BUSY:
@@ -108,7 +108,7 @@ class _Intake:
                 case _:
                     code = "SourceImageUrlInvalid"
             raise _refused(
-                code, name, f"nothing was fetched: {failed.trouble}", most=f"{MOST_BYTES:,}"
+                code, name, f"nothing was fetched: {failed.problem}", most=f"{MOST_BYTES:,}"
             ) from None
 
 

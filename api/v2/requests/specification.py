@@ -30,12 +30,11 @@ from domain.images.source_images import (
 from domain.images.workflows import needs_single_jobs
 from domain.models.catalogue import Models, UnknownModels, known_or_offered
 from domain.models.loras import InjectionTarget, Lora, LoraVersions, TextualInversion
+from domain.requests.prompts import divided_prompt
 from domain.requests.requirements import requirements_of, with_settings
 from domain.requests.specification import Requester, RequestSpecification
 from domain.return_codes import Refused
 from domain.workers.directory import WorkerEntry
-
-NEGATIVE_SEPARATOR = "###"
 
 MOST_WORDS = 7_500
 MOST_CHARACTERS = 100_000
@@ -90,7 +89,7 @@ def read_request(raw: bytes) -> GenerationInputStable | ReplicationInput:
     :raises Refused: as :func:`api.http.bodies.read_body` does, or ``BadRequest`` when it asks for
         both.
     """
-    # Nearly all bodies are told apart without being parsed twice.
+    # Nearly all bodies can be classified without being parsed twice.
     if b'"replicate"' not in raw:
         return read_body(GenerationInputStable, raw)
     try:
@@ -239,7 +238,7 @@ def with_exact_loras(
 
 
 def exact_loras(loras: Sequence[Lora], versions: LoraVersions) -> tuple[Lora, ...]:
-    """Return LoRAs by their exact versions; what nobody can tell stays as it was given."""
+    """Return LoRAs by their exact versions; one that cannot be resolved stays as it was given."""
     found = [(lora, versions.resolve(lora)) for lora in loras]
     return tuple(
         lora if version is None else replace(lora, name=version.version_id, is_version=True)
@@ -254,23 +253,16 @@ def split_prompt(text: str) -> tuple[str, str]:
     """
     if len(text) > MOST_CHARACTERS or len(text.split()) > MOST_WORDS:
         raise Refused("InvalidPromptSize")
-    prompt, _, negative_prompt = text.partition(NEGATIVE_SEPARATOR)
-    if not prompt.strip():
+    prompt, negative_prompt = divided_prompt(text)
+    if not prompt:
         raise Refused("MissingPrompt")
-    return prompt.strip(), negative_prompt.strip()
-
-
-def joined_prompt(prompt: str, negative_prompt: str) -> str:
-    """Return both prompts as one text, as workers expect them."""
-    if not negative_prompt:
-        return prompt
-    return f"{prompt} {NEGATIVE_SEPARATOR} {negative_prompt}"
+    return prompt, negative_prompt
 
 
 def checked_agent(client_agent: str) -> str:
     """Return the header ``Client-Agent`` when it reads ``name:version:contact``.
 
-    A contact may be missing: the name and the version are what tells clients apart.
+    A contact may be missing: the name and the version identify the client.
 
     :raises Refused: ``BadClientAgent``.
     """

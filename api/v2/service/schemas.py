@@ -48,7 +48,7 @@ class HordeModes(BaseModel):
 
 
 class ModifyHordeModes(Body):
-    """Which modes to change; what is left out stays."""
+    """Which modes to change; fields that are left out stay."""
 
     maintenance_mode: bool | None = None
     invite_only_mode: bool | None = None

@@ -79,7 +79,7 @@ def endpoint(feature: Webhooks, endpoint_id: str, apikey: ApiKey) -> Answer:
     openapi_extra=request_body(EndpointChange),
 )
 def change_endpoint(feature: Webhooks, endpoint_id: str, raw: RawBody, apikey: ApiKey) -> Answer:
-    """Change what is named. Enable an endpoint again once it works again."""
+    """Change the given fields. Enable an endpoint again once it works again."""
     account_id = registered(feature, apikey)
     known = endpoint_id_from(endpoint_id)
     given = read_body(EndpointChange, raw)

@@ -22,7 +22,7 @@ _DISABLED = {
 def notice_of(disabled: DisableReason | None, health: Health, now: datetime) -> str | None:
     """Return a few sentences where something is wrong with an endpoint; None where nothing is.
 
-    One that somebody disabled by hand needs none.
+    One that was disabled by hand needs none.
 
     :param disabled: why nothing is sent there; None while something is.
     :param health: how it has answered lately.

@@ -80,7 +80,7 @@ class TestScheduled(BaseModel):
 
 
 class DeliverySummary(BaseModel):
-    """One notification for one webhook, and what came of it."""
+    """One notification for one webhook, and its outcome."""
 
     id: Annotated[str, Field(description="The `webhook-id` of every attempt.")]
     event: NotificationKind

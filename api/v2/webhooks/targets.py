@@ -68,12 +68,12 @@ class WebhookTargets:
         try:
             self.require_address(address)
         except FetchFailed as failed:
-            raise Refused("WebhookInvalid", errors={field: _said_of(failed.trouble)}) from None
+            raise Refused("WebhookInvalid", errors={field: _said_of(failed.problem)}) from None
         return address
 
 
-def _said_of(trouble: FetchProblem) -> str:
-    if trouble is FetchProblem.ADDRESS_REFUSED:
+def _said_of(problem: FetchProblem) -> str:
+    if problem is FetchProblem.ADDRESS_REFUSED:
         return "must name a public host, and port 443 or one above 1023"
     return "must be an https address without a name or a password"
 

@@ -43,7 +43,7 @@ class PopFeature:
     jobs: Jobs
     modes: ModesReader
     catalogue: Models
-    """What is known of models, whoever serves them."""
+    """The catalogue of models."""
     unknown_models: UnknownModels
     """What becomes of models that the catalogue lacks."""
     content_filter: ContentFilter

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from api.v2.requests.specification import joined_prompt
 from api.v2.work.feature import PopFeature
 from api.v2.work.schemas import PopInputStable
 from api.v2.work.source_images import source_fields
@@ -15,6 +14,7 @@ from domain.accounts.directory import AccountEntry
 from domain.jobs.commands import NoJob, PopJob, PoppedJob
 from domain.models.catalogue import Models, UnknownModels, offerable
 from domain.names import worker_name_from
+from domain.requests.prompts import joined_prompt
 from domain.return_codes import Refused
 from domain.workers.bridges import Feature
 from domain.workers.matching import Candidate, Capabilities, SkipReason

@@ -24,7 +24,7 @@ def source_fields(popped: PoppedJob, feature: PopFeature, *, owner_id: UUID) -> 
     what it is, text to image.
 
     :param owner_id: the account of the worker.
-    :raises Refused: ``Locked``, when an image of it is lost. Nobody can make it then: the job is
+    :raises Refused: ``Locked``, when an image of it is lost. No worker can make it then: the job is
         failed at once, and the request ends as faulted when that has happened often enough.
     """
     if popped.source is None:

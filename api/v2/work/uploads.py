@@ -1,7 +1,7 @@
 """Uploads: one address for each image of a job, to which its worker brings it, once.
 
 They stand where the AI Horde has the presigned addresses of an object store, and are used the same
-way: whoever holds the address needs no key.
+way: a client with the address needs no key.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _HOUR = timedelta(hours=1)
 def worker_body(
     feature: WorkersFeature, worker: WorkerEntry, visibility: Visibility
 ) -> dict[str, Any]:
-    """Return one worker as v2 shows it, as far as somebody may see it."""
+    """Return one worker as v2 shows it, limited to what the reader may see."""
     owner = feature.directory.account(worker.owner_id)
     record = feature.records.worker(worker.worker_id)
     body = _body(worker, owner, record, visibility, is_online=worker.worker_id in _online(feature))

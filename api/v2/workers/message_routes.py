@@ -101,7 +101,7 @@ def message(feature: Workers, message_id: str) -> Answer:
     responses={200: {"model": SimpleResponse}, **error_responses(401, 403, 404)},
 )
 def delete_message(feature: Workers, message_id: str, apikey: ApiKey) -> Answer:
-    """Throw a message away: whoever sent it and moderators may."""
+    """Delete a message: its sender and moderators may."""
     actor = feature.authentication.account(apikey)
     found = _message(feature, message_id)
     if found.author_id != actor.account_id:

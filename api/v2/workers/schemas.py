@@ -12,7 +12,7 @@ from domain.names import LONGEST_WORKER_INFO
 
 
 class ModifyWorkerInput(Body):
-    """A change to a worker; what is left out stays."""
+    """A change to a worker; fields that are left out stay."""
 
     maintenance: Annotated[
         bool | None,
@@ -71,7 +71,7 @@ class ResponseModelMessage(BaseModel):
 
     id: str
     worker_id: Annotated[str | None, Field(description="Left out: for every worker.")] = None
-    user_id: Annotated[str, Field(description="`name#number` of whoever sent it.")]
+    user_id: Annotated[str, Field(description="`name#number` of the sender.")]
     message: str
     origin: str
     expiry: Annotated[int, Field(description="Hours left until it ends; 0 when it has ended.")]

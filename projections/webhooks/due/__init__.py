@@ -1,1 +1,1 @@
-"""The inline view ``deliveries``: what is due at webhooks, and how destinations answer."""
+"""The inline view ``deliveries``: deliveries that are due, and the state of destinations."""

@@ -1,4 +1,4 @@
-"""How events change what is due at webhooks, the destinations and the endpoints."""
+"""How events change due deliveries, destinations and endpoints."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class _Changes:
             case WebhookEndpoint.Event():
                 change_endpoint(self._connection, position, event)
                 if isinstance(event, WebhookEndpoint.Enabled):
-                    # Somebody says that it was mended.
+                    # Enabling says that it was repaired.
                     self._set_health(event.originator_id, Health(), position)
 
     def finish(self) -> None:
@@ -206,7 +206,7 @@ class _Changes:
     def _set_health(self, destination: UUID, health: Health, position: int) -> None:
         row = self._destinations[destination]
         if position < row["position"]:
-            # Whoever replays the log sees this one first.
+            # A replay of the log sees this one first.
             raise IntegrityError("a later event has changed this destination before")
         row.update(asdict(health), position=position)
         self._looked_up.add(destination)
@@ -240,7 +240,7 @@ def _destinations_named(records: Sequence[RecordedEvent]) -> set[UUID]:
 
 
 def _locked(connection: Connection, destinations: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
-    """Return the rows of these destinations, which nobody else changes until the transaction ends.
+    """Return the rows of these destinations, locked until the transaction ends.
 
     New ones are inserted first, then all are locked, both in one order: so there is no deadlock.
     """

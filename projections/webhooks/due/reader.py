@@ -1,4 +1,4 @@
-"""The inline view of what is due at webhooks, and what it answers.
+"""The inline view of due deliveries, and its queries.
 
 It is exact, because it changes in the transaction of the events. Each answer is one statement,
 whose cost does not grow with what is due.
@@ -29,7 +29,7 @@ from projections.webhooks.due.tables import (
 
 @dataclass(frozen=True, slots=True)
 class EndpointEntry:
-    """An account's endpoint, as whoever schedules deliveries sees it."""
+    """An account's endpoint, as the scheduling of deliveries sees it."""
 
     endpoint_id: UUID
     account_id: UUID
@@ -46,7 +46,7 @@ class DueDeliveries:
     """Deliveries that are due, endpoints, and how destinations answer."""
 
     name = "deliveries"
-    # Whoever changes deliveries locks a destination first: so does a rebuild.
+    # A change of deliveries locks a destination first: so does a rebuild.
     tables: Sequence[Table] = (WEBHOOK_DESTINATION, DUE_DELIVERY, WEBHOOK_ENDPOINT)
 
     def __init__(self, database: ViewDatabase) -> None:

@@ -1,4 +1,4 @@
-"""The tables of what is due at webhooks: no question may cost more because more is due."""
+"""The tables of due deliveries: no question may cost more because more is due."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class DeliveryAttempts:
 
     @classmethod
     def read(cls, log: Log, delivery: WebhookDelivery) -> Self:
-        """Return what is committed of a delivery."""
+        """Return the committed attempts of a delivery."""
         attempts, abandoned = [], None
         for record in log.tails({delivery.id: 0}):
             if isinstance(record.event, WebhookDelivery.Attempted):

@@ -1,4 +1,4 @@
-"""Lists of all deliveries that there ever were, and what came of each so far.
+"""Lists of all deliveries that there ever were, each with its outcome so far.
 
 They are for people who look, and as old as the view is behind the log. What is still to be sent is
 asked of :mod:`projections.webhooks.due`, which is exact.

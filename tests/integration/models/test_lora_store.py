@@ -235,7 +235,7 @@ def test_metadata_of_another_version_is_not_believed(loras: Loras) -> None:
     given(loras.server, 200)
     another = httpx.get(f"{loras.server.url}/model-versions/200")
     loras.server.body = another.content
-    assert refused(loras.store(), version(100)) == "the metadata tells of another version"
+    assert refused(loras.store(), version(100)) == "the metadata describes another version"
     assert loras.files == []
 
 
@@ -509,8 +509,8 @@ def test_offline_what_lies_on_disk_is_what_it_was(loras: Loras) -> None:
     assert offline.fetch(Lora(str(MODEL + 62833))) == fetched
     assert offline.fetch(version(62833)) == fetched
     assert len(download.asked) == 1
-    assert refused(offline, version(1)) == "nobody can tell where the version lies"
-    assert refused(offline, Lora("Other")) == "nobody can tell which version is the latest"
+    assert refused(offline, version(1)) == "no address of the version is known"
+    assert refused(offline, Lora("Other")) == "the latest version is unknown"
 
 
 def test_metadata_that_is_away_is_left_alone_for_a_while(loras: Loras) -> None:
@@ -520,7 +520,7 @@ def test_metadata_that_is_away_is_left_alone_for_a_while(loras: Loras) -> None:
     loras.time.seconds += 11
     loras.server.status = 500
     assert store.fetch(Lora("Model 62833")) == fetched
-    assert refused(store, version(1)) == "nobody can tell where the version lies"
+    assert refused(store, version(1)) == "no address of the version is known"
     asked = len(loras.server.asked)
     store.fetch(Lora("Model 62833"))
     assert len(loras.server.asked) == asked
@@ -567,6 +567,6 @@ def test_the_settings_describe_a_store(loras: Loras, tmp_path: Path) -> None:
     alone = settings.model_copy(update={"civitai_url": None})
     alone_store = open_lora_store(alone, outbound, HashCache(loras.hashes))
     assert alone_store.fetch(version(62833)).version_id == "62833"
-    assert refused(alone_store, version(3)) == "nobody can tell where the version lies"
+    assert refused(alone_store, version(3)) == "no address of the version is known"
     for close in (store.close, alone_store.close, outbound.close):
         close()

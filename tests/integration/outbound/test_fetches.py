@@ -46,11 +46,11 @@ def outbound(server: WebServer, **options: Any) -> Outbound:
     return Outbound(**given)
 
 
-def trouble(out: Outbound, url: str, limits: FetchLimits = LIMITS) -> FetchProblem:
+def problem_of(out: Outbound, url: str, limits: FetchLimits = LIMITS) -> FetchProblem:
     with pytest.raises(FetchFailed) as caught:
         out.get(url, limits)
     assert HOST not in str(caught.value)
-    return caught.value.trouble
+    return caught.value.problem
 
 
 def test_an_image_is_fetched_over_tls(secure: WebServer) -> None:
@@ -71,9 +71,9 @@ def test_what_is_not_ascii_is_encoded(secure: WebServer) -> None:
 def test_a_certificate_must_be_trusted_and_fit_the_name(secure: WebServer) -> None:
     secure.answers("/", b"image")
     untrusting = outbound(secure, ssl_context=None)
-    assert trouble(untrusting, secure.url("/")) is FetchProblem.NOT_TRUSTED
+    assert problem_of(untrusting, secure.url("/")) is FetchProblem.NOT_TRUSTED
     other_name = outbound(secure, resolver=lambda host, port: ["127.0.0.1"])
-    assert trouble(other_name, secure.url("/", "other.test")) is FetchProblem.NOT_TRUSTED
+    assert problem_of(other_name, secure.url("/", "other.test")) is FetchProblem.NOT_TRUSTED
     assert other_name.get(secure.url("/"), LIMITS).data == b"image"
     assert secure.asked == ["/"]
 
@@ -81,9 +81,9 @@ def test_a_certificate_must_be_trusted_and_fit_the_name(secure: WebServer) -> No
 def test_plain_http_is_for_permitted_networks_only(plain: WebServer) -> None:
     plain.answers("/", b"image")
     assert outbound(plain).get(plain.url("/"), LIMITS).data == b"image"
-    assert trouble(outbound(plain, permitted=[]), plain.url("/")) is FetchProblem.ADDRESS_INVALID
+    assert problem_of(outbound(plain, permitted=[]), plain.url("/")) is FetchProblem.ADDRESS_INVALID
     public = outbound(plain, resolver=lambda host, port: ["1.1.1.1"])
-    assert trouble(public, plain.url("/")) is FetchProblem.ADDRESS_INVALID
+    assert problem_of(public, plain.url("/")) is FetchProblem.ADDRESS_INVALID
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ def test_plain_http_is_for_permitted_networks_only(plain: WebServer) -> None:
 def test_addresses_that_are_not_public_are_refused(secure: WebServer, host: str) -> None:
     secure.answers("/", b"image")
     shut = outbound(secure, permitted=[])
-    assert trouble(shut, secure.url("/", host)) is FetchProblem.ADDRESS_REFUSED
+    assert problem_of(shut, secure.url("/", host)) is FetchProblem.ADDRESS_REFUSED
     assert secure.asked == []
 
 
 def test_one_private_address_among_public_ones_refuses_them_all(secure: WebServer) -> None:
     mixed = outbound(secure, permitted=[], resolver=lambda host, port: ["1.1.1.1", "127.0.0.1"])
-    assert trouble(mixed, secure.url("/")) is FetchProblem.ADDRESS_REFUSED
+    assert problem_of(mixed, secure.url("/")) is FetchProblem.ADDRESS_REFUSED
 
 
 @pytest.mark.parametrize(
@@ -154,13 +154,13 @@ def test_one_private_address_among_public_ones_refuses_them_all(secure: WebServe
     ],
 )
 def test_an_address_that_cannot_be_read_is_invalid(secure: WebServer, url: str) -> None:
-    assert trouble(outbound(secure), url) is FetchProblem.ADDRESS_INVALID
+    assert problem_of(outbound(secure), url) is FetchProblem.ADDRESS_INVALID
 
 
 def test_ports_of_other_protocols_are_refused(secure: WebServer) -> None:
     public = outbound(secure, permitted=[], resolver=lambda host, port: ["1.1.1.1"])
     for port in (22, 25, 80, 1023):
-        assert trouble(public, f"https://{HOST}:{port}/") is FetchProblem.ADDRESS_REFUSED
+        assert problem_of(public, f"https://{HOST}:{port}/") is FetchProblem.ADDRESS_REFUSED
 
 
 def test_a_name_that_changes_its_mind_is_not_asked_again(secure: WebServer) -> None:
@@ -193,30 +193,30 @@ def test_a_redirect_is_followed_and_checked(secure: WebServer) -> None:
         ("https://user:pass@images.test/", FetchProblem.ADDRESS_INVALID),
     ):
         secure.redirects("/away", to)
-        assert trouble(out, secure.url("/away")) is expected, to
+        assert problem_of(out, secure.url("/away")) is expected, to
 
 
 def test_redirects_come_to_an_end(secure: WebServer) -> None:
     secure.redirects("/loop", "/loop")
-    assert trouble(outbound(secure), secure.url("/loop")) is FetchProblem.TOO_MANY_REDIRECTS
+    assert problem_of(outbound(secure), secure.url("/loop")) is FetchProblem.TOO_MANY_REDIRECTS
     assert len(secure.asked) == 1 + LIMITS.redirects
 
 
 def test_a_redirect_to_nowhere_is_none(secure: WebServer) -> None:
     secure.redirects("/nowhere", "")
-    assert trouble(outbound(secure), secure.url("/nowhere")) is FetchProblem.WRONG_STATUS
+    assert problem_of(outbound(secure), secure.url("/nowhere")) is FetchProblem.WRONG_STATUS
 
 
 @pytest.mark.parametrize("status", [201, 204, 404, 500])
 def test_only_200_is_an_answer(secure: WebServer, status: int) -> None:
     secure.answers("/", b"", status=status)
-    assert trouble(outbound(secure), secure.url("/")) is FetchProblem.WRONG_STATUS
+    assert problem_of(outbound(secure), secure.url("/")) is FetchProblem.WRONG_STATUS
 
 
 @pytest.mark.parametrize("media_type", ["text/html", "application/json", "", "imagery/webp"])
 def test_what_is_not_wanted_is_not_read(secure: WebServer, media_type: str) -> None:
     secure.answers("/", b"<html>", media_type)
-    assert trouble(outbound(secure), secure.url("/")) is FetchProblem.WRONG_TYPE
+    assert problem_of(outbound(secure), secure.url("/")) is FetchProblem.WRONG_TYPE
 
 
 def test_a_compressed_body_is_not_unfolded(secure: WebServer) -> None:
@@ -231,7 +231,7 @@ def test_a_compressed_body_is_not_unfolded(secure: WebServer) -> None:
         handler.wfile.write(bomb)
 
     secure.pages["/"] = page
-    assert trouble(outbound(secure), secure.url("/")) is FetchProblem.WRONG_TYPE
+    assert problem_of(outbound(secure), secure.url("/")) is FetchProblem.WRONG_TYPE
 
 
 def test_a_body_may_be_as_large_as_it_may_be_and_no_larger(secure: WebServer) -> None:
@@ -239,7 +239,7 @@ def test_a_body_may_be_as_large_as_it_may_be_and_no_larger(secure: WebServer) ->
     fits = secure.answers("/fits", bytes(LIMITS.max_bytes))
     assert len(out.get(secure.url(fits), LIMITS).data) == LIMITS.max_bytes
     secure.answers("/declared", bytes(LIMITS.max_bytes + 1))
-    assert trouble(out, secure.url("/declared")) is FetchProblem.TOO_LARGE
+    assert problem_of(out, secure.url("/declared")) is FetchProblem.TOO_LARGE
 
     def endless(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/webp\r\n\r\n")
@@ -247,7 +247,7 @@ def test_a_body_may_be_as_large_as_it_may_be_and_no_larger(secure: WebServer) ->
             handler.wfile.write(bytes(1000))
 
     secure.pages["/endless"] = endless
-    assert trouble(out, secure.url("/endless")) is FetchProblem.TOO_LARGE
+    assert problem_of(out, secure.url("/endless")) is FetchProblem.TOO_LARGE
 
 
 def drips(server: WebServer, path: str, begin: bytes) -> str:
@@ -265,7 +265,7 @@ def drips(server: WebServer, path: str, begin: bytes) -> str:
 def test_a_server_that_drips_is_left_at_the_deadline(secure: WebServer) -> None:
     out = outbound(secure)
     for begin in (b"HTTP/1.1 200 OK\r\nA: ", b"HTTP/1.1 200 OK\r\nContent-Type: image/a\r\n\r\n"):
-        assert trouble(out, drips(secure, "/slow", begin), SHORT) is FetchProblem.TOO_SLOW
+        assert problem_of(out, drips(secure, "/slow", begin), SHORT) is FetchProblem.TOO_SLOW
 
 
 def test_a_name_server_that_is_silent_is_left_at_the_deadline(secure: WebServer) -> None:
@@ -276,7 +276,7 @@ def test_a_name_server_that_is_silent_is_left_at_the_deadline(secure: WebServer)
         return ["127.0.0.1"]
 
     out = outbound(secure, resolver=silent)
-    assert trouble(out, secure.url("/"), SHORT) is FetchProblem.TOO_SLOW
+    assert problem_of(out, secure.url("/"), SHORT) is FetchProblem.TOO_SLOW
     over.set()
     out.close()
 
@@ -287,16 +287,20 @@ def test_who_is_not_there_or_speaks_no_http_is_unreachable(
     def unknown(host: str, port: int) -> Sequence[str]:
         raise OSError("no such host")
 
-    assert trouble(outbound(secure, resolver=unknown), secure.url("/")) is FetchProblem.NOT_RESOLVED
+    assert (
+        problem_of(outbound(secure, resolver=unknown), secure.url("/")) is FetchProblem.NOT_RESOLVED
+    )
     nobody = outbound(secure, resolver=lambda host, port: [])
-    assert trouble(nobody, secure.url("/")) is FetchProblem.NOT_RESOLVED
-    assert trouble(outbound(plain), f"https://127.0.0.1:{plain.port}/") is FetchProblem.NOT_TRUSTED
+    assert problem_of(nobody, secure.url("/")) is FetchProblem.NOT_RESOLVED
+    assert (
+        problem_of(outbound(plain), f"https://127.0.0.1:{plain.port}/") is FetchProblem.NOT_TRUSTED
+    )
 
     def gibberish(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"gibberish\r\n\r\n")
 
     plain.pages["/"] = gibberish
-    assert trouble(outbound(plain), plain.url("/")) is FetchProblem.UNREACHABLE
+    assert problem_of(outbound(plain), plain.url("/")) is FetchProblem.UNREACHABLE
 
 
 def test_an_address_that_leads_nowhere_does_not_keep_from_the_next(secure: WebServer) -> None:
@@ -317,10 +321,10 @@ def test_one_too_many_at_once_is_refused_and_the_place_is_free_again(secure: Web
     secure.pages["/waits"] = waits
     secure.answers("/", b"image")
     out = outbound(secure, at_once=1)
-    first = threading.Thread(target=trouble, args=(out, secure.url("/waits")))
+    first = threading.Thread(target=problem_of, args=(out, secure.url("/waits")))
     first.start()
     assert reached.wait(60)
-    assert trouble(out, secure.url("/")) is FetchProblem.BUSY
+    assert problem_of(out, secure.url("/")) is FetchProblem.BUSY
     go_on.set()
     first.join()
     assert out.get(secure.url("/"), LIMITS).data == b"image"

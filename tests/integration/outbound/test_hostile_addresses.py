@@ -84,7 +84,7 @@ def troubles(out: WebhookPosts, url: str) -> dict[str, FetchProblem]:
     for name, call in ways(out).items():
         with pytest.raises(FetchFailed) as caught:
             call(url)
-        found[name] = caught.value.trouble
+        found[name] = caught.value.problem
     return found
 
 
@@ -131,7 +131,7 @@ def test_a_number_in_any_writing_is_refused_before_anybody_is_asked(host: str) -
     out = WebhookPosts(resolver=lambda host, port: pytest.fail("a name was looked up"))
     with pytest.raises(FetchFailed) as caught:
         out.rule.require_readable(f"https://{host}/")
-    assert caught.value.trouble is FetchProblem.ADDRESS_REFUSED
+    assert caught.value.problem is FetchProblem.ADDRESS_REFUSED
     out.close()
 
 
@@ -191,13 +191,13 @@ def test_a_name_public_first_and_private_second_is_called_where_it_was_checked(
         call = ways(out)[name]
         with pytest.raises(FetchFailed) as caught:
             call(f"https://{HOST}/")
-        assert caught.value.trouble is FetchProblem.UNREACHABLE
+        assert caught.value.problem is FetchProblem.UNREACHABLE
         # Asked once; the connection led to that very answer.
         assert asked == [HOST]
         assert connecting.to == [(PUBLIC, 443)]
         with pytest.raises(FetchFailed) as caught:
             call(f"https://{HOST}/")
-        assert caught.value.trouble is FetchProblem.ADDRESS_REFUSED
+        assert caught.value.problem is FetchProblem.ADDRESS_REFUSED
         assert connecting.to == [(PUBLIC, 443)]
         out.close()
 
@@ -214,7 +214,7 @@ def test_behind_a_proxy_a_second_answer_changes_nothing_either(to: Receiver) -> 
         with pytest.raises(FetchFailed) as caught:
             out.post(to.url(), b"", {}, seconds=60)
         out.close()
-    assert caught.value.trouble is FetchProblem.ADDRESS_REFUSED
+    assert caught.value.problem is FetchProblem.ADDRESS_REFUSED
     assert egress.asked == [(f"{PUBLIC}:{to.port}", None)]
 
 
@@ -246,7 +246,7 @@ def test_a_fetch_is_not_sent_on_to_a_private_place(secure: WebServer, status: in
         secure.redirects("/away", to, status)
         with pytest.raises(FetchFailed) as caught:
             out.get(secure.url("/away"), LIMITS)
-        assert caught.value.trouble is expected, to
+        assert caught.value.problem is expected, to
     assert secure.asked == ["/away"] * len(REDIRECTS)
     out.close()
 

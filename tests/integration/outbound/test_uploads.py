@@ -78,6 +78,6 @@ def test_private_places_and_plain_http_are_refused(store: Store) -> None:
     }.items():
         with pytest.raises(FetchFailed) as caught:
             outbound.put(url, b"a", seconds=20)
-        assert caught.value.trouble is trouble
+        assert caught.value.problem is trouble
     assert store.brought == []
     outbound.close()

@@ -85,9 +85,9 @@ def test_what_is_over_is_thrown_away(api: Api) -> None:
     api.clock.advance(timedelta(hours=12))
     post(api, "two")
     repeats = api.hoard.storage.idempotency
-    assert repeats.forget_those_over(api.clock.now()) == 0
+    assert repeats.delete_expired(api.clock.now()) == 0
     api.clock.advance(timedelta(hours=12))
-    assert repeats.forget_those_over(api.clock.now()) == 1
+    assert repeats.delete_expired(api.clock.now()) == 1
     assert remembered(api) == 1
 
 

@@ -101,7 +101,7 @@ def test_claims_that_ended_are_thrown_away_and_others_are_not(told: DeliveryWorl
     told.due(numbered(1), to=ELSEWHERE)
     assert len(told.claimed()) == 1
     told.clock.advance(LIFETIME / 2)
-    told.hoard.sending.claims.forget_those_over()
+    told.hoard.sending.claims.delete_expired()
     assert count_of_claims(told) == 1
 
 

@@ -50,11 +50,13 @@ def posts(to: Receiver, **options: Any) -> WebhookPosts:
     return WebhookPosts(**given)
 
 
-def trouble(out: WebhookPosts, url: str, seconds: float = 20, body: bytes = b"{}") -> FetchProblem:
+def problem_of(
+    out: WebhookPosts, url: str, seconds: float = 20, body: bytes = b"{}"
+) -> FetchProblem:
     with pytest.raises(FetchFailed) as caught:
         out.post(url, body, {}, seconds=seconds)
     assert HOST not in str(caught.value)
-    return caught.value.trouble
+    return caught.value.problem
 
 
 def test_a_body_is_brought_over_tls_with_its_headers(secure: Receiver) -> None:
@@ -91,8 +93,8 @@ def test_nothing_is_sent_on_elsewhere(plain: Receiver, status: int) -> None:
 
 
 def test_plain_http_is_for_permitted_networks_only(plain: Receiver) -> None:
-    assert trouble(posts(plain, permitted=[]), plain.url()) is FetchProblem.ADDRESS_INVALID
-    assert trouble(posts(plain, resolver=there), plain.url()) is FetchProblem.ADDRESS_INVALID
+    assert problem_of(posts(plain, permitted=[]), plain.url()) is FetchProblem.ADDRESS_INVALID
+    assert problem_of(posts(plain, resolver=there), plain.url()) is FetchProblem.ADDRESS_INVALID
     assert plain.posted == []
 
 
@@ -112,7 +114,7 @@ def test_an_operator_may_let_plain_http_go_to_public_addresses(plain: Receiver, 
             assert [each.headers["host"] for each in plain.posted] == [f"{HOST}{port}"]
         else:
             # Where others listen who speak something else.
-            assert trouble(out, url) is FetchProblem.ADDRESS_REFUSED
+            assert problem_of(out, url) is FetchProblem.ADDRESS_REFUSED
             assert egress.asked == []
 
 
@@ -123,7 +125,7 @@ def test_whom_the_environment_trusts_is_trusted(
     out = posts(secure, ssl_context=None)
     assert out.post(secure.url(), b"{}", {}, seconds=20).status == 200
     monkeypatch.delenv("SSL_CERT_FILE")
-    assert trouble(posts(secure, ssl_context=None), secure.url()) is FetchProblem.NOT_TRUSTED
+    assert problem_of(posts(secure, ssl_context=None), secure.url()) is FetchProblem.NOT_TRUSTED
 
 
 @pytest.mark.parametrize(
@@ -148,8 +150,8 @@ def test_what_a_receiver_asks_to_wait_is_told_and_breaks_nothing(
 
 def test_a_certificate_must_be_trusted_and_fit_the_name(secure: Receiver) -> None:
     untrusting = posts(secure, ssl_context=None)
-    assert trouble(untrusting, secure.url()) is FetchProblem.NOT_TRUSTED
-    assert trouble(posts(secure), secure.url(host="other.test")) is FetchProblem.NOT_TRUSTED
+    assert problem_of(untrusting, secure.url()) is FetchProblem.NOT_TRUSTED
+    assert problem_of(posts(secure), secure.url(host="other.test")) is FetchProblem.NOT_TRUSTED
     assert secure.posted == []
 
 
@@ -203,7 +205,7 @@ def test_headers_without_end_are_left(plain: Receiver, more: bytes) -> None:
 
     plain.reply = endless
     # Long before the deadline: what is read of them is bounded.
-    assert trouble(posts(plain), plain.url(), seconds=600) is FetchProblem.UNREACHABLE
+    assert problem_of(posts(plain), plain.url(), seconds=600) is FetchProblem.UNREACHABLE
 
 
 def drips(to: Receiver, begin: bytes) -> None:
@@ -219,7 +221,7 @@ def drips(to: Receiver, begin: bytes) -> None:
 
 def test_a_receiver_that_drips_is_left_at_the_deadline(secure: Receiver) -> None:
     drips(secure, b"HTTP/1.1 200 OK\r\nA: ")
-    assert trouble(posts(secure), secure.url(), seconds=0.5) is FetchProblem.TOO_SLOW
+    assert problem_of(posts(secure), secure.url(), seconds=0.5) is FetchProblem.TOO_SLOW
 
 
 def test_a_receiver_that_takes_a_body_in_by_drops_is_left_at_the_deadline(plain: Receiver) -> None:
@@ -235,7 +237,7 @@ def test_a_receiver_that_takes_a_body_in_by_drops_is_left_at_the_deadline(plain:
         over.set()
 
     plain.reply, plain.leaves_body = sips, True
-    assert trouble(posts(plain), plain.url(), 0.5, bytes(whole)) is FetchProblem.TOO_SLOW
+    assert problem_of(posts(plain), plain.url(), 0.5, bytes(whole)) is FetchProblem.TOO_SLOW
     assert over.wait(60)
     assert sum(taken) < whole
 
@@ -258,16 +260,16 @@ def test_a_receiver_that_is_silent_is_left_before_the_deadline(plain: Receiver) 
     plain.reply = lambda handler: plain.ending.wait(60)
     with pytest.raises(FetchFailed) as caught:
         posts(plain).post(plain.url(), b"", {}, seconds=600, stalled_seconds=0.2)
-    assert caught.value.trouble is FetchProblem.TOO_SLOW
+    assert caught.value.problem is FetchProblem.TOO_SLOW
 
 
 def test_who_is_not_there_or_speaks_no_http_is_unreachable(plain: Receiver) -> None:
     plain.reply = lambda handler: handler.wfile.write(b"gibberish\r\n\r\n")
-    assert trouble(posts(plain), plain.url()) is FetchProblem.UNREACHABLE
+    assert problem_of(posts(plain), plain.url()) is FetchProblem.UNREACHABLE
     plain.reply = lambda handler: None
-    assert trouble(posts(plain), plain.url()) is FetchProblem.UNREACHABLE
+    assert problem_of(posts(plain), plain.url()) is FetchProblem.UNREACHABLE
     nobody = posts(plain, resolver=lambda host, port: [])
-    assert trouble(nobody, plain.url()) is FetchProblem.NOT_RESOLVED
+    assert problem_of(nobody, plain.url()) is FetchProblem.NOT_RESOLVED
 
 
 def test_one_too_many_at_once_is_refused_and_the_place_is_free_again(plain: Receiver) -> None:
@@ -283,7 +285,7 @@ def test_one_too_many_at_once_is_refused_and_the_place_is_free_again(plain: Rece
     first = threading.Thread(target=out.post, args=(plain.url(), b"", {}), kwargs={"seconds": 60})
     first.start()
     assert reached.wait(60)
-    assert trouble(out, plain.url()) is FetchProblem.BUSY
+    assert problem_of(out, plain.url()) is FetchProblem.BUSY
     go_on.set()
     first.join()
     assert out.post(plain.url(), b"", {}, seconds=20).status == 200
@@ -302,7 +304,7 @@ def test_a_proxy_is_told_the_address_that_was_checked_and_no_name(secure: Receiv
 def test_inside_the_tunnel_the_certificate_must_fit_the_name(secure: Receiver) -> None:
     with proxy(leads_to=secure.port) as egress:
         out = posts(secure, resolver=there, proxy=f"http://127.0.0.1:{egress.port}")
-        assert trouble(out, secure.url(host="other.test")) is FetchProblem.NOT_TRUSTED
+        assert problem_of(out, secure.url(host="other.test")) is FetchProblem.NOT_TRUSTED
         assert out.post(secure.url(), b"", {}, seconds=20).status == 200
 
 
@@ -320,7 +322,7 @@ def test_an_ipv6_address_is_told_in_brackets(secure: Receiver) -> None:
 def test_behind_a_proxy_too_private_places_are_refused(secure: Receiver) -> None:
     with proxy(leads_to=secure.port) as egress:
         out = posts(secure, permitted=[], proxy=f"http://127.0.0.1:{egress.port}")
-        assert trouble(out, secure.url()) is FetchProblem.ADDRESS_REFUSED
+        assert problem_of(out, secure.url()) is FetchProblem.ADDRESS_REFUSED
         assert egress.asked == []
 
 
@@ -339,7 +341,7 @@ def test_a_proxy_that_refuses_leaves_the_receiver_unreachable(
     with proxy(leads_to=secure.port) as egress:
         egress.status = status
         out = posts(secure, resolver=there, proxy=f"http://127.0.0.1:{egress.port}")
-        assert trouble(out, secure.url()) is FetchProblem.UNREACHABLE
+        assert problem_of(out, secure.url()) is FetchProblem.UNREACHABLE
     assert secure.posted == list[Posted]()
 
 

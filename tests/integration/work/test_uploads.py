@@ -158,12 +158,12 @@ def test_uploads_are_forgotten_when_their_job_is_over(api: Api) -> None:
     for address in job["r2_uploads"]:
         put(api, address, picture())
     uploads = api.hoard.storage.uploads
-    assert uploads.forget_those_over() == 0
+    assert uploads.delete_expired() == 0
     submit(api, job["ids"][0])
-    assert uploads.forget_those_over() == 0
+    assert uploads.delete_expired() == 0
     api.clock.advance(timedelta(hours=1))
     api.hoard.ledger.jobs.expire_lease(job_of(UUID(job["id"])))
-    assert uploads.forget_those_over() == 2
+    assert uploads.delete_expired() == 2
     assert uploads.digest_of(UUID(job["ids"][1])) is None
 
 

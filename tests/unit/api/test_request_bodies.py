@@ -16,7 +16,6 @@ from api.v2.requests.specification import (
     checked_agent,
     checked_request,
     exact_loras,
-    joined_prompt,
     requester_from,
     split_prompt,
 )
@@ -25,6 +24,7 @@ from domain.accounts.roles import Roles
 from domain.images.sampling import seed_from_text
 from domain.models.catalogue import Baseline, ModelEntry, UnknownModels
 from domain.models.loras import InjectionTarget, Lora, ResolvedLora, TextualInversion
+from domain.requests.prompts import joined_prompt
 from domain.requests.specification import Requester, RequestSpecification
 from domain.return_codes import Refused
 from domain.workers.directory import WorkerEntry

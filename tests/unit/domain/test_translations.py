@@ -12,7 +12,7 @@ FILE = """
 language = "Nederlands"
 
 [Locked]
-english = "Others were faster again and again; please try again. | Try again; nothing was changed."
+english = "Other changes came first; please try again. | Try again; nothing was changed."
 message = "Anderen waren telkens sneller; probeer het nog eens."
 advice = "Probeer het nog eens; er is niets veranderd."
 """
@@ -53,7 +53,7 @@ def test_nothing_was_left_in_english(tag: str) -> None:
 def test_a_file_is_read() -> None:
     translation = translation_from("nl", FILE)
     assert (translation.tag, translation.language) == ("nl", "Nederlands")
-    assert translation.entries["Locked"].told({}).startswith("Anderen")
+    assert translation.entries["Locked"].filled({}).startswith("Anderen")
 
 
 def test_a_file_is_written_as_it_was_read_with_what_is_missing() -> None:
@@ -71,7 +71,7 @@ def test_quotes_and_backslashes_survive_writing() -> None:
 
 
 def test_what_is_missing_stale_or_unknown_is_found() -> None:
-    text = FILE.replace("again and again", "always")
+    text = FILE.replace("came first", "always")
     text += '[TeamNotFound]\nenglish = "x"\nmessage = "y"\nadvice = "z"\n'
     found = coverage_of(translation_from("nl", text))
     assert found.stale == ["Locked"]

@@ -236,7 +236,7 @@ class ComfyUIEngine:
 
 
 def _check(batch: Batch, server: _Server) -> None:
-    """Refuse what no graph is built for, whoever asked for it.
+    """Refuse settings for which no graph can be built.
 
     :raises EngineFailed: saying what.
     """

@@ -203,7 +203,7 @@ def _require_success(entry: Mapping[str, Any]) -> None:
     """
     for kind, data in _events(entry):
         if kind == "execution_interrupted":
-            raise EngineFailed("somebody interrupted the batch in ComfyUI")
+            raise EngineFailed("the batch was interrupted in ComfyUI")
         if kind == "execution_error":
             node, error = data.get("node_type"), data.get("exception_type")
             text = str(data.get("exception_message", "")).lower()

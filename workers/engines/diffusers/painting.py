@@ -50,7 +50,7 @@ class KeptPart:
 
 
 def composite(canvas: Canvas, drawn: Image) -> Image:
-    """The canvas with what was drawn anew; what stays keeps the very pixels that it had."""
+    """Return the canvas with the repainted part; all other pixels stay as they were."""
     from PIL import Image
 
     if canvas.mask is None:

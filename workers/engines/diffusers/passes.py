@@ -101,7 +101,7 @@ def _rounded(pixels: float) -> int:
 
 
 class StepCounter:
-    """Tells each step of a batch once, over all the passes that it takes through the model."""
+    """Reports each step of a batch once, over all the passes that it takes through the model."""
 
     def __init__(self, steps: int, on_progress: Callable[[Progress], None]) -> None:
         """Begin at zero.
@@ -133,7 +133,7 @@ class StepCounter:
         return at_step_end
 
     def repeat(self) -> None:
-        """Tell once more how far it is: something else than a step is made, and takes its time."""
+        """Report the progress once more: something else than a step is made, and takes its time."""
         self._tell()
 
     def _report(self, reached: int) -> None:

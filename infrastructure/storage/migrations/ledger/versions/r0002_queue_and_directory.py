@@ -1,4 +1,4 @@
-"""The inline views: what waits, who holds what, and who is who."""
+"""The inline views: the queue, the leases and the directory."""
 
 from __future__ import annotations
 
