@@ -32,7 +32,7 @@ class Translated:
     detailed: str = ""
     """As the catalogue's detailed message, with the same placeholders; empty where that is."""
 
-    def filled(self, details: Mapping[str, object]) -> str:
+    def message_for(self, details: Mapping[str, object]) -> str:
         """Return the message for a case."""
         return filled(self.message, self.detailed, details)
 

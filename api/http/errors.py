@@ -94,7 +94,7 @@ class _Worded:
         self.message = refusal.message
         self.language = ENGLISH
         if entry and refusal.own_message is None:
-            self.message = entry.filled(refusal.details)
+            self.message = entry.message_for(refusal.details)
             self.language = language
 
 

@@ -53,7 +53,7 @@ def test_nothing_was_left_in_english(tag: str) -> None:
 def test_a_file_is_read() -> None:
     translation = translation_from("nl", FILE)
     assert (translation.tag, translation.language) == ("nl", "Nederlands")
-    assert translation.entries["Locked"].filled({}).startswith("Anderen")
+    assert translation.entries["Locked"].message_for({}).startswith("Anderen")
 
 
 def test_a_file_is_written_as_it_was_read_with_what_is_missing() -> None:
