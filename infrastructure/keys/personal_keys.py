@@ -89,7 +89,8 @@ class PersonalKeys:
         self._database = database
         self._master = AESGCM(master_key)
         self._insert = _INSERT_SQLITE if database.is_sqlite else _INSERT_POSTGRES
-        self._cache: LRUCache[UUID, tuple[float, AESGCM]] = LRUCache(cache_size)
+        # By the number of each subject, which is hashed faster than a UUID.
+        self._cache: LRUCache[int, tuple[float, AESGCM]] = LRUCache(cache_size)
         self._cache_guard = threading.Lock()
         self._cache_seconds = cache_seconds
         self._monotonic = monotonic
@@ -139,7 +140,7 @@ class PersonalKeys:
             connection.execute(_DELETE, {"subject": subject})
             self._fresh_keys().pop(subject, None)
             with self._cache_guard:
-                self._cache.pop(subject, None)
+                self._cache.pop(subject.int, None)
 
     def _key_to_seal_with(self, subject: UUID) -> AESGCM:
         with self._database.transaction() as connection:
@@ -179,15 +180,15 @@ class PersonalKeys:
 
     def _cached(self, subject: UUID) -> AESGCM | None:
         with self._cache_guard:
-            entry = self._cache.get(subject)
+            entry = self._cache.get(subject.int)
             if entry is None:
                 return None
             since, cipher = entry
             if self._monotonic() - since > self._cache_seconds:
-                del self._cache[subject]
+                del self._cache[subject.int]
                 return None
             return cipher
 
     def _put_in_cache(self, subject: UUID, cipher: AESGCM) -> None:
         with self._cache_guard:
-            self._cache[subject] = (self._monotonic(), cipher)
+            self._cache[subject.int] = (self._monotonic(), cipher)

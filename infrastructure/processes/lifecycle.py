@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import threading
@@ -27,9 +26,6 @@ def start_process() -> Settings:
 
 def report_ready() -> None:
     """Report to the supervisor, if there is one, that this process is ready."""
-    # What is loaded by now lives as long as the process: no collection need walk it again.
-    gc.collect()
-    gc.freeze()
     run_folder, name = os.environ.get(RUN_FOLDER_VARIABLE), os.environ.get(CHILD_VARIABLE)
     if run_folder and name:
         mark_ready(Path(run_folder), name)

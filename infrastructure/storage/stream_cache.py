@@ -45,7 +45,8 @@ class StreamCache(EventStore[UUID]):
     ) -> None:
         super().__init__(mapper, recorder)
         self._database = database
-        self._streams: LRUCache[UUID, Events] = LRUCache(most_events, getsizeof=len)
+        # By the number of each id: the cache hashes its keys several times, and a UUID is slow.
+        self._streams: LRUCache[int, Events] = LRUCache(most_events, getsizeof=len)
         self._guard = threading.Lock()
 
     def get(
@@ -74,7 +75,7 @@ class StreamCache(EventStore[UUID]):
             if read_here is not None:
                 return read_here
         with self._guard:
-            known: Events = self._streams.get(stream, ())
+            known: Events = self._streams.get(stream.int, ())
             return known
 
     def _cache(self, stream: UUID, events: Events) -> None:
@@ -96,8 +97,8 @@ class StreamCache(EventStore[UUID]):
         with self._guard:
             for stream, events in read.items():
                 # Another thread may have read more of it meanwhile.
-                longest = max(events, self._streams.get(stream, ()), key=len)
+                longest = max(events, self._streams.get(stream.int, ()), key=len)
                 if len(longest) <= self._streams.maxsize:
-                    self._streams[stream] = longest
+                    self._streams[stream.int] = longest
                 else:
-                    self._streams.pop(stream, None)
+                    self._streams.pop(stream.int, None)
