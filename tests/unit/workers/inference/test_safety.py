@@ -20,18 +20,16 @@ def nothing() -> object:
     return object()
 
 
-def test_a_checker_is_made_by_the_factory_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend("tests/unit")
-    inspector = load_inspector("test_inspector:Lenient")
+def test_a_checker_is_made_by_the_factory_that_is_named() -> None:
+    inspector = load_inspector(f"{__name__}:Lenient")
     shown = Image.new("RGB", (64, 64))
     assert inspector.inspect(shown, censor_nsfw=True) is ImageState.CENSORED
     assert inspector.inspect(shown, censor_nsfw=False) is ImageState.OK
 
 
 @pytest.mark.parametrize(
-    "name", ["nowhere:factory", "test_inspector:no", "test_inspector:nothing", "json:", ":", ""]
+    "name", ["nowhere:factory", f"{__name__}:no", f"{__name__}:nothing", "json:", ":", ""]
 )
-def test_what_makes_no_checker_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend("tests/unit")
+def test_what_makes_no_checker_is_an_error(name: str) -> None:
     with pytest.raises(InspectorInvalid):
         load_inspector(name)
