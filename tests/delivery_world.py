@@ -18,7 +18,7 @@ from infrastructure.bootstrap import Hoard
 from infrastructure.webhooks.claims import Claimed
 from projections.following.rebuild import verify
 from projections.webhooks.due.tables import DUE_DELIVERY
-from tests.world import HandClock
+from tests.world import ManualClock
 
 TAKEN, BROKEN = Outcome(status=204), Outcome(status=500)
 GONE, SILENT = Outcome(status=410), Outcome(problem=Problem.TIMED_OUT)
@@ -41,7 +41,7 @@ class DeliveryWorld:
     """What happens to deliveries, told to the ledger of a Hoard."""
 
     def __init__(
-        self, hoard: Hoard, clock: HandClock, *, copy_of: DeliveryWorld | None = None
+        self, hoard: Hoard, clock: ManualClock, *, copy_of: DeliveryWorld | None = None
     ) -> None:
         """Begin on an empty ledger, or go on where another one was when its ledger was copied."""
         self.hoard = hoard

@@ -20,7 +20,7 @@ from domain.workers.matching import Capabilities, Requirements
 from infrastructure.settings.environment import Settings
 from projections.status.fold import RequestStatus
 from tests.prepared import assembled
-from tests.world import HandClock, SeededRandomSource
+from tests.world import ManualClock, SeededRandomSource
 
 LARGE = Capabilities(("A", "B"), 20, 2048 * 2048, True, 1, False, "test:1:large")
 
@@ -29,7 +29,7 @@ class ViewWorld:
     """A Hoard of which every part can be asked, and short ways to let things happen in it."""
 
     def __init__(self, folder: Path, ledger_url: str | None = None, **settings: Any) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.hoard = assembled(
             Settings(data=folder, ledger_url=ledger_url, **settings),
             clock=self.clock,

@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.images.sampling import SEED_RANGE
 
 
-class HandClock:
+class ManualClock:
     """Time that passes only when told to."""
 
     def __init__(self) -> None:

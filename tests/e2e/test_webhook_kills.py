@@ -28,7 +28,7 @@ from tests.paths import ROOT
 from tests.waiting import wait_until
 from tests.webhook_receiver import Receiver, answer, receiver
 from tests.webhook_world import HERE, LOOPBACK, WebhookWorld, ids
-from tests.world import HandClock
+from tests.world import ManualClock
 
 QUICK = {"permit_networks": LOOPBACK, "webhook_seconds": 4}
 """Settings under which a claim of a sender that was killed ends after nine seconds."""
@@ -39,7 +39,7 @@ class Beside(WebhookWorld):
 
     def __init__(self, program: Program) -> None:
         self.hoard = assemble(load_settings(data=program.data))
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.owner_id = self.hoard.ledger.accounts.open("owner", "0" * 64, Roles(trusted=True))
         self.integrator = self.hoard.ledger.accounts.open("integrator", "1" * 64, Roles())
 

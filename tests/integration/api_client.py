@@ -20,7 +20,7 @@ from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
 from infrastructure.settings.environment import Settings
 from tests.applications import application
 from tests.prepared import assembled
-from tests.world import HandClock
+from tests.world import ManualClock
 
 MODEL = "a model"
 
@@ -46,7 +46,7 @@ class Api:
     """The API, and behind it the Hoard that it serves."""
 
     hoard: Hoard
-    clock: HandClock
+    clock: ManualClock
     http: TestClient
     follow: bool = False
     """Whether every view catches up after each call."""
@@ -131,7 +131,7 @@ def serving(
     folder: Path, *, database: str | None = None, follow: bool = False, **settings: Any
 ) -> Iterator[Api]:
     """Serve a new Hoard on SQLite in a folder, or on the PostgreSQL database of this URL."""
-    clock = HandClock()
+    clock = ManualClock()
     hoard = assembled(Settings(data=folder, ledger_url=database, **settings), clock=clock)
     try:
         with (

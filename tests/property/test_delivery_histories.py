@@ -35,7 +35,7 @@ from tests.delivery_world import (
     numbered,
 )
 from tests.prepared import assembled
-from tests.world import HandClock, SeededRandomSource
+from tests.world import ManualClock, SeededRandomSource
 
 ADDRESSES = (address(1), address(2))
 REQUESTS = (numbered(1), numbered(2), numbered(3))
@@ -57,7 +57,7 @@ class DeliveryHistories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.deliveries: dict[UUID, ModelDelivery] = {}
         self.lines: dict[tuple[UUID, UUID | None], list[UUID]] = {}
         self.tests: list[UUID] = []

@@ -45,7 +45,7 @@ from tests.kudos_world import issue_key
 from tests.prepared import assembled
 from tests.property.kudos_model import KudosModel, ModelPayer
 from tests.property.work_model import ModelJob, ModelRequest
-from tests.world import HandClock, SeededRandomSource
+from tests.world import ManualClock, SeededRandomSource
 
 MODELS = ("A", "B")
 SIDES = (512, 1024, 2048)
@@ -67,7 +67,7 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.requests: dict[UUID, ModelRequest] = {}
         self.jobs: dict[UUID, ModelJob] = {}
         self.kudos = KudosModel()

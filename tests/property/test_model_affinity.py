@@ -21,7 +21,7 @@ from domain.workers.matching import Capabilities, Requirements, model_for
 from infrastructure.bootstrap import Hoard
 from infrastructure.settings.environment import load_settings
 from tests.prepared import assembled
-from tests.world import HandClock, SeededRandomSource
+from tests.world import ManualClock, SeededRandomSource
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ANYBODY = Capabilities(("A", "B", "C"), 1, 512 * 512, True, 1, False, "test:1:nobody")
@@ -141,7 +141,7 @@ steps = st.lists(
 @given(steps=steps)
 def test_whole_histories(steps: list[Wanted | int | timedelta]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        clock = HandClock()
+        clock = ManualClock()
         hoard = assembled(
             load_settings(data=folder, ledger_url="sqlite://"),
             clock=clock,
@@ -163,7 +163,7 @@ def test_whole_histories(steps: list[Wanted | int | timedelta]) -> None:
 class History:
     """A Hoard, and what must become of it."""
 
-    def __init__(self, hoard: Hoard, clock: HandClock) -> None:
+    def __init__(self, hoard: Hoard, clock: ManualClock) -> None:
         self.hoard, self.clock = hoard, clock
         self.accounts = [ANONYMOUS_ID] + [
             hoard.ledger.accounts.open(f"account {number}", f"{number:064x}", Roles())

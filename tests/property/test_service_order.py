@@ -20,7 +20,7 @@ from domain.workers.worker import Worker
 from infrastructure.bootstrap import Hoard
 from infrastructure.settings.environment import load_settings
 from tests.prepared import assembled
-from tests.world import HandClock, SeededRandomSource
+from tests.world import ManualClock, SeededRandomSource
 
 SETTINGS = ImageSettings(512, 512, 20, "k_euler", 5.0, True, 1)
 ACCOUNTS = 4
@@ -76,7 +76,7 @@ def test_the_order_of_service(rounds: list[tuple[list[Wanted], list[Pop]]]) -> N
     with tempfile.TemporaryDirectory() as folder:
         hoard = assembled(
             load_settings(data=folder, ledger_url="sqlite://"),
-            clock=HandClock(),
+            clock=ManualClock(),
             random_source=SeededRandomSource(),
         )
         try:
@@ -141,7 +141,7 @@ def _pop(hoard: Hoard, accounts: list[UUID], pop: Pop) -> UUID | None:
     entry = hoard.inline.directory.worker_by_name("worker")
     if entry is not None:
         worker: Worker = hoard.ledger.repository.get(entry.worker_id)
-        worker.set_maintenance(pop.maintenance, message="", timestamp=HandClock().now())
+        worker.set_maintenance(pop.maintenance, message="", timestamp=ManualClock().now())
         hoard.ledger.save(worker)
     elif pop.maintenance:
         worker = Worker.register(
@@ -150,9 +150,9 @@ def _pop(hoard: Hoard, accounts: list[UUID], pop: Pop) -> UUID | None:
             owner_id=accounts[1],
             kind=PopJob(accounts[1], False, "worker", declared).kind,
             capabilities=declared,
-            timestamp=HandClock().now(),
+            timestamp=ManualClock().now(),
         )
-        worker.set_maintenance(True, message="", timestamp=HandClock().now())
+        worker.set_maintenance(True, message="", timestamp=ManualClock().now())
         hoard.ledger.save(worker)
     command = PopJob(
         accounts[1],

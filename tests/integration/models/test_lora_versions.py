@@ -17,7 +17,7 @@ from infrastructure.storage.database import Database
 from tests.integration.models.civitai_server import CivitaiServer, a_version, civitai, sha256_of
 from tests.prepared import prepared
 from tests.waiting import wait_until
-from tests.world import HandClock
+from tests.world import ManualClock
 
 FRESH = timedelta(hours=1)
 LATEST = ResolvedLora(
@@ -66,7 +66,7 @@ class World:
     """A cache before a server, with time in our hands."""
 
     def __init__(self, database: Database, server: CivitaiServer) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.seconds = HandSeconds()
         self._database = database
         self._server = server

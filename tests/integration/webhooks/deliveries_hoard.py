@@ -10,12 +10,12 @@ import pytest
 from infrastructure.settings.environment import Settings
 from tests.delivery_world import DeliveryWorld
 from tests.prepared import assembled
-from tests.world import HandClock, SeededRandomSource
+from tests.world import ManualClock, SeededRandomSource
 
 
 def open_world(folder: Path, ledger_url: str | None) -> Iterator[DeliveryWorld]:
     """Assemble a Hoard, and let go of it at the end."""
-    clock = HandClock()
+    clock = ManualClock()
     hoard = assembled(
         Settings(data=folder, ledger_url=ledger_url),
         clock=clock,

@@ -18,7 +18,7 @@ from infrastructure.settings.environment import Settings
 from tests.delivery_world import BROKEN, TAKEN, DeliveryWorld, address, numbered
 from tests.prepared import assembled, copy_into_memory
 from tests.servers import PostgresServer
-from tests.world import HandClock, SeededRandomSource
+from tests.world import ManualClock, SeededRandomSource
 
 HEAP = 10_000
 RESTING = [address(100 + place) for place in range(10)]
@@ -72,7 +72,7 @@ class Heap:
     """Its name on PostgreSQL."""
 
 
-def hoard_in(folder: Path, ledger_url: str | None, clock: HandClock) -> Hoard:
+def hoard_in(folder: Path, ledger_url: str | None, clock: ManualClock) -> Hoard:
     """Assemble a Hoard in a folder, on one file there or on the database of a URL."""
     url = ledger_url or f"sqlite:///{folder}/ledger.db"
     return assembled(
@@ -84,7 +84,7 @@ def hoard_in(folder: Path, ledger_url: str | None, clock: HandClock) -> Hoard:
 
 def heap_in(folder: Path, ledger_url: str | None = None) -> DeliveryWorld:
     """Make the heap; return its world, whose databases are closed."""
-    clock = HandClock()
+    clock = ManualClock()
     hoard = hoard_in(folder, ledger_url, clock)
     world = DeliveryWorld(hoard, clock)
     heap_up(world)
@@ -123,7 +123,7 @@ def heaped(
     url = {"memory": "sqlite://", "file": None}.get(kind, "")
     if kind == "postgres":
         url = postgres_server.url(postgres_server.create_database(heap.database))
-    clock = HandClock()
+    clock = ManualClock()
     clock.time = heap.world.clock.time
     hoard = hoard_in(folder, url, clock)
     if kind == "memory":

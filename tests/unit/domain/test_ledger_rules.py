@@ -37,7 +37,7 @@ from infrastructure.bootstrap import assemble
 from infrastructure.settings.environment import load_settings
 from tests.delivery_world import BROKEN, DeliveryWorld, address, numbered
 from tests.kudos_world import available, open_account, request_of
-from tests.world import HandClock, SeededRandomSource
+from tests.world import ManualClock, SeededRandomSource
 
 ABLE = Capabilities(("Any",), 20, 2048 * 2048, True, 1, False, "test:1:nobody")
 KEY = IdempotencyKey("a" * 64, "b" * 64)
@@ -68,7 +68,7 @@ class World:
     """A ledger in memory on which anything can be done, by an account without any role."""
 
     folder: Path
-    clock: HandClock = field(default_factory=HandClock)
+    clock: ManualClock = field(default_factory=ManualClock)
 
     def __post_init__(self) -> None:
         settings = load_settings(

@@ -9,19 +9,19 @@ import pytest
 
 from domain.return_codes import Refused
 from infrastructure.keys.signing import AddressSigner
-from tests.world import HandClock
+from tests.world import ManualClock
 
 KEY = bytes(range(32))
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def signer(clock: HandClock) -> AddressSigner:
+def signer(clock: ManualClock) -> AddressSigner:
     return AddressSigner(KEY, clock)
 
 
@@ -40,7 +40,7 @@ def refused(
     return caught.value.message
 
 
-def test_a_signed_address_counts_until_it_ends(signer: AddressSigner, clock: HandClock) -> None:
+def test_a_signed_address_counts_until_it_ends(signer: AddressSigner, clock: ManualClock) -> None:
     expires, signature = parts_of(signer.sign("image", "a/b", MINUTE))
     clock.advance(MINUTE - timedelta(seconds=1))
     signer.verify("image", "a/b", expires=expires, signature=signature)
@@ -49,7 +49,7 @@ def test_a_signed_address_counts_until_it_ends(signer: AddressSigner, clock: Han
 
 
 def test_it_holds_in_every_process_that_has_the_master_key(
-    signer: AddressSigner, clock: HandClock
+    signer: AddressSigner, clock: ManualClock
 ) -> None:
     expires, signature = parts_of(signer.sign("image", "a", MINUTE))
     AddressSigner(KEY, clock).verify("image", "a", expires=expires, signature=signature)
@@ -80,7 +80,7 @@ def test_a_moment_that_is_none_is_refused_even_when_signed(signer: AddressSigner
 
 
 def test_the_same_address_is_handed_out_again_for_a_while(
-    signer: AddressSigner, clock: HandClock
+    signer: AddressSigner, clock: ManualClock
 ) -> None:
     # The clock starts at a full hour, which is where a step of five minutes begins.
     clock.advance(timedelta(seconds=1))

@@ -15,7 +15,7 @@ from infrastructure.service.timeouts import AddressTimeouts
 from infrastructure.storage.database import Database
 from infrastructure.storage.schema import migrate_ledger
 from infrastructure.workers.messages import MessageTable
-from tests.world import HandClock
+from tests.world import ManualClock
 
 DIGESTS = AddressDigests(b"k" * 32)
 
@@ -47,7 +47,7 @@ def is_allowed(timeouts: AddressTimeouts, address: str) -> bool:
 
 
 def test_other_processes_see_a_time_out_within_a_second(database: Database) -> None:
-    clock, seconds = HandClock(), HandSeconds()
+    clock, seconds = ManualClock(), HandSeconds()
     here = AddressTimeouts(database, DIGESTS, clock, seconds)
     there = AddressTimeouts(database, DIGESTS, clock, seconds)
     assert is_allowed(there, "192.0.2.7")
@@ -59,7 +59,7 @@ def test_other_processes_see_a_time_out_within_a_second(database: Database) -> N
 
 
 def test_a_digest_shuts_out_one_address_in_every_spelling(database: Database) -> None:
-    timeouts = AddressTimeouts(database, DIGESTS, HandClock())
+    timeouts = AddressTimeouts(database, DIGESTS, ManualClock())
     timeouts.shut_out(DIGESTS("2001:db8:0:0::7"), timedelta(hours=1))
     assert not is_allowed(timeouts, "2001:DB8::7")
     assert is_allowed(timeouts, "2001:db8::8")
@@ -69,7 +69,7 @@ def test_a_digest_shuts_out_one_address_in_every_spelling(database: Database) ->
 
 
 def test_what_has_ended_is_thrown_away(database: Database) -> None:
-    clock = HandClock()
+    clock = ManualClock()
     timeouts = AddressTimeouts(database, DIGESTS, clock)
     timeouts.shut_out("192.0.2.7", timedelta(hours=1))
     clock.advance(timedelta(hours=2))
@@ -78,7 +78,7 @@ def test_what_has_ended_is_thrown_away(database: Database) -> None:
     assert [each.address for each in timeouts.active()] == ["198.51.100.0/24"]
 
 
-def message(clock: HandClock, worker_id: UUID | None, hours: int = 1) -> WorkerMessage:
+def message(clock: ManualClock, worker_id: UUID | None, hours: int = 1) -> WorkerMessage:
     now = clock.now()
     return WorkerMessage(
         uuid4(), worker_id, uuid4(), "hello", "me", now, now + timedelta(hours=hours)
@@ -86,7 +86,7 @@ def message(clock: HandClock, worker_id: UUID | None, hours: int = 1) -> WorkerM
 
 
 def test_other_processes_tell_a_message_within_two_seconds(database: Database) -> None:
-    clock, seconds = HandClock(), HandSeconds()
+    clock, seconds = ManualClock(), HandSeconds()
     here, there = (MessageTable(database, clock, seconds) for _ in range(2))
     worker_id = uuid4()
     assert not there.for_worker(worker_id)
@@ -102,7 +102,7 @@ def test_other_processes_tell_a_message_within_two_seconds(database: Database) -
 
 
 def test_messages_can_be_read_for_a_month_after_their_end(database: Database) -> None:
-    clock = HandClock()
+    clock = ManualClock()
     table = MessageTable(database, clock)
     old = message(clock, None)
     table.add(old)

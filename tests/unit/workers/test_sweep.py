@@ -17,7 +17,7 @@ from domain.workers.matching import Capabilities, Requirements
 from infrastructure.bootstrap import Hoard
 from infrastructure.settings.environment import load_settings
 from tests.prepared import assembled
-from tests.world import HandClock
+from tests.world import ManualClock
 from workers.chores.sweep import Swept, sweep
 
 LEASE = timedelta(seconds=150)
@@ -27,7 +27,7 @@ LIFETIME = timedelta(minutes=20)
 @dataclass
 class Scene:
     hoard: Hoard
-    clock: HandClock
+    clock: ManualClock
     rings: list[None] = field(default_factory=list)
 
     def ask(self) -> UUID:
@@ -65,7 +65,7 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
-    clock = HandClock()
+    clock = ManualClock()
     settings = load_settings(data=tmp_path, ledger_url="sqlite://", views_url="sqlite://")
     return Scene(assembled(settings, clock=clock), clock)
 

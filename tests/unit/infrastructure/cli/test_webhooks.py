@@ -42,7 +42,7 @@ from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, add
 from tests.prepared import assembled
 from tests.unit.infrastructure.cli.command_line import Command
 from tests.waiting import wait_until
-from tests.world import HandClock
+from tests.world import ManualClock
 
 SECRET_PATH = "/hook"
 """What stands in the address of each endpoint and must not be shown unasked."""
@@ -51,7 +51,7 @@ SECRET_PATH = "/hook"
 @pytest.fixture
 def told(tmp_path: Path) -> Iterator[DeliveryWorld]:
     """Deliveries whose clock starts three hours ago; that of the commands is the machine's."""
-    clock = HandClock()
+    clock = ManualClock()
     clock.time = datetime.now(UTC) - timedelta(hours=3)
     # No Redis runs here, and a broker of another kind is not looked for until a bell is rung.
     settings = Settings(data=tmp_path / "data", broker_url="amqp://localhost")

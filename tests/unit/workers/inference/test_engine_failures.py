@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def test_a_batch_that_makes_progress_keeps_its_lease_for_as_long_as_it_takes(scene: Scene) -> None:
-    scene.engine.during = lambda _batch, _step: scene.clock.advance(100)
+    scene.engine.during = lambda _batch, _step: scene.clock.advance(timedelta(seconds=100))
     request_id = scene.ask(2)
 
     assert scene.work() == 1
@@ -42,7 +43,7 @@ def test_a_batch_that_makes_progress_keeps_its_lease_for_as_long_as_it_takes(sce
 
 
 def test_a_lease_is_renewed_only_when_less_than_half_of_it_is_left(scene: Scene) -> None:
-    scene.engine.during = lambda _batch, _step: scene.clock.advance(18)
+    scene.engine.during = lambda _batch, _step: scene.clock.advance(timedelta(seconds=18))
     scene.ask(2)
     scene.work()
     assert scene.events(Job.LeaseRenewed) == []
@@ -116,7 +117,9 @@ def test_a_worker_whose_engine_stays_away_ends_its_turn(scene: Scene) -> None:
     scene.engine.is_away = lambda: True
     scene.ask(20)
 
-    workplace = replace(scene.workplace, pause=lambda seconds: scene.clock.advance(seconds))
+    workplace = replace(
+        scene.workplace, pause=lambda seconds: scene.clock.advance(timedelta(seconds=seconds))
+    )
     assert work_until_idle(scene.worker, workplace) == 0
 
     # 1, 2, 4, 8 and 16 seconds apart, then every half a minute.

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -83,7 +83,7 @@ def test_rings_for_one_more_worker_on_the_first_hit_only(scene: Scene) -> None:
 
 
 def test_a_turn_ends_after_ten_minutes_and_rings_for_the_next(scene: Scene) -> None:
-    scene.engine.during = lambda _batch, _step: scene.clock.advance(35)
+    scene.engine.during = lambda _batch, _step: scene.clock.advance(timedelta(seconds=35))
     for _ in range(6):
         scene.ask(20)
 
@@ -145,7 +145,7 @@ def test_a_batch_stops_soon_after_its_request_was_cancelled(scene: Scene) -> Non
     def cancel(_batch: Batch, step: int) -> None:
         if step == 1:
             scene.hoard.ledger.requests.cancel(request_id)
-        scene.clock.advance(1)
+        scene.clock.advance(timedelta(seconds=1))
 
     scene.engine.during = cancel
 
@@ -278,7 +278,7 @@ def test_delivery_that_never_works_gives_the_batch_up_when_the_lease_is_over(sce
     full = replace(
         scene.workplace,
         blobs=FullDisk(scene.hoard, failures=10**6),
-        pause=lambda _seconds: scene.clock.advance(60),
+        pause=lambda _seconds: scene.clock.advance(timedelta(seconds=60)),
     )
 
     work_until_idle(scene.worker, full)
@@ -291,7 +291,7 @@ def test_a_database_that_does_not_answer_for_a_moment_does_not_stop_a_batch(scen
     def unreachable(_job_id: UUID) -> bool:
         raise ConnectionError("no database")
 
-    scene.engine.during = lambda _batch, _step: scene.clock.advance(3)
+    scene.engine.during = lambda _batch, _step: scene.clock.advance(timedelta(seconds=3))
     request_id = scene.ask(2)
 
     work_until_idle(scene.worker, replace(scene.workplace, is_leased=unreachable))
@@ -332,7 +332,7 @@ def test_the_engine_runs_under_a_watchdog_that_knows_when_the_lease_ends(scene: 
         moments.append((before, moment()))
 
     scene.ask(1)
-    scene.engine.during = lambda _batch, _step: scene.clock.advance(30)
+    scene.engine.during = lambda _batch, _step: scene.clock.advance(timedelta(seconds=30))
     work_until_idle(scene.worker, replace(scene.workplace, time_limit=watched))
 
     (job,) = scene.jobs()

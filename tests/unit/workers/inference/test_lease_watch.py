@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ def recorded(scene: Scene) -> list[tuple[int, int]]:
 def took(scene: Scene, *seconds: float) -> None:
     """Let the steps of each batch take so long, one after the other."""
     assert len(seconds) == STEPS
-    scene.engine.during = lambda _batch, step: scene.clock.advance(seconds[step - 1])
+    scene.engine.during = lambda _batch, step: scene.clock.advance(
+        timedelta(seconds=seconds[step - 1])
+    )
 
 
 def test_each_step_is_told_to_whoever_looks_on(scene: Scene) -> None:
@@ -85,7 +88,7 @@ class Slow:
 
     def record_progress(self, job_id: UUID, *, owner_id: UUID, step: int, steps: int) -> None:
         self.asked.append(step)
-        self.scene.clock.advance(self.seconds.pop(0) if self.seconds else 0)
+        self.scene.clock.advance(timedelta(seconds=self.seconds.pop(0) if self.seconds else 0))
         if self.failures:
             raise self.failures.pop(0)
         self.jobs.record_progress(job_id, owner_id=owner_id, step=step, steps=steps)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -22,6 +21,7 @@ from domain.workers.worker import Worker
 from infrastructure.bootstrap import Hoard
 from infrastructure.settings.environment import load_settings
 from tests.prepared import assembled
+from tests.world import ManualClock
 from workers.engines.protocol import (
     Abilities,
     Batch,
@@ -37,17 +37,6 @@ Event = TypeVar("Event")
 
 PROMPT = "my secret garden"
 STEPS = 4
-
-
-@dataclass
-class ManualClock:
-    time: datetime = datetime(2026, 11, 24, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def advance(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
 
 
 def _nothing(_batch: Batch, _step: int) -> None:

@@ -21,7 +21,7 @@ from domain.models.loras import InjectionTarget, Lora, TextualInversion
 from domain.service.fetching import Fetched, FetchFailed, FetchLimits, FetchProblem
 from domain.workers.matching import Capabilities
 from infrastructure.models.catalogue import ModelCatalogue
-from tests.world import HandClock, SeededRandomSource
+from tests.world import ManualClock, SeededRandomSource
 from workers.remote.images import JobImages
 from workers.remote.jobs import UNKNOWN_ID, RemoteJobs
 from workers.remote.pop import AnswerNotUnderstood
@@ -96,7 +96,7 @@ class World:
         self.elsewhere = Elsewhere()
         self.outside = Outside()
         self.job_images = JobImages()
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.server = Server(
             "https://horde.example",
             "key",

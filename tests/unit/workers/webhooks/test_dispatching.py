@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from structlog.testing import capture_logs
 
 from tests.waiting import wait_until
-from tests.world import HandClock
+from tests.world import ManualClock
 from workers.webhooks.dispatcher import Dispatcher
 from workers.webhooks.sender import NotAttempted
 
@@ -83,7 +83,7 @@ def running(
         ledger,
         ledger,
         send,
-        HandClock(),
+        ManualClock(),
         claim_lifetime=LIFETIME,
         slots=4,
         poll_seconds=look_every,
@@ -125,7 +125,7 @@ def test_without_a_bell_it_looks_by_itself() -> None:
 
 
 def test_it_looks_as_soon_as_something_may_be_sent() -> None:
-    ledger = Ledger(look_at=HandClock().now() + timedelta(milliseconds=1))
+    ledger = Ledger(look_at=ManualClock().now() + timedelta(milliseconds=1))
     with running(ledger, lambda _: None):
         wait_until(lambda: len(ledger.asked) > 2, "further looks")
 
