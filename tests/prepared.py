@@ -21,7 +21,7 @@ from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.settings.environment import Settings
 from infrastructure.storage.database import Database
 from infrastructure.storage.schema import migrate_ledger, migrate_views
-from tests.servers import PostgresServer
+from tests.servers import PostgresServer, disconnect_others
 
 Tables = Literal["ledger", "views", "both"]
 
@@ -106,11 +106,7 @@ class PostgresCopy:
     def restore(self) -> None:
         """Put it back to what it was, whoever is still connected."""
         with self._server.connect(self._name) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                " AND backend_type = 'client backend'"
-            )
+            disconnect_others(connection)
             if self._columns_of(connection) == self._columns:
                 self._empty(connection)
                 return

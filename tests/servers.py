@@ -116,11 +116,7 @@ class PostgresServer:
         Ten times as fast as a new one.
         """
         with self.connect(name) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                " AND backend_type = 'client backend'"
-            )
+            disconnect_others(connection)
             connection.execute("SET client_min_messages = warning")
             connection.execute("DROP SCHEMA public CASCADE")
             connection.execute("CREATE SCHEMA public")
@@ -184,6 +180,15 @@ class PostgresServer:
         shutil.copytree(installed, copy, symlinks=True)
         shutil.copytree(libraries, self.folder / libraries.name, symlinks=True)
         return copy / "bin"
+
+
+def disconnect_others(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """End all other clients' connections to the database of this one."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend'"
+    )
 
 
 def _folder_of(package: str) -> Path:

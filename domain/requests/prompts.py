@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-NEGATIVE_SEPARATOR = "###"
+_SEPARATOR = "###"
 """Separates a prompt from its negative prompt, in the v2 API."""
 
 
 def divided_prompt(text: str) -> tuple[str, str]:
     """Return the prompt and the negative prompt of a text, each stripped; empty for none."""
-    prompt, _, negative_prompt = text.partition(NEGATIVE_SEPARATOR)
+    prompt, _, negative_prompt = text.partition(_SEPARATOR)
     return prompt.strip(), negative_prompt.strip()
 
 
@@ -16,4 +16,4 @@ def joined_prompt(prompt: str, negative_prompt: str) -> str:
     """Return both prompts as one text, as workers expect them."""
     if not negative_prompt:
         return prompt
-    return f"{prompt} {NEGATIVE_SEPARATOR} {negative_prompt}"
+    return f"{prompt} {_SEPARATOR} {negative_prompt}"

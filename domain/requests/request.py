@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Self
 from uuid import UUID
 
@@ -441,8 +442,12 @@ class Request(Aggregate):
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    # Unlike fields(), this makes nothing anew for each request.
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return {name: getattr(value, name) for name in _field_names(value.__class__)}
+
+
+@cache
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def _sealed(text: str, seal: Callable[[str], Sealed]) -> Sealed | None:

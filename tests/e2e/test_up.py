@@ -100,7 +100,7 @@ def test_two_workers_share_the_work_under_names_of_their_own(tmp_path: Path) -> 
         }
 
 
-def test_a_deep_data_folder_has_its_socket_elsewhere_and_a_hangup_leaves_nothing(
+def test_a_deep_data_folder_has_its_socket_elsewhere_and_no_stop_leaves_it(
     tmp_path: Path,
 ) -> None:
     deep = tmp_path / ("deep" * 20) / "data"
@@ -108,6 +108,10 @@ def test_a_deep_data_folder_has_its_socket_elsewhere_and_a_hangup_leaves_nothing
         socket = load_settings(data=deep).redis_socket
         assert socket.is_socket()
         assert not socket.is_relative_to(deep)
+        assert hoard.stop() == 0
+        assert not socket.parent.exists()
+
+        hoard.start()
         assert hoard.process is not None
         family = hoard.family()
         hoard.process.send_signal(signal.SIGHUP)

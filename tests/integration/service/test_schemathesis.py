@@ -36,10 +36,10 @@ from tests.integration.api_client import Api, serving
 from tests.integration.service.fuzzed_world import Known, World
 from tests.waiting import wait_until
 
-CASES = 16
+CASES = 30
 """Valid ones for each operation, and as many that are not."""
 
-LEAST_CASES = 1000
+LEAST_CASES = 2000
 
 CHECKS = [
     status_code_conformance,
