@@ -17,6 +17,7 @@ from domain.webhooks.notification import Notification, NotificationKind
 from infrastructure.bootstrap import Hoard
 from infrastructure.webhooks.claims import Claimed
 from projections.following.rebuild import verify
+from projections.tracking import notifications
 from projections.webhooks.due.tables import DUE_DELIVERY
 from tests.world import ManualClock
 
@@ -58,7 +59,7 @@ class DeliveryWorld:
         return self.hoard.ledger.webhooks.register_endpoint(
             self.account_id,
             address="https://receiver.example/hook",
-            kinds=kinds or (NotificationKind.IMAGE, NotificationKind.ENDED),
+            kinds=kinds or (notifications.IMAGE, notifications.ENDED),
         )
 
     def planned_delivery(
@@ -69,7 +70,7 @@ class DeliveryWorld:
         assert destination is not None
         self._told += 1
         image_id = uuid5(_IDS, f"image {self._told}")
-        notification = Notification(NotificationKind.IMAGE, request_id, image_id, self.clock.now())
+        notification = Notification(notifications.IMAGE, request_id, image_id, self.clock.now())
         return PlannedDelivery(notification, self.account_id, endpoint, destination)
 
     def schedule(self, *planned_deliveries: PlannedDelivery) -> list[UUID]:
@@ -110,7 +111,7 @@ class DeliveryWorld:
         ledger = self.hoard.ledger
         first, second, third = (self.endpoint() for _ in range(3))
         ledger.webhooks.change_endpoint(
-            second, account_id=self.account_id, kinds=[NotificationKind.STARTED]
+            second, account_id=self.account_id, kinds=[notifications.STARTED]
         )
         ledger.webhooks.disable_endpoint(second, DisableReason.DEAD)
         ledger.webhooks.delete_endpoint(third, account_id=self.account_id)

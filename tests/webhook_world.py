@@ -19,11 +19,12 @@ from domain.images.settings import ImageSettings
 from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.notification import DEFAULT_KINDS, WEBHOOK_KINDS, NotificationKind
+from domain.webhooks.notification import NotificationKind
 from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
 from infrastructure.processes.webhooks import sender_of
 from infrastructure.webhooks.posts import WebhookPosts
+from projections.tracking import notifications
 from projections.tracking.history import RequestHistory
 from projections.tracking.notifications import notification_of
 from tests.view_world import ViewWorld
@@ -59,7 +60,7 @@ class WebhookWorld(ViewWorld):
         images: int = 1,
         *,
         address: str | None = None,
-        kinds: tuple[NotificationKind, ...] = DEFAULT_KINDS,
+        kinds: tuple[NotificationKind, ...] = notifications.DEFAULT_KINDS,
         account_id: UUID | None = None,
     ) -> UUID:
         """Ask for images, to be told of at an address of the request's own."""
@@ -89,7 +90,9 @@ class WebhookWorld(ViewWorld):
         self.deliver(self.pop())
         return request_id
 
-    def endpoint(self, address: str, kinds: Sequence[NotificationKind] = WEBHOOK_KINDS) -> UUID:
+    def endpoint(
+        self, address: str, kinds: Sequence[NotificationKind] = notifications.WEBHOOK_KINDS
+    ) -> UUID:
         """Register an endpoint of the integrator's."""
         return self.hoard.ledger.webhooks.register_endpoint(
             self.integrator, address=address, kinds=kinds

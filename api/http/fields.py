@@ -11,7 +11,7 @@ from domain.images.controlnet import CONTROL_TYPES
 from domain.images.post_processing import POST_PROCESSORS
 from domain.images.sampling import SAMPLERS
 from domain.images.workflows import WORKFLOWS
-from domain.webhooks.notification import WEBHOOK_KINDS
+from projections.tracking.notifications import WEBHOOK_KINDS
 
 _ADDRESS_LENGTHS = (10, 1024)
 
@@ -105,7 +105,7 @@ WebhookAddress = Annotated[
 if TYPE_CHECKING:
     WebhookEvent = str
 else:
-    WebhookEvent = Literal[tuple(kind.value for kind in WEBHOOK_KINDS)]
+    WebhookEvent = Literal[WEBHOOK_KINDS]
 
 WebhookEvents = Annotated[
     list[WebhookEvent],

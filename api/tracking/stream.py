@@ -18,7 +18,14 @@ from domain.requests.request import Request
 from domain.webhooks.notification import NotificationKind
 from projections.status.fold import Generation
 from projections.tracking.history import RequestHistory
-from projections.tracking.notifications import notification_data, notification_of, progress_data
+from projections.tracking.notifications import (
+    IMAGE,
+    PROGRESS,
+    QUEUED,
+    notification_data,
+    notification_of,
+    progress_data,
+)
 from projections.view import RecordedEvent
 
 QueueState = dict[str, Any]
@@ -118,12 +125,12 @@ class Stream:
         notification = notification_of(event, self._request_id)
         if notification is None or record.position <= self._seen:
             return None
-        if notification.kind is NotificationKind.PROGRESS and notification.step is not None:
+        if notification.kind == PROGRESS and notification.step is not None:
             self._steps[notification.about] = max(
                 notification.step, self._steps.get(notification.about, 0)
             )
         read_data = partial(notification_data, record, self._history, self._image_of)
-        if notification.kind is NotificationKind.IMAGE and not self._history.submitted.r2:
+        if notification.kind == IMAGE and not self._history.submitted.r2:
             data = await self._hub.read(read_data)
         else:
             data = read_data()
@@ -136,7 +143,7 @@ class Stream:
             job = self._history.batched.get(job_id)
             if job is not None and step > self._steps.get(job_id, 0):
                 self._steps[job_id] = step
-                yield _event(NotificationKind.PROGRESS, progress_data(job, step, steps))
+                yield _event(PROGRESS, progress_data(job, step, steps))
 
     async def _moved(self) -> ServerSentEvent | None:
         """Return the queue position, if it is another one than before."""
@@ -145,7 +152,7 @@ class Stream:
         if now is None or now == before:
             return None
         data = {"request": self._request_id, "images": self._history.submitted.images}
-        return _event(NotificationKind.QUEUED, data | now)
+        return _event(QUEUED, data | now)
 
     async def _look(self) -> QueueState | None:
         self._look_at = time.monotonic() + self._hub.timing.keep_alive
@@ -172,7 +179,7 @@ class StreamResponse(EventSourceResponse):
 def _event(kind: NotificationKind, data: object, position: int | None = None) -> ServerSentEvent:
     return ServerSentEvent(
         orjson.dumps(data).decode(),
-        event=kind.value,
+        event=kind,
         id=None if position is None else str(position),
         sep="\n",
     )

@@ -16,7 +16,7 @@ from domain.webhooks.attempts import Outcome
 from domain.webhooks.backoff import AbandonReason, Decision
 from domain.webhooks.delivery import WebhookDelivery, delivery_id_of
 from domain.webhooks.endpoint import DisableReason, WebhookEndpoint
-from domain.webhooks.notification import Notification, NotificationKind
+from domain.webhooks.notification import TEST, Notification, NotificationKind
 from domain.webhooks.secret import FIRST_NUMBER, OVERLAP, WebhookSecret, webhook_secret_id_of
 
 MOST_ENDPOINTS = 20
@@ -227,7 +227,7 @@ class Webhooks:
             now = self._core.now()
             delivery = WebhookDelivery.schedule(
                 account_id=account_id,
-                kind=NotificationKind.TEST,
+                kind=TEST,
                 about=self._random_source.new_id(),
                 request_id=None,
                 endpoint_id=endpoint.id,

@@ -16,7 +16,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from domain.webhooks.attempts import Outcome
-from domain.webhooks.notification import NotificationKind
+from domain.webhooks.notification import TEST, NotificationKind
 
 _JITTER = 0.2
 """The largest part of a wait that is added to it at random."""
@@ -88,7 +88,7 @@ def policy_for(kind: NotificationKind, endpoint_id: UUID | None) -> Policy:
 
     :param endpoint_id: None for a request's own webhook.
     """
-    if kind is NotificationKind.TEST:
+    if kind == TEST:
         return ONCE
     return PER_REQUEST if endpoint_id is None else PER_ACCOUNT
 

@@ -35,7 +35,7 @@ def delivery_id_of(
     :param endpoint_id: None for the request's own webhook.
     :param step: for progress, how far the job was.
     """
-    parts = (request_id, kind.value, about, step, endpoint_id)
+    parts = (request_id, kind, about, step, endpoint_id)
     return uuid5(_DELIVERIES, "/".join(str(part) for part in parts))
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 
 from domain.sealing import Sealed
-from domain.webhooks.notification import NotificationKind, sorted_kinds
+from domain.webhooks.notification import TEST, NotificationKind
 
 
 class DisableReason(StrEnum):
@@ -124,7 +124,7 @@ class WebhookEndpoint(Aggregate):
             id=endpoint_id,
             account_id=account_id,
             address=address,
-            kinds=sorted_kinds(kinds),
+            kinds=tuple(dict.fromkeys(kinds)),
             timestamp=timestamp,
         )
 
@@ -139,12 +139,12 @@ class WebhookEndpoint(Aggregate):
         A test may, also to a disabled endpoint: so a repair can be checked before enabling it. The
         filter decides when a delivery is scheduled, not when it is sent.
         """
-        return not self.deleted if kind is NotificationKind.TEST else self.is_enabled
+        return not self.deleted if kind == TEST else self.is_enabled
 
     def change_filter(self, kinds: Collection[NotificationKind], *, timestamp: datetime) -> None:
         """Change which kinds go there; the same as before, or once deleted, changes nothing."""
-        chosen = sorted_kinds(kinds)
-        if not self.deleted and chosen != self.kinds:
+        chosen = tuple(dict.fromkeys(kinds))
+        if not self.deleted and set(chosen) != set(self.kinds):
             self.trigger_event(self.FilterChanged, kinds=chosen, timestamp=timestamp)
 
     def disable(

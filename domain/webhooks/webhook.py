@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.sealing import Sealed
-from domain.webhooks.notification import DEFAULT_KINDS, NotificationKind
+from domain.webhooks.notification import NotificationKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +28,4 @@ class WebhookTarget:
     """An id that this installation makes, with a key of its own, from the account and the address
     without its query. Deliveries to one destination share their order, their limits and their
     circuit; those of other accounts that use the same host do not."""
-    kinds: tuple[NotificationKind, ...] = DEFAULT_KINDS
+    kinds: tuple[NotificationKind, ...]

@@ -19,7 +19,7 @@ from workers.chores.images import ImageDeletion
 from workers.chores.losses import flag_losing_workers
 from workers.chores.runner import Chore, ChoreRunner
 from workers.chores.sweep import sweep
-from workers.webhooks.scheduler import LEAST_REST_SECONDS, WebhookScheduling
+from workers.webhooks.scheduling import LEAST_REST_SECONDS, WebhookScheduling
 
 _TRUST_EVERY_SECONDS = 60
 

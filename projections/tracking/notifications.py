@@ -1,7 +1,8 @@
 """Which events clients are notified of, and what each notification says, in webhooks and streams.
 
 All of it follows from the history up to that event, so a notification that is sent twice says the
-same; only the address of an image is signed anew.
+same; only the address of an image is signed anew. A new kind is added here alone: its name, the
+event that causes it, and its data.
 """
 
 from __future__ import annotations
@@ -21,6 +22,23 @@ from projections.status.generation import generation_details
 from projections.tracking.history import RequestHistory
 from projections.view import RecordedEvent
 
+QUEUED = NotificationKind("queued")
+"""The request waits, at first or again since a job lost images; never sent to a webhook."""
+STARTED = NotificationKind("started")
+"""A worker took a job of the request."""
+IMAGE = NotificationKind("image")
+"""An image was made."""
+PROGRESS = NotificationKind("progress")
+"""A job came further."""
+ENDED = NotificationKind("ended")
+"""The request completed, faulted, expired or was cancelled."""
+
+WEBHOOK_KINDS = (STARTED, IMAGE, PROGRESS, ENDED)
+"""What a webhook can ask for, in the order in which it is listed everywhere."""
+
+DEFAULT_KINDS = (IMAGE, ENDED)
+"""What a webhook gets that asks for nothing in particular: each image, and the end."""
+
 
 def notification_of(event: Aggregate.Event, request_id: UUID) -> Notification | None:
     """Return the notification of an event; None for none.
@@ -31,17 +49,17 @@ def notification_of(event: Aggregate.Event, request_id: UUID) -> Notification | 
     about, step = request_id, None
     match event:
         case Request.Submitted():
-            kind = NotificationKind.QUEUED
+            kind = QUEUED
         case Request.JobReturned() if event.lost:
-            kind = NotificationKind.QUEUED
+            kind = QUEUED
         case Request.Ended():
-            kind = NotificationKind.ENDED
+            kind = ENDED
         case Job.Batched():
-            kind, about = NotificationKind.STARTED, event.originator_id
+            kind, about = STARTED, event.originator_id
         case Job.Progressed():
-            kind, about, step = NotificationKind.PROGRESS, event.originator_id, event.step
+            kind, about, step = PROGRESS, event.originator_id, event.step
         case Job.ImageGenerated():
-            kind, about = NotificationKind.IMAGE, event.image_id
+            kind, about = IMAGE, event.image_id
         case _:
             return None
     return Notification(kind, request_id, about, event.timestamp, step)

@@ -20,7 +20,7 @@ from domain.webhooks.backoff import (
 )
 from domain.webhooks.circuit import DEAD_AFTER, LONGEST_PROBE_WAIT, Health, room_for
 from domain.webhooks.delivery import DeliveryState, WebhookDelivery
-from domain.webhooks.notification import NotificationKind
+from projections.tracking import notifications
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 JITTER = 1.2
@@ -209,7 +209,7 @@ def test_seconds_and_the_date_they_lead_to_ask_for_the_same(seconds: int) -> Non
 def _scheduled(endpoint_id: UUID | None) -> WebhookDelivery:
     return WebhookDelivery.schedule(
         account_id=UUID(int=1),
-        kind=NotificationKind.IMAGE,
+        kind=notifications.IMAGE,
         about=UUID(int=2),
         request_id=UUID(int=3),
         endpoint_id=endpoint_id,

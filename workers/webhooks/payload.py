@@ -14,10 +14,9 @@ import orjson
 
 from domain.images.addresses import Signer, image_address
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.notification import NotificationKind
 from projections.status.fold import Generation
 from projections.tracking.history import RequestHistory
-from projections.tracking.notifications import notification_data, notification_of
+from projections.tracking.notifications import IMAGE, notification_data, notification_of
 
 TEST_TYPE = "endpoint.test"
 
@@ -62,9 +61,9 @@ class Payloads:
         if history is None:
             return _enveloped(TEST_TYPE, delivery, {"endpoint": delivery.endpoint_id})
         data = self._data(delivery, history)
-        if delivery.kind is NotificationKind.IMAGE and delivery.endpoint_id is None:
+        if delivery.kind == IMAGE and delivery.endpoint_id is None:
             return orjson.dumps(data)
-        return _enveloped(f"request.{delivery.kind.value}", delivery, data)
+        return _enveloped(f"request.{delivery.kind}", delivery, data)
 
     def _data(self, delivery: WebhookDelivery, history: RequestHistory) -> dict[str, Any]:
         wanted = (delivery.kind, delivery.about, delivery.step)

@@ -14,8 +14,9 @@ from domain.webhooks.attempts import Problem
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.notification import NotificationKind
+from domain.webhooks.notification import TEST
 from domain.webhooks.secret import LONGEST_OVERLAP, OVERLAP
+from projections.tracking.notifications import WEBHOOK_KINDS
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -83,7 +84,7 @@ class DeliverySummary(BaseModel):
     """One notification for one webhook, and its outcome."""
 
     id: Annotated[str, Field(description="The `webhook-id` of every attempt.")]
-    event: NotificationKind
+    event: Annotated[str, Field(json_schema_extra={"enum": [*WEBHOOK_KINDS, TEST]})]
     request: Annotated[str | None, Field(description="Null for a test.")]
     about: Annotated[
         str,

@@ -10,8 +10,9 @@ from uuid import UUID
 from api.http.fields import WebhookEvent
 from domain.return_codes import Refused
 from domain.service.fetching import FetchFailed, FetchProblem
-from domain.webhooks.notification import DEFAULT_KINDS, NotificationKind, sorted_kinds
+from domain.webhooks.notification import NotificationKind
 from domain.webhooks.webhook import WebhookTarget
+from projections.tracking.notifications import DEFAULT_KINDS, WEBHOOK_KINDS
 
 _NO_ADDRESS = "there is no webhook that they are for"
 
@@ -79,7 +80,7 @@ def _said_of(problem: FetchProblem) -> str:
 
 
 def kinds_from(events: Sequence[WebhookEvent] | None) -> tuple[NotificationKind, ...]:
-    """Return the kinds that a list of events names; None: each image, and the end."""
+    """Return the kinds that a list of events names, always in one order; None: the default."""
     if events is None:
         return DEFAULT_KINDS
-    return sorted_kinds([NotificationKind(event) for event in events])
+    return tuple(kind for kind in WEBHOOK_KINDS if kind in events)

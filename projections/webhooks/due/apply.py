@@ -311,4 +311,4 @@ def _set(connection: Connection, endpoint_id: UUID, **values: Any) -> None:
 
 
 def _listed(kinds: Sequence[NotificationKind]) -> str:
-    return ",".join(kind.value for kind in kinds)
+    return ",".join(kinds)

@@ -179,7 +179,7 @@ def _newest_first(wanted: Select[Any]) -> Select[Any]:
 def _row_from(row: Mapping[str, Any]) -> DeliveryRow:
     problem, reason = row["last_problem"], row["given_up_because"]
     typed = {
-        "kind": NotificationKind(row["kind"]),
+        "kind": row["kind"],
         "state": DeliveryState(row["state"]),
         "last_problem": None if problem is None else Problem(problem),
         "given_up_because": None if reason is None else AbandonReason(reason),

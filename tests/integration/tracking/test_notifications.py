@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 
 from domain.jobs.job import Job
 from domain.requests.request import Request
-from domain.webhooks.notification import Notification, NotificationKind
+from domain.webhooks.notification import Notification
 from projections.status.fold import Generation
+from projections.tracking import notifications
 from projections.tracking.history import RequestHistory
 from projections.tracking.notifications import notification_data, notification_of
 from tests.view_world import ViewWorld, world
@@ -35,7 +36,7 @@ def told(world: ViewWorld, request_id: UUID) -> list[tuple[Notification, dict[st
 
 
 def kinds(heard: list[tuple[Notification, dict[str, Any]]]) -> list[str]:
-    return [tracking.kind.value for tracking, _ in heard]
+    return [tracking.kind for tracking, _ in heard]
 
 
 def test_a_request_is_told_from_its_start_to_its_end(world: ViewWorld) -> None:
@@ -111,7 +112,7 @@ def test_progress_says_how_far_which_job_is(world: ViewWorld) -> None:
     progress = [
         (tracking.about, tracking.step, data["step"], data["steps"], data["job"])
         for tracking, data in told(world, request_id)
-        if tracking.kind is NotificationKind.PROGRESS
+        if tracking.kind == notifications.PROGRESS
     ]
     assert progress == [(job.job_id, s, s, 20, job.job_id) for s in (7, 20)]
 

@@ -16,9 +16,10 @@ from domain.ledger.webhooks import PlannedDelivery
 from domain.webhooks.attempts import Problem
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
-from domain.webhooks.notification import Notification, NotificationKind
+from domain.webhooks.notification import Notification
 from projections.following.rebuild import rebuild, verify
 from projections.following.views import ViewFollower
+from projections.tracking import notifications
 from projections.webhooks.history import reader as webhooks
 from projections.webhooks.history.reader import DeliveryRow
 from projections.webhooks.history.tables import WEBHOOK_DELIVERY
@@ -95,10 +96,10 @@ def test_every_delivery_is_there_as_its_own_history_has_it(told: DeliveryWorld) 
 
 def test_what_is_told_of_a_job_has_its_step(told: DeliveryWorld) -> None:
     job_id, now = uuid4(), told.clock.now()
-    progress = Notification(NotificationKind.PROGRESS, numbered(1), job_id, now, 17)
+    progress = Notification(notifications.PROGRESS, numbered(1), job_id, now, 17)
     told.schedule(PlannedDelivery(progress, told.account_id, None, address(1)))
     (row,) = rows(told)
-    assert (row.kind, row.about, row.step) == (NotificationKind.PROGRESS, job_id, 17)
+    assert (row.kind, row.about, row.step) == (notifications.PROGRESS, job_id, 17)
 
 
 def test_the_last_try_is_told(told: DeliveryWorld) -> None:

@@ -13,8 +13,8 @@ from domain.accounts.roles import Roles
 from domain.webhooks.backoff import PER_REQUEST, AbandonReason
 from domain.webhooks.circuit import Health
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.notification import NotificationKind
 from projections.following.rebuild import rebuild
+from projections.tracking import notifications
 from projections.webhooks.due.reader import EndpointEntry
 from projections.webhooks.due.tables import DUE_DELIVERY, WEBHOOK_DESTINATION
 from tests.delivery_world import BROKEN, GONE, TAKEN, DeliveryWorld, address, numbered
@@ -40,12 +40,12 @@ def line(told: DeliveryWorld, destination: UUID = HERE, request_id: UUID = MINE)
 
 def test_an_endpoint_is_told_of_with_all_that_schedulers_need(told: DeliveryWorld) -> None:
     before = told.hoard.storage.log.last_position()
-    endpoint_id = told.endpoint(NotificationKind.ENDED, NotificationKind.STARTED)
+    endpoint_id = told.endpoint(notifications.STARTED, notifications.ENDED)
     assert endpoints(told) == [
         EndpointEntry(
             endpoint_id=endpoint_id,
             account_id=told.account_id,
-            kinds=(NotificationKind.STARTED, NotificationKind.ENDED),
+            kinds=(notifications.STARTED, notifications.ENDED),
             disabled=None,
             registered_at_position=told.hoard.storage.log.last_position(),
             created_at=told.clock.now(),
@@ -60,7 +60,7 @@ def test_endpoints_come_as_they_were_registered_and_each_by_its_account(
     stranger = told.hoard.ledger.accounts.open("stranger", "d" * 64, Roles())
     mine = [told.endpoint() for _ in range(3)]
     theirs = told.hoard.ledger.webhooks.register_endpoint(
-        stranger, address="https://stranger.example", kinds=[NotificationKind.IMAGE]
+        stranger, address="https://stranger.example", kinds=[notifications.IMAGE]
     )
     nobody = UUID(int=7)
     found = told.hoard.inline.deliveries.endpoints_of([stranger, told.account_id, nobody])
@@ -75,9 +75,9 @@ def test_an_endpoint_changes_and_goes(told: DeliveryWorld) -> None:
     ledger, account_id = told.hoard.ledger, told.account_id
     endpoint_id = told.endpoint()
     ledger.webhooks.change_endpoint(
-        endpoint_id, account_id=account_id, kinds=[NotificationKind.PROGRESS]
+        endpoint_id, account_id=account_id, kinds=[notifications.PROGRESS]
     )
-    assert endpoints(told)[0].kinds == (NotificationKind.PROGRESS,)
+    assert endpoints(told)[0].kinds == (notifications.PROGRESS,)
     ledger.webhooks.disable_endpoint(endpoint_id, DisableReason.DEAD)
     assert endpoints(told)[0].disabled is DisableReason.DEAD
     ledger.webhooks.change_endpoint(endpoint_id, account_id=account_id, enabled=True)

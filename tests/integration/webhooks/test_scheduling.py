@@ -13,21 +13,15 @@ import pytest
 from domain.jobs.job import Job
 from domain.ledger.webhooks import PlannedDelivery
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.notification import NotificationKind
 from projections.following.log_follower import FollowerFailed, LogFollower
 from projections.following.positions import REACTION_POSITIONS
 from projections.following.wakeups import WakeupSignal
+from projections.tracking.notifications import ENDED, PROGRESS, STARTED
 from projections.view import RecordedEvent
 from tests.waiting import wait_until
 from tests.webhook_world import WebhookWorld
-from workers.webhooks.scheduler import LEAST_REST_SECONDS, NAME, WebhookScheduling
+from workers.webhooks.scheduling import LEAST_REST_SECONDS, NAME, WebhookScheduling
 
-STARTED, IMAGE, PROGRESS, ENDED = (
-    NotificationKind.STARTED,
-    NotificationKind.IMAGE,
-    NotificationKind.PROGRESS,
-    NotificationKind.ENDED,
-)
 ADDRESS = "https://bot.example/hoard?job=1"
 
 
@@ -82,7 +76,7 @@ def scheduled(world: WebhookWorld) -> list[WebhookDelivery.Scheduled]:
 
 
 def kinds(world: WebhookWorld, endpoint_id: UUID | None = None) -> list[str]:
-    return [event.kind.value for event in scheduled(world) if event.endpoint_id == endpoint_id]
+    return [event.kind for event in scheduled(world) if event.endpoint_id == endpoint_id]
 
 
 def position(world: WebhookWorld) -> int:
@@ -122,7 +116,7 @@ def test_what_is_wanted_is_told_and_no_more(world: WebhookWorld) -> None:
     assert kinds(world) == ["started"]
     assert kinds(world, everything) == ["started", "progress", "image", "ended"]
     assert kinds(world, ends) == ["ended"]
-    [progress] = [event for event in scheduled(world) if event.kind is PROGRESS]
+    [progress] = [event for event in scheduled(world) if event.kind == PROGRESS]
     assert (progress.about, progress.step, progress.request_id) == (job.job_id, 1, request_id)
 
 
@@ -306,7 +300,7 @@ def test_much_at_once_is_scheduled_in_several_transactions(
     for _ in range(2):
         world.endpoint("https://a.example/")
     world.make(3, address=ADDRESS)
-    monkeypatch.setattr("workers.webhooks.scheduler._MOST_AT_ONCE", 4)
+    monkeypatch.setattr("workers.webhooks.scheduling._MOST_AT_ONCE", 4)
     ledger, sizes = world.hoard.ledger, []
     whole = ledger.webhooks.schedule
 
@@ -327,7 +321,7 @@ def test_much_at_once_is_scheduled_in_several_transactions(
 def test_what_was_forgotten_is_read_from_the_log(
     world: WebhookWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.webhooks.planner._MOST_REMEMBERED", 1)
+    monkeypatch.setattr("workers.webhooks.scheduling._MOST_REMEMBERED", 1)
     world.ask(2, address=ADDRESS)
     world.ask(2, address=ADDRESS)
     first, second = world.pop(), world.pop()
@@ -352,7 +346,7 @@ def test_where_nothing_is_told_nothing_is_written(world: WebhookWorld) -> None:
 def test_the_position_is_kept_now_and_then_all_the_same(
     world: WebhookWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.webhooks.scheduler._MOST_UNSTORED", 5)
+    monkeypatch.setattr("workers.webhooks.scheduling._MOST_UNSTORED", 5)
     world.submit(2)
     world.deliver(world.pop())
     catch_up(scheduling(world))

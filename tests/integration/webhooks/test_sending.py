@@ -19,8 +19,8 @@ from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.circuit import DEAD_AFTER, FAILURES_UNTIL_OPEN
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.notification import NotificationKind
 from infrastructure.processes.webhooks import dispatcher_of
+from projections.tracking import notifications
 from tests.waiting import wait_until
 from tests.webhook_receiver import Receiver, answer, receiver
 from tests.webhook_world import (
@@ -233,7 +233,7 @@ def test_a_filter_that_changed_later_does_not_undo_what_was_scheduled(
     endpoint = world.endpoint(plain.url(host=HERE))
     [started, *_] = world.schedule(world.make(1), endpoint)
     world.hoard.ledger.webhooks.change_endpoint(
-        endpoint, account_id=world.integrator, kinds=[NotificationKind.ENDED]
+        endpoint, account_id=world.integrator, kinds=[notifications.ENDED]
     )
     world.sender().send(started)
     assert ids(plain) == [started]

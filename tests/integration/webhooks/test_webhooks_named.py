@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from domain.webhooks.notification import NotificationKind
+from projections.tracking import notifications
 from tests.integration.api_client import Api
 from tests.integration.requests.replicas import again, make
 from tests.integration.webhooks.webhook_client import (
@@ -32,7 +32,7 @@ def test_a_request_names_its_own_webhook(api: Api) -> None:
     key = api.key("integrator")
     first = named_by(api, api.asked(key, webhook=f"{ADDRESS}?job=1"))
     assert first is not None
-    assert first.kinds == (NotificationKind.IMAGE, NotificationKind.ENDED)
+    assert first.kinds == (notifications.IMAGE, notifications.ENDED)
     assert api.hoard.secrets.personal_keys.open(first.address) == f"{ADDRESS}?job=1"
     assert first.address.subject == account_id(api)
 
@@ -40,7 +40,7 @@ def test_a_request_names_its_own_webhook(api: Api) -> None:
         api, api.asked(key, webhook=f"{ADDRESS}?job=2", webhook_events=["progress", "started"])
     )
     assert only is not None
-    assert only.kinds == (NotificationKind.STARTED, NotificationKind.PROGRESS)
+    assert only.kinds == (notifications.STARTED, notifications.PROGRESS)
     assert only.destination == first.destination
     another = named_by(api, api.asked(api.key("another"), webhook=ADDRESS))
     assert another is not None
@@ -65,7 +65,7 @@ def test_an_image_that_is_made_again_has_a_webhook_too(api: Api) -> None:
     assert named.status == 202, named
     webhook = named_by(api, named.body["id"])
     assert webhook is not None
-    assert webhook.kinds == (NotificationKind.IMAGE,)
+    assert webhook.kinds == (notifications.IMAGE,)
     assert api.hoard.secrets.personal_keys.open(webhook.address) == ADDRESS
     refused = again(api, image_id, key, webhook_events=["image"])
     assert (refused.rc, list(refused.body["errors"])) == ("BadRequest", ["webhook_events"])

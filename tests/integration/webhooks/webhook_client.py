@@ -13,8 +13,9 @@ import pytest
 from domain.ledger.webhooks import PlannedDelivery
 from domain.requests.request import Request
 from domain.webhooks.attempts import Outcome
-from domain.webhooks.notification import Notification, NotificationKind
+from domain.webhooks.notification import Notification
 from domain.webhooks.webhook import Webhook
+from projections.tracking import notifications
 from tests.integration.api_client import Answered, Api, serving
 
 ADDRESS = "https://bot.example/hoard"
@@ -76,7 +77,7 @@ def tried(api: Api, delivery_id: UUID, outcome: Outcome, answer: str = "") -> No
 def scheduled(api: Api, request_id: str, endpoint_id: str | None, who: str = "integrator") -> UUID:
     """Have the end of a request told; return the delivery."""
     known = UUID(request_id)
-    tracking = Notification(NotificationKind.ENDED, known, known, api.clock.now())
+    tracking = Notification(notifications.ENDED, known, known, api.clock.now())
     to = None if endpoint_id is None else UUID(endpoint_id)
     planned_delivery = PlannedDelivery(tracking, account_id(api, who), to, to or uuid4())
     api.hoard.ledger.webhooks.schedule([planned_delivery])

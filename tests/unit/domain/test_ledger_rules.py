@@ -30,11 +30,11 @@ from domain.requests.specification import ReplicateImage, Requester, SubmitReque
 from domain.return_codes import Refused
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.notification import NotificationKind
 from domain.workers.changes import WorkerChange
 from domain.workers.matching import Capabilities
 from infrastructure.bootstrap import assemble
 from infrastructure.settings.environment import load_settings
+from projections.tracking import notifications
 from tests.delivery_world import BROKEN, DeliveryWorld, address, numbered
 from tests.kudos_world import available, open_account, request_of
 from tests.world import ManualClock, SeededRandomSource
@@ -281,7 +281,7 @@ COMMANDS: dict[str, Callable[[World], Command]] = {
         world.ledger.webhooks.register_endpoint,
         world.nobody,
         address="https://receiver.example/hook",
-        kinds=[NotificationKind.ENDED],
+        kinds=[notifications.ENDED],
     ),
     "webhooks.change_endpoint": lambda world: partial(
         world.ledger.webhooks.change_endpoint,

@@ -19,6 +19,7 @@ from domain.sealing import Sealed
 from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
 from infrastructure.storage.event_mapper import EventMapper
+from projections.tracking.notifications import DEFAULT_KINDS
 from tests.paths import ROOT
 
 SAMPLES = ROOT / "tests" / "samples" / "submitted"
@@ -50,7 +51,7 @@ EVERYTHING = (
         ),
         extra_texts=(("hello", "qr_code"),),
         replicates=Replication(IMAGE, 4, 2, 5, "m", True, None),
-        webhook=WebhookTarget("https://example.org/hook", DESTINATION),
+        webhook=WebhookTarget("https://example.org/hook", DESTINATION, DEFAULT_KINDS),
     ),
     Requester(ACCOUNT, KEY, "192.0.2.1", "test:1:unit", "user 7"),
     Terms(kudos=31.25, kudos_per_image=10.0625, expires_at=LATER, priority=7.5, held=12.5),

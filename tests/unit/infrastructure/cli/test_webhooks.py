@@ -27,7 +27,7 @@ from domain.webhooks.attempts import Outcome
 from domain.webhooks.backoff import AbandonReason
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisableReason
-from domain.webhooks.notification import Notification, NotificationKind
+from domain.webhooks.notification import Notification
 from domain.webhooks.webhook import WebhookTarget
 from domain.workers.matching import Requirements
 from infrastructure.bootstrap import Hoard
@@ -38,6 +38,7 @@ from infrastructure.cli.webhooks.lists import write_deliveries
 from infrastructure.cli.webhooks.resending import resend_all
 from infrastructure.cli.webhooks.words import DeliveryLines
 from infrastructure.settings.environment import Settings
+from projections.tracking import notifications
 from tests.delivery_world import BROKEN, GONE, SILENT, TAKEN, DeliveryWorld, address, numbered
 from tests.prepared import assembled
 from tests.unit.infrastructure.cli.command_line import Command
@@ -101,7 +102,7 @@ def request_with_webhook(told: DeliveryWorld, where: str) -> UUID:
                 settings=ImageSettings(64, 64, 2, "k_euler", 5.0, True, 1),
                 requirements=Requirements((), 64 * 64, False, False, True, False),
                 images=1,
-                webhook=WebhookTarget(where, destination),
+                webhook=WebhookTarget(where, destination, notifications.DEFAULT_KINDS),
             ),
         )
     )
@@ -140,7 +141,7 @@ def test_lists_are_narrowed(told: DeliveryWorld, command: Command) -> None:
     tried(told, new, TAKEN)
     other = told.hoard.ledger.accounts.open("other", "f" * 64, Roles())
     third, fourth = (
-        Notification(NotificationKind.ENDED, numbered(number), numbered(number), told.clock.now())
+        Notification(notifications.ENDED, numbered(number), numbered(number), told.clock.now())
         for number in (3, 4)
     )
     theirs = told.schedule(PlannedDelivery(third, other, None, address(3)))[0]
@@ -314,7 +315,7 @@ def test_endpoints_of_one_account_can_be_asked_for(told: DeliveryWorld, command:
     mine = told.endpoint()
     other = told.hoard.ledger.accounts.open("other", "f" * 64, Roles())
     theirs = told.hoard.ledger.webhooks.register_endpoint(
-        other, address="https://other.example/x", kinds=[NotificationKind.ENDED]
+        other, address="https://other.example/x", kinds=[notifications.ENDED]
     )
     both = [UUID(line["endpoint_id"]) for line in json_lines(command, "endpoints")]
     assert both == [mine, theirs]

@@ -18,8 +18,9 @@ from domain.accounts.account import ANONYMOUS_ID
 from domain.images.settings import ImageSettings
 from domain.requests.specification import Requester, RequestSpecification, SubmitRequest
 from domain.webhooks.delivery import WebhookDelivery
-from domain.webhooks.notification import NotificationKind
+from domain.webhooks.notification import TEST, NotificationKind
 from domain.workers.matching import Requirements
+from projections.tracking import notifications
 from projections.tracking.history import RequestHistory
 from tests.view_world import ViewWorld
 from workers.webhooks.payload import NotificationNotFound, Payloads
@@ -101,7 +102,7 @@ def test_an_image_at_the_address_of_its_request_is_told_as_v2_does(world: ViewWo
     job = world.pop()
     world.deliver(job)
     image_id = job.image_ids[1]
-    told = body(world, delivery(world, NotificationKind.IMAGE, image_id, request_id))
+    told = body(world, delivery(world, notifications.IMAGE, image_id, request_id))
     address = urlsplit(told.pop("img"))
     assert f"{address.scheme}://{address.netloc}{address.path}" == (
         f"{ROOT}/api/v2/generate/images/{request_id}/{image_id}.webp"
@@ -129,11 +130,11 @@ def test_a_request_that_wants_no_addresses_is_sent_the_image_itself(world: ViewW
     job = world.pop()
     world.deliver(job)
     blobs = Blobs({f"{0:064x}": b"RIFF....WEBP"})
-    own = delivery(world, NotificationKind.IMAGE, job.image_ids[0], request_id)
+    own = delivery(world, notifications.IMAGE, job.image_ids[0], request_id)
     assert base64.b64decode(body(world, own, blobs)["img"]) == b"RIFF....WEBP"
     assert body(world, own, Blobs())["img"] == ""
     elsewhere = delivery(
-        world, NotificationKind.IMAGE, job.image_ids[0], request_id, endpoint_id=ENDPOINT
+        world, notifications.IMAGE, job.image_ids[0], request_id, endpoint_id=ENDPOINT
     )
     assert body(world, elsewhere, blobs)["data"]["img"].startswith(f"{ROOT}/api/v2/")
 
@@ -154,18 +155,18 @@ def test_all_else_stands_in_an_envelope(world: ViewWorld, endpoint_id: UUID | No
         one = delivery(world, kind, about, request_id, endpoint_id=endpoint_id, step=step)
         return body(world, one)
 
-    started = told(NotificationKind.STARTED, job.job_id)
+    started = told(notifications.STARTED, job.job_id)
     assert started["type"] == "request.started"
     moment = world.clock.now() + timedelta(milliseconds=250)
     assert started["timestamp"] == moment.isoformat().replace("+00:00", "Z")
     assert started["data"]["job"] == str(job.job_id)
     assert started["data"]["request"] == str(request_id)
     assert "step" not in started["data"]
-    second = told(NotificationKind.PROGRESS, job.job_id, 14)
+    second = told(notifications.PROGRESS, job.job_id, 14)
     assert second["type"] == "request.progress"
     assert (second["data"]["step"], second["data"]["steps"]) == (14, 20)
-    assert told(NotificationKind.PROGRESS, job.job_id, 7)["data"]["step"] == 7
-    ended = told(NotificationKind.ENDED, request_id)
+    assert told(notifications.PROGRESS, job.job_id, 7)["data"]["step"] == 7
+    ended = told(notifications.ENDED, request_id)
     assert ended["type"] == "request.ended"
     assert ended["data"]["state"] == "completed"
     assert (ended["data"]["images"], ended["data"]["finished"]) == (2, 2)
@@ -175,9 +176,7 @@ def test_an_image_at_an_endpoint_stands_in_an_envelope(world: ViewWorld) -> None
     request_id = ask(world)
     job = world.pop()
     world.deliver(job)
-    one = delivery(
-        world, NotificationKind.IMAGE, job.image_ids[0], request_id, endpoint_id=ENDPOINT
-    )
+    one = delivery(world, notifications.IMAGE, job.image_ids[0], request_id, endpoint_id=ENDPOINT)
     told = body(world, one)
     assert set(told) == {"type", "timestamp", "data"}
     assert told["type"] == "request.image"
@@ -185,7 +184,7 @@ def test_an_image_at_an_endpoint_stands_in_an_envelope(world: ViewWorld) -> None
 
 
 def test_a_test_names_its_endpoint(world: ViewWorld) -> None:
-    told = body(world, delivery(world, NotificationKind.TEST, uuid4(), None, endpoint_id=ENDPOINT))
+    told = body(world, delivery(world, TEST, uuid4(), None, endpoint_id=ENDPOINT))
     assert told["type"] == "endpoint.test"
     assert told["data"] == {"endpoint": str(ENDPOINT)}
 
@@ -194,8 +193,8 @@ def test_what_happened_later_changes_nothing(world: ViewWorld) -> None:
     request_id = ask(world, 2)
     job = world.pop()
     world.deliver(job, 0)
-    one = delivery(world, NotificationKind.STARTED, job.job_id, request_id, endpoint_id=ENDPOINT)
-    image = delivery(world, NotificationKind.IMAGE, job.image_ids[0], request_id)
+    one = delivery(world, notifications.STARTED, job.job_id, request_id, endpoint_id=ENDPOINT)
+    image = delivery(world, notifications.IMAGE, job.image_ids[0], request_id)
 
     def bodies() -> list[bytes]:
         history = RequestHistory.read(world.hoard.storage.log, request_id)
@@ -210,6 +209,4 @@ def test_what_the_log_lacks_cannot_be_told(world: ViewWorld) -> None:
     request_id = ask(world)
     history = RequestHistory.read(world.hoard.storage.log, request_id)
     with pytest.raises(NotificationNotFound):
-        payloads(world).body(
-            delivery(world, NotificationKind.ENDED, request_id, request_id), history
-        )
+        payloads(world).body(delivery(world, notifications.ENDED, request_id, request_id), history)

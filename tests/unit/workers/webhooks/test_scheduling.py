@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from domain.webhooks.notification import WEBHOOK_KINDS, NotificationKind
+from projections.tracking import notifications
 from projections.webhooks.due.reader import EndpointEntry
 from tests.unit.projections.recorded_log import RecordedLog
 from tests.unit.projections.tracked_events import (
@@ -17,7 +17,7 @@ from tests.unit.projections.tracked_events import (
     sliced,
     submitted,
 )
-from workers.webhooks.planner import DeliveryPlanner
+from workers.webhooks.scheduling import DeliveryPlanner
 
 
 class NoEndpoints:
@@ -73,7 +73,7 @@ class AllKinds:
     def endpoints_of(self, account_ids: Collection[UUID]) -> Mapping[UUID, Sequence[EndpointEntry]]:
         created = datetime(2026, 1, 1, tzinfo=UTC)
         return {
-            each: [EndpointEntry(uuid4(), each, WEBHOOK_KINDS, None, 0, created)]
+            each: [EndpointEntry(uuid4(), each, notifications.WEBHOOK_KINDS, None, 0, created)]
             for each in account_ids
         }
 
@@ -94,9 +94,9 @@ def test_each_kind_that_webhooks_can_ask_for_is_planned_from_its_event() -> None
         if each.endpoint_id is not None
     ]
     assert planned == [
-        (3, NotificationKind.STARTED, request_id),
-        (4, NotificationKind.PROGRESS, request_id),
-        (5, NotificationKind.IMAGE, request_id),
-        (6, NotificationKind.ENDED, request_id),
+        (3, notifications.STARTED, request_id),
+        (4, notifications.PROGRESS, request_id),
+        (5, notifications.IMAGE, request_id),
+        (6, notifications.ENDED, request_id),
     ]
-    assert {kind for _, kind, _ in planned} == set(WEBHOOK_KINDS)
+    assert {kind for _, kind, _ in planned} == set(notifications.WEBHOOK_KINDS)
