@@ -55,10 +55,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
+# Nothing is collected while tests are; every collection would walk all that was imported by then.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Leave what was imported by now to the end: every full collection of garbage walked it all."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _log_as_the_standard_library() -> None:

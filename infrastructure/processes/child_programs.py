@@ -54,7 +54,7 @@ def api_program(settings: Settings, run_folder: Path, number: int, listening: in
     name = API if number == 1 else f"{API}-{number}"
     return Program(
         name,
-        _python("infrastructure.processes.api"),
+        _process("api"),
         environment=_environment(settings, run_folder, name)
         | {LISTEN_VARIABLE: str(listening)}
         | _KEEP_MEMORY,
@@ -66,7 +66,7 @@ def projector_program(settings: Settings, run_folder: Path) -> Program:
     """Return the projector: followers, reactions and chores."""
     return Program(
         PROJECTOR,
-        _python("infrastructure.processes.projector"),
+        _process("projector"),
         environment=_environment(settings, run_folder, PROJECTOR),
     )
 
@@ -75,7 +75,7 @@ def webhooks_program(settings: Settings, run_folder: Path) -> Program:
     """Return the webhook sender."""
     return Program(
         WEBHOOKS,
-        _python("infrastructure.processes.webhooks"),
+        _process("webhooks"),
         environment=_environment(settings, run_folder, WEBHOOKS),
     )
 
@@ -98,7 +98,7 @@ def worker_program(
         environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
     return Program(
         name,
-        _python("infrastructure.processes.worker"),
+        _process("worker"),
         environment=environment,
         stop_timeout_seconds=drain + _WORKER_STOP_SECONDS,
     )
@@ -108,7 +108,7 @@ def lone_worker_program(settings: Settings) -> Program:
     """Return a worker without a supervisor, with unchanged settings."""
     return Program(
         "worker",
-        _python("infrastructure.processes.worker"),
+        _process("worker"),
         environment=settings.as_environment() | {"PYTHONPATH": _import_path()},
     )
 
@@ -120,9 +120,9 @@ def _worker_name(settings: Settings, number: int) -> str:
     return settings.worker_name[: _LONGEST_WORKER_NAME - len(suffix)] + suffix
 
 
-def _python(module: str) -> tuple[str, ...]:
+def _process(name: str) -> tuple[str, ...]:
     # -P: a folder in the working directory must not shadow one of our packages.
-    return (sys.executable, "-P", "-m", module)
+    return (sys.executable, "-P", "-m", "infrastructure.processes", name)
 
 
 def _environment(settings: Settings, run_folder: Path, name: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from domain.models.catalogue import Models
 from infrastructure.outbound.guard import Outbound
+from infrastructure.processes.garbage import collecting_later
 from infrastructure.settings.environment import Settings
 from workers.engines.protocol import Engine
 from workers.models.hashes import HashCache
@@ -32,11 +33,12 @@ def make_engine(settings: Settings, supplies: Supplies) -> Engine:
     """
     hashes = HashCache(settings.data / "hashes.json")
     loras = _loras(settings, supplies, hashes)
-    if settings.worker_engine == "comfyui":
-        return _comfyui(settings, supplies, hashes, loras)
-    from workers.engines.diffusers.engine import DiffusersEngine
+    with collecting_later():
+        if settings.worker_engine == "comfyui":
+            return _comfyui(settings, supplies, hashes, loras)
+        from workers.engines.diffusers.engine import DiffusersEngine
 
-    return DiffusersEngine(settings.pipelines, loras=loras, hash_of=hashes.sha256_of)
+        return DiffusersEngine(settings.pipelines, loras=loras, hash_of=hashes.sha256_of)
 
 
 def _loras(settings: Settings, supplies: Supplies, hashes: HashCache) -> LoraStore | None:

@@ -1,6 +1,6 @@
 """The sender of webhooks: a Celery worker whose only task wakes a dispatcher. One, or several.
 
-``python -m infrastructure.processes.webhooks`` runs one. While its broker is down it sends all
+``python -m infrastructure.processes webhooks`` runs one. While its broker is down it sends all
 the same: the dispatcher looks by itself.
 """
 

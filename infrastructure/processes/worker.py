@@ -1,6 +1,6 @@
 """An in-cluster worker: a Celery worker with one pool process, which holds the engine.
 
-``python -m infrastructure.processes.worker`` runs one; so does Celery's own command, with
+``python -m infrastructure.processes worker`` runs one; so does Celery's own command, with
 ``--app infrastructure.processes.worker worker --pool prefork --concurrency 1``.
 """
 

@@ -32,7 +32,7 @@ def process(settings: Settings, tmp_path: Path) -> Iterator[subprocess.Popen[byt
     """The API alone, without broker, projector or supervisor."""
     with (tmp_path / "log").open("wb") as log:
         running = subprocess.Popen(
-            [sys.executable, "-m", "infrastructure.processes.api"],
+            [sys.executable, "-m", "infrastructure.processes", "api"],
             env={**os.environ, **settings.as_environment()},
             stdout=log,
             stderr=log,

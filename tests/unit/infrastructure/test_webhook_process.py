@@ -30,7 +30,7 @@ def test_a_sender_loads_neither_engines_nor_a_web_server() -> None:
 def test_a_supervised_sender_has_the_settings_and_time_to_finish(tmp_path: Path) -> None:
     program = webhooks_program(Settings(data=tmp_path, port=7009), tmp_path / "run")
     assert program.name == "webhooks"
-    assert program.command[-1] == "infrastructure.processes.webhooks"
+    assert program.command[-2:] == ("infrastructure.processes", "webhooks")
     assert program.environment["HOARD_PORT"] == "7009"
     assert program.environment["HOARD_CHILD"] == "webhooks"
     assert program.stop_timeout_seconds > 5

@@ -56,7 +56,7 @@ def test_it_becomes_a_worker_process_with_the_settings_of_its_options(
         *("--comfyui-folder", str(tmp_path), "--amount", "4", "--gpu", "1"),
     )
 
-    assert worker.command[-2:] == ("-m", "infrastructure.processes.worker")
+    assert worker.command[-2:] == ("infrastructure.processes", "worker")
     assert worker.environment["CUDA_VISIBLE_DEVICES"] == "1"
     for name, value in worker.environment.items():
         monkeypatch.setenv(name, value)
