@@ -5,6 +5,9 @@ from __future__ import annotations
 SEED_RANGE = 2**32
 """Seeds are integers from 0 to one below this."""
 
+_MOST_DIGITS = 4000
+"""Python refuses to read longer numbers, in favour of their time."""
+
 SAMPLERS = frozenset(
     {
         "DDIM",
@@ -42,16 +45,20 @@ def counted_steps(sampler: str, steps: int) -> int:
 def seed_from_text(text: str) -> int:
     """Turn the seed that a client wrote into an integer below 2^32.
 
-    Digits are read as a number; any other text as a little-endian number of its UTF-8 bytes, the
-    AI Horde's rule, so that the same words give the same picture there and here.
+    Digits are read as a number, any other text as a little-endian number of its UTF-8 bytes. Of a
+    number that is too large the low 32 bits are dropped until it fits. This is the AI Horde's
+    rule: the same words give the same picture there and here.
     """
-    if text.isascii() and text.isdigit() and len(text) <= 4000:
-        return int(text) % SEED_RANGE
-    return int.from_bytes(text.encode(errors="replace"), "little") % SEED_RANGE
+    if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS:
+        number = int(text)
+    else:
+        number = int.from_bytes(text.encode(errors="replace"), "little")
+    too_long = max(0, number.bit_length() - 1) // 32
+    return number >> 32 * too_long
 
 
 def seed_of_job(first_seed: int, variation: int, job_number: int) -> int:
-    """Return the seed of a request's job number ``job_number`` (0 for the first).
+    """Return the seed of a request's job number ``job_number`` (from 0).
 
     :param first_seed: the request's seed, 0 to 2^32 - 1.
     :param variation: what each further job adds, 1 to 1000.

@@ -145,7 +145,7 @@ class Leasing:
         model = model_for(worker.capabilities, request.submitted.requirements.models, loaded)
         family = baseline_of(model, self._models)
         job_id = job_id_from(self._random_source.new_id())
-        job_number = request.jobs_sliced
+        job_number = request.next_number
         images = request.slice(
             job_id,
             worker_id=worker.worker_id,

@@ -126,7 +126,7 @@ class Request(Aggregate):
         class_version = 2
         job_id: UUID
         job_number: int
-        """0 for the first job of the request."""
+        """Which of the request's seeds it has, 0 for the first: see :attr:`Request.next_number`."""
         images: int
         remaining: int
         """Images that still wait after this slice."""
@@ -147,8 +147,9 @@ class Request(Aggregate):
         def apply(self, aggregate: Request) -> None:
             """Hand the slice's images to the job."""
             aggregate.remaining -= self.images
-            aggregate.open_jobs[self.job_id] = self.images
-            aggregate.jobs_sliced += 1
+            aggregate.open_jobs[self.job_id] = self.job_number
+            aggregate.free_numbers.discard(self.job_number)
+            aggregate.numbers_given = max(aggregate.numbers_given, self.job_number + 1)
 
     class JobReturned(Event):
         """A job ended: its submitted images stay, those that it lost wait again."""
@@ -171,7 +172,9 @@ class Request(Aggregate):
 
         def apply(self, aggregate: Request) -> None:
             """Count each of the job's images as submitted or as waiting."""
-            del aggregate.open_jobs[self.job_id]
+            number = aggregate.open_jobs.pop(self.job_id)
+            if not self.delivered:
+                aggregate.free_numbers.add(number)
             aggregate.delivered += self.delivered
             aggregate.remaining += self.lost
             aggregate.lost += self.lost
@@ -245,7 +248,10 @@ class Request(Aggregate):
         self.state = RequestState.OPEN
         self.remaining = 0
         self.open_jobs: dict[UUID, int] = {}
-        self.jobs_sliced = 0
+        """The number of each job that a worker has."""
+        self.free_numbers: set[int] = set()
+        """The numbers of jobs that ended without an image."""
+        self.numbers_given = 0
         self.delivered = 0
         self.lost = 0
         self.burnt = 0
@@ -328,7 +334,7 @@ class Request(Aggregate):
         self.trigger_event(
             self.Sliced,
             job_id=job_id,
-            job_number=self.jobs_sliced,
+            job_number=self.next_number,
             images=images,
             remaining=self.remaining - images,
             worker_id=worker_id,
@@ -339,6 +345,15 @@ class Request(Aggregate):
             timestamp=timestamp,
         )
         return images
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next job: that of one that was lost with all its images, if there is.
+
+        So a lost job changes no image that was asked for. A job that submitted some of its images
+        keeps its number, since another one with its seed would make those again.
+        """
+        return min(self.free_numbers, default=self.numbers_given)
 
     def seed_of_job(self, job_number: int, drawn: int) -> int:
         """Return a job's seed: from the client's seed if there is one, else the ``drawn`` one; of

@@ -150,6 +150,30 @@ def test_a_job_whose_lease_ended_is_refused_and_made_by_another(api: Api) -> Non
     assert [one["worker_name"] for one in made] == ["another"]
 
 
+@pytest.mark.parametrize("loss", ["a fault", "a lease that ends"])
+def test_a_lost_job_is_made_with_the_seed_that_was_asked_for(api: Api, loss: str) -> None:
+    api.asked(n=2, params={"seed": "77"})
+    job = api.popped()
+    if loss == "a fault":
+        for image_id in job["ids"]:
+            api.submit(image_id, state="faulted", generation="faulted")
+    else:
+        api.clock.advance(timedelta(seconds=job["ttl"]))
+        for job_id in api.hoard.inline.queue.due_leases(api.clock.now(), 10):
+            api.hoard.ledger.jobs.expire_lease(job_id)
+    again = api.popped(name="another")
+    assert (len(again["ids"]), again["payload"]["seed"]) == (2, "77")
+
+
+def test_images_that_were_lost_beside_others_get_a_seed_of_their_own(api: Api) -> None:
+    """With the same one, a worker would make the images that are there already."""
+    api.asked(n=2, params={"seed": "77", "seed_variation": 10})
+    first, second = api.popped()["ids"]
+    api.deliver([first])
+    api.submit(second, state="faulted", generation="faulted")
+    assert api.popped()["payload"]["seed"] == "87"
+
+
 def test_an_image_is_taken_once(api: Api) -> None:
     api.asked(n=2)
     first, _ = api.popped()["ids"]

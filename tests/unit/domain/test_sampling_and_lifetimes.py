@@ -7,6 +7,8 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from domain.images.sampling import SEED_RANGE, counted_steps, seed_from_text, seed_of_job
 from domain.images.settings import ImageSettings
@@ -41,12 +43,42 @@ def test_steps_are_counted_as_the_sampler_runs_them(sampler: str, steps: int) ->
     assert counted_steps(sampler, 30) == steps
 
 
-def test_seeds_from_text() -> None:
-    assert seed_from_text("42") == 42
-    assert seed_from_text(str(SEED_RANGE + 5)) == 5
-    assert seed_from_text("ab") == ord("a") + 256 * ord("b")
-    assert 0 <= seed_from_text("٣" * 5000) < SEED_RANGE
-    assert 0 <= seed_from_text("9" * 5000) < SEED_RANGE
+@pytest.mark.parametrize(
+    ("text", "seed"),
+    [
+        ("42", 42),
+        ("0", 0),
+        ("0042", 42),
+        (str(SEED_RANGE - 1), SEED_RANGE - 1),
+        (str(SEED_RANGE), 1),
+        (str(SEED_RANGE + 5), 1),
+        ("6687881544318117707", 1557143764),
+        (str(7 << 96), 7),
+        ("ab", ord("a") + 256 * ord("b")),
+        ("The little seed that could", 25708),
+        ("same start, other end", ord("d")),
+        ("same start, other way", ord("y")),
+        ("-1", ord("-") + 256 * ord("1")),
+        ("", 0),
+    ],
+)
+def test_a_seed_from_text_is_what_the_incumbent_makes_of_it(text: str, seed: int) -> None:
+    assert seed_from_text(text) == seed
+
+
+@given(st.text())
+@example("٣" * 5000)
+@example("9" * 5000)
+def test_a_seed_from_any_text_is_found_by_shifting_while_it_is_too_large(text: str) -> None:
+    """The incumbent's rule, spelt as it spells it."""
+    number = (
+        int(text)
+        if text.isascii() and text.isdigit() and len(text) < 4300
+        else int.from_bytes(text.encode(errors="replace"), "little")
+    )
+    while number >= SEED_RANGE:
+        number >>= 32
+    assert seed_from_text(text) == number
 
 
 def test_each_further_job_moves_the_seed_on() -> None:
