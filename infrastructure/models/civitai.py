@@ -8,13 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import from_json
 
 from domain.models.loras import Lora, ResolvedLora, is_civitai_id
-from workers.models.lora_versions import MetadataAway, PublishedLora
+from workers.models.lora_versions import (
+    MetadataAway,
+    MetadataUnavailable,
+    MetadataUnusable,
+    PublishedLora,
+)
 
 LARGEST_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer that are read at most; a search with its pictures' addresses is large."""
@@ -25,12 +38,21 @@ _FIRST_SERVER_ERROR = 500
 _MOST_TRIGGER_WORDS = 50
 
 
-class CivitaiAway(MetadataAway):
-    """CivitAI did not answer, or its answer is not usable; a later attempt may succeed."""
-
-
 class _Part(BaseModel):
+    """A part of an answer; null is read as absent, in a list, too."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: [each for each in field if each is not None] if isinstance(field, list) else field
+            for name, field in value.items()
+            if field is not None
+        }
 
 
 class _Hashes(_Part):
@@ -67,25 +89,39 @@ class _Version(_Part):
         return digest.lower() if digest else None
 
 
+def _first(versions: Any) -> Any:
+    """Return the latest version, which comes first; older ones are not read."""
+    return next(iter(versions), None) if isinstance(versions, list) else versions
+
+
 class _Model(_Part):
     id: int
-    name: str
+    name: str = ""
     type: str = ""
     nsfw: bool = False
-    versions: tuple[_Version, ...] = Field(default=(), alias="modelVersions")
+    latest: Annotated[_Version | None, BeforeValidator(_first)] = Field(
+        default=None, alias="modelVersions"
+    )
 
     @property
     def is_lora(self) -> bool:
         """Whether it is a LoRA of some kind, and has a version at all."""
-        return self.type.lower() in _LORA_TYPES and bool(self.versions)
+        return self.type.lower() in _LORA_TYPES and self.latest is not None
+
+
+class _Named(_Part):
+    """As much of a model as a search compares."""
+
+    name: str = ""
 
 
 class _Found(_Part):
-    items: tuple[_Model, ...] = ()
+    items: tuple[Any, ...] = ()
+    """Models, each read by itself: one that cannot be read hides no other."""
 
 
 class _ModelOfVersion(_Part):
-    name: str
+    name: str = ""
     type: str = ""
     nsfw: bool = False
 
@@ -149,7 +185,7 @@ class Civitai:
 
         A name means the model that is called exactly so, whatever the case of its letters.
 
-        :raises CivitaiAway: when it does not answer.
+        :raises MetadataUnavailable: when it does not answer, or not usably.
         """
         found = self._found_version(lora)
         return None if found is None else _resolved(found)
@@ -159,7 +195,7 @@ class Civitai:
 
         None when there is no such LoRA, or no file of it.
 
-        :raises CivitaiAway: when it does not answer.
+        :raises MetadataUnavailable: when it does not answer, or not usably.
         """
         found = self._found_version(lora)
         return None if found is None else _published(found)
@@ -187,15 +223,17 @@ class Civitai:
         answer = self._get("/models", query)
         found = _Found() if answer is None else _read(_Found, answer)
         wanted = name.strip().casefold()
-        called_so = (model for model in found.items if model.name.strip().casefold() == wanted)
-        return next((_latest(model) for model in called_so if model.is_lora), None)
+        called_so = (item for item in found.items if _name_of(item).strip().casefold() == wanted)
+        models = (_validated(_Model, item) for item in called_so)
+        return next((_latest(model) for model in models if model.is_lora), None)
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> bytes | None:
         """Return an answer's body, None when there is no such thing.
 
-        :raises CivitaiAway: when there was no answer, or an error, in each of two attempts.
+        :raises MetadataAway: when there was no answer in each of two attempts, or 429.
+        :raises MetadataUnusable: when there was an error.
         """
-        reason = ""
+        failure: MetadataUnavailable = MetadataAway("no attempt")
         for _ in range(_ATTEMPTS):
             try:
                 with self._client.stream("GET", path, params=query) as answer:
@@ -204,11 +242,14 @@ class Civitai:
                     if answer.is_success:
                         return _body(answer)
                     reason = f"status {answer.status_code}"
+                    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+                        raise MetadataAway(reason)
+                    failure = MetadataUnusable(reason)
                     if answer.status_code < _FIRST_SERVER_ERROR:
                         break
             except httpx.HTTPError as error:
-                reason = type(error).__name__
-        raise CivitaiAway(reason)
+                failure = MetadataAway(type(error).__name__)
+        raise failure
 
 
 def _body(answer: httpx.Response) -> bytes:
@@ -216,21 +257,36 @@ def _body(answer: httpx.Response) -> bytes:
     for chunk in answer.iter_bytes():
         body += chunk
         if len(body) > LARGEST_ANSWER:
-            raise CivitaiAway("the answer is too large")
+            raise MetadataUnusable("the answer is too large")
     return bytes(body)
 
 
 def _read(kind: type[Part], answer: bytes) -> Part:
     try:
-        return kind.model_validate_json(answer)
+        content = from_json(answer)
+    except ValueError:
+        raise MetadataUnusable("the answer is no JSON") from None
+    return _validated(kind, content)
+
+
+def _validated(kind: type[Part], content: Any) -> Part:
+    try:
+        return kind.model_validate(content)
     except ValidationError:
-        raise CivitaiAway("the answer is not what the reference says") from None
+        raise MetadataUnusable("the answer is not what the reference says") from None
+
+
+def _name_of(item: Any) -> str:
+    try:
+        return _Named.model_validate(item).name
+    except ValidationError:
+        return ""
 
 
 def _latest(model: _Model) -> _ModelVersion | None:
-    if not model.is_lora:
+    if not model.is_lora or model.latest is None:
         return None
-    return _ModelVersion(model.id, model.name, model.nsfw, model.versions[0])
+    return _ModelVersion(model.id, model.name, model.nsfw, model.latest)
 
 
 def _resolved(found: _ModelVersion) -> ResolvedLora:

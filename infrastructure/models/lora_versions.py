@@ -21,10 +21,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from domain.models.loras import Lora, ResolvedLora
 from domain.ports import Clock
-from infrastructure.models.civitai import CivitaiAway
 from infrastructure.storage.database import Database
 from projections.sql.encoding import Instant
 from projections.sql.rows import replace_row
+from workers.models.lookup_pauses import LookupPauses
+from workers.models.lora_versions import MetadataUnavailable
 
 METADATA = MetaData()
 
@@ -44,7 +45,6 @@ _log = structlog.get_logger(__name__)
 _KEPT = timedelta(days=90)
 _NOT_FOUND_KEPT = timedelta(hours=1)
 _NEVER_CHANGES = timedelta(days=30)
-_OUTAGE_PAUSE_SECONDS = 30.0
 _MAX_PENDING = 64
 _THREADS = 2
 _PRUNE_EVERY = 100
@@ -58,7 +58,7 @@ class Source(Protocol):
     def find(self, lora: Lora) -> ResolvedLora | None:
         """Return the version, None when there is no such LoRA.
 
-        :raises CivitaiAway: when the look-up fails.
+        :raises MetadataUnavailable: when the look-up fails.
         """
 
     def close(self) -> None:
@@ -107,11 +107,10 @@ class CachedLoraVersions:
         self._fresh = fresh
         self._wait = wait
         self._waiters = threading.BoundedSemaphore(most_waiting)
-        self._seconds = seconds
+        self._pauses = LookupPauses(seconds)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="lora-versions")
         self._pending: dict[str, Future[ResolvedLora | None]] = {}
         self._guard = threading.Lock()
-        self._paused_until = float("-inf")
         self._stored = 0
 
     def resolve(self, lora: Lora) -> ResolvedLora | None:
@@ -151,7 +150,7 @@ class CachedLoraVersions:
         with self._guard:
             if key in self._pending:
                 return self._pending[key]
-            if len(self._pending) >= _MAX_PENDING or self._seconds() < self._paused_until:
+            if len(self._pending) >= _MAX_PENDING or self._pauses.is_paused(key):
                 return None
             try:
                 lookup = self._pool.submit(self._fetch, key, lora)
@@ -178,11 +177,11 @@ class CachedLoraVersions:
 
     def _fetch(self, key: str, lora: Lora) -> ResolvedLora | None:
         try:
-            found = self._source.find(lora)
-        except CivitaiAway as away:
+            with self._pauses.noting(key):
+                found = self._source.find(lora)
+        except MetadataUnavailable as failure:
             # Not the LoRA's name, which clients choose.
-            _log.warning("civitai_away", reason=str(away))
-            self._paused_until = self._seconds() + _OUTAGE_PAUSE_SECONDS
+            _log.warning("civitai_away", reason=str(failure))
             return None
         row = {
             "asked": key,

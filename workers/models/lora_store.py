@@ -12,6 +12,7 @@ from typing import Final
 from domain.models.loras import Lora, is_civitai_id
 from workers.models.downloads import Downloads, OnDownloaded
 from workers.models.hashes import HashCache
+from workers.models.lookup_pauses import LookupPauses
 from workers.models.lora_cache import LoraCache, own_file
 from workers.models.lora_fetcher import LoraFetcher, LoraLimits
 from workers.models.lora_versions import (
@@ -19,14 +20,14 @@ from workers.models.lora_versions import (
     LoraFiles,
     LoraRecord,
     LoraUnavailable,
-    MetadataAway,
+    MetadataUnavailable,
+    MetadataUnusable,
     PublishedLora,
 )
 
 __all__ = ["LoraFile", "LoraLimits", "LoraStore", "LoraUnavailable"]
 
 _LONGEST_ID: Final = 18
-_QUIET_SECONDS: Final = 30.0
 _SAME_JOB_SECONDS: Final = 5.0
 
 
@@ -67,7 +68,7 @@ class LoraStore:
         self._hashes = hashes
         self._metadata = metadata
         self._now = now
-        self._quiet_until = float("-inf")
+        self._pauses = LookupPauses(now)
         self._last_fetched = float("-inf")
 
     def fetch(self, lora: Lora, on_bytes: OnDownloaded = lambda done, total: None) -> LoraFile:
@@ -123,7 +124,7 @@ class LoraStore:
             return there
         try:
             published = self._query(lora)
-        except MetadataAway:
+        except MetadataUnavailable:
             there = self._cache.take(last.version_id) if last else None
             if there is None:
                 raise LoraUnavailable("the latest version is unknown") from None
@@ -169,7 +170,7 @@ class LoraStore:
     def _published(self, lora: Lora) -> PublishedLora:
         try:
             published = self._query(lora)
-        except MetadataAway:
+        except MetadataUnavailable:
             raise LoraUnavailable("no address of the version is known") from None
         if published is None:
             raise LoraUnavailable("there is no such version")
@@ -177,15 +178,13 @@ class LoraStore:
 
     def _query(self, lora: Lora) -> PublishedLora | None:
         """Return the metadata; after a failure it is not requested for a while."""
-        if self._metadata is None or self._now() < self._quiet_until:
-            raise MetadataAway("no metadata is asked for")
-        try:
+        subject = f"{lora.is_version}:{lora.name}"
+        if self._metadata is None or self._pauses.is_paused(subject):
+            raise MetadataUnavailable("no metadata is asked for")
+        with self._pauses.noting(subject):
             published = self._metadata.published(lora)
-        except MetadataAway:
-            self._quiet_until = self._now() + _QUIET_SECONDS
-            raise
         if published is not None and _plain_id(published.version_id) != published.version_id:
-            raise MetadataAway("the version's id is none")
+            raise MetadataUnusable("the version's id is none")
         return published
 
 

@@ -55,8 +55,16 @@ class LoraSource(Protocol):
         """
 
 
-class MetadataAway(Exception):
+class MetadataUnavailable(Exception):
     """The metadata cannot be had now; the message says why and names neither LoRA nor address."""
+
+
+class MetadataAway(MetadataUnavailable):
+    """Its source answers nobody: it is not reached, too slow, or asks to slow down."""
+
+
+class MetadataUnusable(MetadataUnavailable):
+    """Its source failed for this LoRA: by an error, or by an answer that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ class LoraFiles(Protocol):
     def published(self, lora: Lora) -> PublishedLora | None:
         """Return the version that a LoRA means just now; None when there is none.
 
-        :raises MetadataAway: when it cannot be had now.
+        :raises MetadataUnavailable: when it cannot be had now.
         """
 
     def close(self) -> None:

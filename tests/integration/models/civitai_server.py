@@ -79,6 +79,8 @@ class CivitaiServer:
     """The status of every answer; other than 200, the answer is an error."""
     body: bytes | None = None
     """What to answer instead of what is documented."""
+    faults: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    """The status and the body of every answer about a path, such as ``/models/7``."""
     hold: threading.Event = field(default_factory=threading.Event)
     """Every answer waits until this is set; it is, unless a test clears it."""
     downloads: dict[int, Download] = field(default_factory=dict)
@@ -125,7 +127,10 @@ class CivitaiServer:
         if self.body is not None:
             return 200, self.body
         parts = urlsplit(address)
-        match parts.path.removeprefix(PREFIX).strip("/").split("/"):
+        path = parts.path.removeprefix(PREFIX)
+        if path in self.faults:
+            return self.faults[path]
+        match path.strip("/").split("/"):
             case ["models"]:
                 found: Any = self._search(parse_qs(parts.query))
             case ["models", model_id]:

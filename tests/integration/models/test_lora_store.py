@@ -530,6 +530,19 @@ def test_metadata_that_is_away_is_left_alone_for_a_while(loras: Loras) -> None:
     assert store.fetch(version(1)).version_id == "1"
 
 
+def test_metadata_of_one_lora_that_is_broken_keeps_no_other_from_being_fetched(
+    loras: Loras,
+) -> None:
+    given(loras.server)
+    loras.server.faults["/model-versions/1"] = (500, b"")
+    store = loras.store()
+    assert refused(store, version(1)) == "no address of the version is known"
+    assert store.fetch(version(62833)).version_id == "62833"
+    asked = len(loras.server.asked)
+    assert refused(store, version(1)) == "no address of the version is known"
+    assert len(loras.server.asked) == asked
+
+
 def test_an_operators_own_file_is_meant_by_its_name(loras: Loras) -> None:
     data = a_lora(7)
     (loras.folder / "mine").mkdir(parents=True)

@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import func, select
 
 from domain.models.loras import Lora, ResolvedLora
-from infrastructure.models.civitai import LARGEST_ANSWER, Civitai, CivitaiAway
+from infrastructure.models.civitai import LARGEST_ANSWER, Civitai
 from infrastructure.models.lora_versions import LORA_VERSION, CachedLoraVersions
 from infrastructure.storage.database import Database
 from tests.integration.models.civitai_server import CivitaiServer, a_version, civitai, sha256_of
 from tests.prepared import prepared
 from tests.waiting import wait_until
 from tests.world import ManualClock
+from workers.models.lora_versions import MetadataAway, MetadataUnusable
 
 FRESH = timedelta(hours=1)
 LATEST = ResolvedLora(
@@ -133,7 +134,7 @@ def test_an_error_of_the_server_is_tried_once_more(
     server: CivitaiServer, client: Civitai, status: int
 ) -> None:
     server.status = status
-    with pytest.raises(CivitaiAway, match=str(status)):
+    with pytest.raises(MetadataUnusable, match=str(status)):
         client.find(Lora("58390"))
     assert len(server.asked) == 2
 
@@ -142,7 +143,7 @@ def test_being_asked_to_slow_down_is_no_reason_to_ask_again(
     server: CivitaiServer, client: Civitai
 ) -> None:
     server.status = 429
-    with pytest.raises(CivitaiAway, match="429"):
+    with pytest.raises(MetadataAway, match="429"):
         client.find(Lora("58390"))
     assert len(server.asked) == 1
 
@@ -156,14 +157,14 @@ def test_an_answer_that_cannot_be_used_is_no_answer(
     server: CivitaiServer, client: Civitai, body: bytes
 ) -> None:
     server.body = body
-    with pytest.raises(CivitaiAway):
+    with pytest.raises(MetadataUnusable):
         client.find(Lora("58390"))
 
 
 def test_a_server_that_is_not_there_is_away() -> None:
     with civitai() as gone:
         url = gone.url
-    with Civitai(url, timeout=10) as client, pytest.raises(CivitaiAway):
+    with Civitai(url, timeout=10) as client, pytest.raises(MetadataAway):
         client.find(Lora("58390"))
 
 
