@@ -17,7 +17,7 @@ from domain.models.catalogue import ModelEntry, OptimalSettings
 
 
 class WarningCode(StrEnum):
-    """What a request is warned of; the names are the v2 API's."""
+    """What a request is warned of; the names are the v2 API's where it has one."""
 
     NO_AVAILABLE_WORKER = "NoAvailableWorker"
     CLIP_SKIP_MISMATCH = "ClipSkipMismatch"
@@ -28,6 +28,8 @@ class WarningCode(StrEnum):
     CFG_SCALE_TOO_LARGE = "CfgScaleTooLarge"
     SAMPLER_MISMATCH = "SamplerMismatch"
     SCHEDULER_MISMATCH = "SchedulerMismatch"
+    NO_INSPECTOR = "NoInspector"
+    """Of Hoard alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,12 @@ class RequestWarning:
 NO_AVAILABLE_WORKER = RequestWarning(
     WarningCode.NO_AVAILABLE_WORKER,
     "No worker that is here now may serve this request; it waits for one until it expires.",
+)
+
+NO_INSPECTOR = RequestWarning(
+    WarningCode.NO_INSPECTOR,
+    "This installation's own workers check no images: adult content is censored only if a worker"
+    " of somebody else does so by itself.",
 )
 
 

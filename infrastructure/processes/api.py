@@ -70,6 +70,7 @@ def features_of(hoard: Hoard, *, timing: Timing | None = None) -> Features:
             backlog=hoard.views.backlog,
             blobs=hoard.storage.blobs,
             fetcher=hoard.outbound,
+            inspects_images=settings.worker_inspector is not None,
         ),
         progress=ProgressFeature(
             ledger=hoard.ledger.requests,

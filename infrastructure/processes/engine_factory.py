@@ -1,4 +1,4 @@
-"""Builds the engine that the settings name."""
+"""Builds the engine that the settings name, and what inspects its images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from domain.models.catalogue import Models
 from infrastructure.outbound.guard import Outbound
 from infrastructure.processes.garbage import collecting_later
 from infrastructure.settings.environment import Settings
+from infrastructure.settings.worker import OPEN_NSFW
 from workers.engines.protocol import Engine
+from workers.inference.open_nsfw import OpenNsfw
+from workers.inference.safety import Inspector, load_inspector
 from workers.models.hashes import HashCache
 
 if TYPE_CHECKING:
@@ -39,6 +42,17 @@ def make_engine(settings: Settings, supplies: Supplies) -> Engine:
         from workers.engines.diffusers.engine import DiffusersEngine
 
         return DiffusersEngine(settings.pipelines, loras=loras, hash_of=hashes.sha256_of)
+
+
+def make_inspector(settings: Settings) -> Inspector | None:
+    """Return the content checker that the settings name; None for none.
+
+    :raises InspectorInvalid: when it cannot be loaded.
+    """
+    name = settings.worker_inspector
+    if name == OPEN_NSFW:
+        return OpenNsfw(settings.worker_inspector_threshold)
+    return None if name is None else load_inspector(name)
 
 
 def _loras(settings: Settings, supplies: Supplies, hashes: HashCache) -> LoraStore | None:

@@ -16,14 +16,13 @@ from domain.workers.bridges import REMOTE_AGENT
 from domain.workers.matching import Capabilities
 from infrastructure.models.catalogue import ModelCatalogue
 from infrastructure.outbound.guard import Outbound
-from infrastructure.processes.engine_factory import Supplies, make_engine
+from infrastructure.processes.engine_factory import Supplies, make_engine, make_inspector
 from infrastructure.processes.shutdown import SignalShutdown, StopSignals
 from infrastructure.processes.time_limits import limited, restart_process
 from infrastructure.settings.environment import Settings
 from infrastructure.system import SystemClock, SystemRandomSource
 from workers.engines.protocol import Engine
 from workers.inference.lease_watch import Watchdog, WorkerStopping
-from workers.inference.safety import load_inspector
 from workers.inference.workplace import InClusterWorker, Workplace
 from workers.remote.images import JobImages
 from workers.remote.jobs import UNKNOWN_ID, RemoteJobs
@@ -110,7 +109,7 @@ def _workplace(
         shutdown=shutdown,
         time_limit=limited(Watchdog(clock, kill=lambda: restart_process(shutdown))),
         pause=pause,
-        inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
+        inspector=make_inspector(settings),
         provenance=settings.worker_provenance,
     )
 

@@ -20,7 +20,7 @@ from domain.jobs.job import Job
 from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.logs.configuration import configure_logs
 from infrastructure.processes.child_programs import CHILD_VARIABLE
-from infrastructure.processes.engine_factory import Supplies, make_engine
+from infrastructure.processes.engine_factory import Supplies, make_engine, make_inspector
 from infrastructure.processes.lifecycle import report_ready
 from infrastructure.processes.shutdown import ShutdownPipe
 from infrastructure.settings.environment import Settings, load_settings
@@ -28,7 +28,6 @@ from workers.broker.app import WORK_QUEUE, make_app, register_work
 from workers.broker.wakeups import BrokerSender, BrokerWakeup
 from workers.engines.protocol import EngineAway
 from workers.inference.lease_watch import Watchdog
-from workers.inference.safety import load_inspector
 from workers.inference.task import work_until_idle
 from workers.inference.workplace import InClusterWorker, Workplace, report_presence
 
@@ -72,7 +71,7 @@ def _assembled(settings: Settings) -> tuple[InClusterWorker, Workplace]:
         is_slow=lambda name: _is_slow(hoard, name),
         shutdown=_shutdown,
         time_limit=Watchdog(hoard.clock).until,
-        inspector=load_inspector(inspector) if (inspector := settings.worker_inspector) else None,
+        inspector=make_inspector(settings),
         provenance=settings.worker_provenance,
     )
     report_presence(lambda: _report(hoard, worker, workplace))

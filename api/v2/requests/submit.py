@@ -43,7 +43,12 @@ from domain.models.catalogue import Models, heaviest
 from domain.requests.requirements import with_settings
 from domain.requests.specification import ReplicateImage, Requester, SubmitRequest
 from domain.requests.upfront import Load, downgraded, is_always_free, needs_upfront
-from domain.requests.warnings import NO_AVAILABLE_WORKER, RequestWarning, warnings_for
+from domain.requests.warnings import (
+    NO_AVAILABLE_WORKER,
+    NO_INSPECTOR,
+    RequestWarning,
+    warnings_for,
+)
 from domain.return_codes import Refused
 from domain.webhooks.webhook import WebhookTarget
 from projections.backlog.reader import BacklogReader
@@ -287,9 +292,12 @@ def _require_kept(source: SourceImages, blobs: Blobs) -> None:
 
 
 def _warnings_of_workers(command: SubmitRequest, feature: IntakeFeature) -> list[RequestWarning]:
-    if feature.available_workers.may_serve(command.specification.requirements):
-        return []
-    return [NO_AVAILABLE_WORKER]
+    found = []
+    if not feature.available_workers.may_serve(command.specification.requirements):
+        found.append(NO_AVAILABLE_WORKER)
+    if command.specification.censor_nsfw and not feature.inspects_images:
+        found.append(NO_INSPECTOR)
+    return found
 
 
 def _accepted(

@@ -44,6 +44,28 @@ def with_kudos(api: Api, name: str, kudos: float, **roles: bool) -> str:
     return key
 
 
+NO_INSPECTOR = {"NoInspector"}
+
+
+@pytest.mark.parametrize(
+    ("inspector", "fields", "warned"),
+    [
+        (None, {"censor_nsfw": True}, True),
+        (None, {"censor_nsfw": False}, False),
+        (None, {}, False),
+        # Who asks for adult content asks for none of it to be censored.
+        (None, {"censor_nsfw": True, "nsfw": True}, False),
+        ("open-nsfw", {"censor_nsfw": True}, False),
+        ("somewhere:factory", {"censor_nsfw": True}, False),
+    ],
+)
+def test_who_wants_censoring_where_nothing_inspects_is_told_so(
+    tmp_path: Path, inspector: str | None, fields: dict[str, bool], warned: bool
+) -> None:
+    with serving(tmp_path, worker_inspector=inspector) as api:
+        assert (codes(api.ask(**fields)) & NO_INSPECTOR == NO_INSPECTOR) is warned
+
+
 def test_a_request_that_nobody_here_can_serve_is_warned_of(api: Api) -> None:
     answered = api.ask()
     assert codes(answered) == {"NoAvailableWorker"}
