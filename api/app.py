@@ -9,9 +9,10 @@ from dataclasses import dataclass, fields
 import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from api.http.body_limit import BodyLimit
+from api.http.edge import Edge
 from api.http.errors import install_error_answers
 from api.http.features import install_features, installed_feature
 from api.http.openapi import describe
@@ -99,6 +100,15 @@ class Serving:
     """The largest request body, in bytes."""
     threads: int = 16
     """Requests that are worked on at a time; more wait their turn."""
+    unavailable: tuple[type[Exception], ...] = ()
+    """What a part that Hoard needs raises while it cannot be used."""
+
+
+class _Application(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the edge around all layers; what is added as a middleware lies within the answer to
+        unexpected errors."""
+        return Edge(super().build_middleware_stack(), self.router)
 
 
 def create_app(features: Features, serving: Serving) -> FastAPI:
@@ -114,7 +124,7 @@ def create_app(features: Features, serving: Serving) -> FastAPI:
         async with hub_of(app).running():
             yield
 
-    app = FastAPI(
+    app = _Application(
         title="Hoard",
         version=features.service.version,
         openapi_url=f"{BASE_PATH}/openapi.json",
@@ -125,20 +135,10 @@ def create_app(features: Features, serving: Serving) -> FastAPI:
         lifespan=lifespan,
         # It would hand prompts and keys to whatever listens.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
-        middleware=[
-            # Any web page may be a front-end: no cookie gives a browser rights that it must guard.
-            Middleware(
-                CORSMiddleware,
-                allow_origins=["*"],
-                allow_methods=["*"],
-                allow_headers=["*"],
-                expose_headers=["ETag"],
-            ),
-            Middleware(BodyLimit, max_body_bytes=serving.max_body_bytes),
-        ],
+        middleware=[Middleware(BodyLimit, max_body_bytes=serving.max_body_bytes)],
     )
     install_features(app, features.each())
-    install_error_answers(app, public_url=serving.public_url or "")
+    install_error_answers(app, public_url=serving.public_url or "", unavailable=serving.unavailable)
     for part in _V2:
         app.include_router(part.router, prefix=BASE_PATH)
     app.include_router(registration.router, prefix=NATIVE_PATH)

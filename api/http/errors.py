@@ -6,9 +6,10 @@ that sends ``Accept-Language`` reads its own language, where the catalogue is tr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import orjson
+import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -18,7 +19,11 @@ from starlette.responses import Response
 import translations
 from api.http.answer import Answer
 from api.http.languages import ENGLISH, language_for, weighted
+from api.http.methods import allowed_methods
 from domain.return_codes import Refused
+from domain.tracing import where
+
+_log = structlog.get_logger(__name__)
 
 PROBLEM = "application/problem+json"
 """The media type of RFC 9457."""
@@ -27,22 +32,26 @@ RETURN_CODES_PATH = "/return-codes"
 """Where the page of the return codes is; each has an anchor of its name there."""
 
 _UNNAMED = "BadRequest"
-"""The code of whatever no other code names, such as a path that does not exist."""
+"""The code of whatever no other code names, such as a body that is too large."""
 
-_MESSAGES = {
-    404: "There is nothing at this address.",
-    405: "This address does not take this method.",
-}
+_METHOD_NOT_ALLOWED = 405
+_CODES = {404: "NotFound", _METHOD_NOT_ALLOWED: "MethodNotAllowed"}
+
+_RETRY_AFTER = {"retry-after": "5"}
+"""Seconds after which a part that was unavailable may be back."""
 
 _VARIES = {"vary": "Accept, Accept-Language"}
 
 
-def install_error_answers(app: FastAPI, *, public_url: str = "") -> None:
+def install_error_answers(
+    app: FastAPI, *, public_url: str = "", unavailable: Iterable[type[Exception]] = ()
+) -> None:
     """Answer every exception that leaves a route with an error body.
 
     :param public_url: what the address of the page of return codes starts with; without it, that
         address is relative to the one that was called, as RFC 9457 allows. The header ``Host`` is
         not trusted with it.
+    :param unavailable: exceptions which say that a part cannot be used now; answered with 503.
     """
     # Read now, so that the first answer in another language does not wait for it.
     translations.shipped()
@@ -52,6 +61,8 @@ def install_error_answers(app: FastAPI, *, public_url: str = "") -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
+    for error in unavailable:
+        app.add_exception_handler(error, _unavailable)
 
 
 def error_answer(
@@ -119,8 +130,13 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    refusal = Refused(_UNNAMED, _MESSAGES.get(error.status_code, error.detail))
-    return error_answer(request, refusal, status=error.status_code, headers=error.headers)
+    named = _CODES.get(error.status_code)
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    refusal = Refused(named) if named else Refused(_UNNAMED, error.detail)
+    if error.status_code == _METHOD_NOT_ALLOWED:
+        # The exception knows the methods of one of the address's routes only.
+        headers["allow"] = ", ".join(allowed_methods(request.app.router, request.scope))
+    return error_answer(request, refusal, status=error.status_code, headers=headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -131,6 +147,11 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _gone(request: Request, _error: Exception) -> Response:
     return error_answer(request, Refused(_UNNAMED, "The body ended early."))
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    _log.error("part unavailable", error=type(error).__name__, where=where(error))
+    return error_answer(request, Refused("ServiceUnavailable"), headers=_RETRY_AFTER)
 
 
 async def _unexpected(request: Request, _error: Exception) -> Response:

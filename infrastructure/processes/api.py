@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import sys
 from datetime import timedelta
 from types import FrameType
 
+import psycopg
+import sqlalchemy.exc
 import uvicorn
+from eventsourcing import persistence
 from fastapi import FastAPI
 
 from api.app import Features, Serving, create_app, hub_of
@@ -28,10 +32,27 @@ from infrastructure.bootstrap import Hoard, allowances_of, assemble
 from infrastructure.distribution import installed_version
 from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
 from infrastructure.processes.child_programs import LISTEN_VARIABLE
+from infrastructure.processes.http_protocol import HttpProtocol
 from infrastructure.processes.lifecycle import report_ready, start_process
 from infrastructure.service.unsafe_networks import UnsafeNetworks
 from infrastructure.settings.environment import Settings
+from infrastructure.storage.database import GroupFailed
 from projections.statistics.recent import RecentStatistics
+
+UNAVAILABLE: tuple[type[Exception], ...] = (
+    psycopg.OperationalError,
+    sqlite3.OperationalError,
+    sqlalchemy.exc.InterfaceError,
+    sqlalchemy.exc.InternalError,
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.TimeoutError,
+    persistence.InterfaceError,
+    persistence.InternalError,
+    persistence.OperationalError,
+    GroupFailed,
+    OSError,
+)
+"""What databases, their drivers and the disk raise while they are locked, full or away."""
 
 _SECONDS_TO_FINISH = 5
 _SWITCH_SECONDS = 0.0005
@@ -190,7 +211,11 @@ def app_of(hoard: Hoard, *, timing: Timing | None = None) -> FastAPI:
 
 def serving_of(settings: Settings) -> Serving:
     """Return how the settings have the API serve."""
-    return Serving(public_url=settings.public_url, max_body_bytes=settings.max_body_bytes)
+    return Serving(
+        public_url=settings.public_url,
+        max_body_bytes=settings.max_body_bytes,
+        unavailable=UNAVAILABLE,
+    )
 
 
 def make_app() -> FastAPI:
@@ -224,7 +249,7 @@ def main() -> None:
         app,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=HttpProtocol,
         loop="uvloop",
         ws="none",
         log_config=None,

@@ -12,6 +12,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
+LOCK_SECONDS = 30
+"""How long a statement waits for a lock that somebody else holds."""
+
 _PING_AFTER_SECONDS = 30.0
 
 _CONNECT: dict[str, Any] = {
@@ -111,6 +114,7 @@ def _driver(connection: Connection) -> psycopg.Connection[Any]:
 def _prepare_writer(driver: psycopg.Connection[Any], _record: Any) -> None:
     # Followers wait for the oldest open transaction, so a client that hangs may not keep one.
     _set_for_good(driver, "SET idle_in_transaction_session_timeout = '5min'")
+    _set_for_good(driver, f"SET lock_timeout = '{LOCK_SECONDS}s'")
 
 
 def _do_not_wait_for_disk(driver: psycopg.Connection[Any], _record: Any) -> None:

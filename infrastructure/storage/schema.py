@@ -42,6 +42,8 @@ def _migrate(database: Database, history: str) -> None:
     script = ScriptDirectory.from_config(config)
     with database.transaction() as connection:
         if not database.is_sqlite:
+            # Another process may take its time to migrate.
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         context = MigrationContext.configure(connection, opts={"version_table": version_table})
         if context.get_current_heads() == tuple(script.get_heads()):

@@ -29,8 +29,8 @@ fields are wrong, `errors` says by field what is wrong with them.
 - `Accept-Language` chooses the language of `message`; `Content-Language` names it. Besides English
   there are: {languages}. Messages that only developers meet are in English.
 - `GET /api/v2/return_codes` lists the codes as JSON, `hoard return-codes list` on a terminal.
-- An error without a code of its own is `BadRequest`. Its status may then also be 404 (no such
-  address), 405 (no such method there) or 413 (the body is too large).
+- An error without a code of its own is `BadRequest`. Its status may then also be 413 (the body is
+  too large) or 415 (the body is compressed).
 """
 
 _KEPT = """\

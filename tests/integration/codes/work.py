@@ -85,7 +85,7 @@ def bytes_that_are_no_image(api: Api) -> Answered:
     return api.submit(api.popped()["id"], generation="aGVsbG8=")
 
 
-@provokes("InternalServerError")
+@provokes("ServiceUnavailable")
 def folder_of_images_is_gone(api: Api) -> Answered:
     api.asked()
     image_id = api.popped()["id"]

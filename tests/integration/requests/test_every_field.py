@@ -60,7 +60,7 @@ NO_INSPECTOR = {"NoInspector"}
     ],
 )
 def test_who_wants_censoring_where_nothing_inspects_is_told_so(
-    tmp_path: Path, inspector: str | None, fields: dict[str, bool], warned: bool
+    tmp_path: Path, inspector: str | None, fields: dict[str, Any], warned: bool
 ) -> None:
     with serving(tmp_path, worker_inspector=inspector) as api:
         assert (codes(api.ask(**fields)) & NO_INSPECTOR == NO_INSPECTOR) is warned

@@ -48,7 +48,7 @@ def test_only_addresses_of_the_horde_are_left_out(method: str, path: str) -> Non
 
 def test_a_method_that_the_horde_does_not_take_is_no_feature(api: Api) -> None:
     answered = api.call("DELETE", "/teams")
-    assert (answered.status, answered.rc) == (405, "BadRequest")
+    assert (answered.status, answered.rc) == (405, "MethodNotAllowed")
 
 
 def test_what_is_left_out_is_not_described(api: Api) -> None:

@@ -196,6 +196,4 @@ def says_what_is_wrong(_context: Any, response: Response, _case: Any) -> None:
     assert body["message"]
     code = RETURN_CODES[body["rc"]]
     assert code.may_be_raised
-    assert response.status_code == code.status or (
-        body["rc"] == "BadRequest" and response.status_code in {404, 405}
-    )
+    assert response.status_code == code.status

@@ -155,13 +155,13 @@ def test_nothing_of_an_unexpected_error_gets_out(client: TestClient) -> None:
 
 def test_an_unknown_address(client: TestClient) -> None:
     answer = client.get("/nowhere")
-    assert (answer.status_code, answer.json()["rc"]) == (404, "BadRequest")
+    assert (answer.status_code, answer.json()["rc"]) == (404, "NotFound")
 
 
 def test_a_method_that_an_address_does_not_take(client: TestClient) -> None:
     answer = client.delete("/size")
-    assert (answer.status_code, answer.json()["rc"]) == (405, "BadRequest")
-    assert answer.headers["allow"] == "POST"
+    assert (answer.status_code, answer.json()["rc"]) == (405, "MethodNotAllowed")
+    assert answer.headers["allow"] == "POST, OPTIONS"
 
 
 def test_a_parameter_of_the_wrong_type(client: TestClient) -> None:
