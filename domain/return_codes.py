@@ -76,7 +76,8 @@ class ReturnCode:
 
         :raises ValueError: saying what is wrong with it.
         """
-        if not self.name.isidentifier() or not self.name[0].isupper():
+        # The AI Horde ends four of its names with a full stop.
+        if not self.name.removesuffix(".").isidentifier() or not self.name[0].isupper():
             raise ValueError(f"{self.name}: a name is one word with a capital letter")
         if not _LOWEST_STATUS <= self.status <= _HIGHEST_STATUS:
             raise ValueError(f"{self.name}: {self.status} is no HTTP status of an error")

@@ -30,7 +30,8 @@ def written(translation: Translation) -> str:
 
 
 def _lines(code: ReturnCode, entry: Translated | None) -> Iterator[str]:
-    yield f"[{code.name}]"
+    # A full stop divides the parts of a key in TOML.
+    yield f"[{_quoted(code.name)}]" if "." in code.name else f"[{code.name}]"
     yield f"english = {_quoted(entry.english if entry else english_of(code))}"
     yield f"message = {_quoted(entry.message if entry else '')}"
     if code.detailed:

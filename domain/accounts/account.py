@@ -327,9 +327,13 @@ class Account(Aggregate):
             self.trigger_event(self.Deleted, by=by, timestamp=timestamp)
 
     def restore(self, *, by: UUID | None, timestamp: datetime) -> None:
-        """Open it again; open already is no error."""
-        if self.deleted:
-            self.trigger_event(self.Restored, by=by, timestamp=timestamp)
+        """Open it again.
+
+        :raises Refused: ``UserNotDeleted``.
+        """
+        if not self.deleted:
+            raise Refused("UserNotDeleted")
+        self.trigger_event(self.Restored, by=by, timestamp=timestamp)
 
     def _require_open(self) -> None:
         if self.deleted:

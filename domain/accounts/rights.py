@@ -95,13 +95,31 @@ def require_may_delete_account(actor: AccountEntry, target_id: UUID) -> None:
         raise Refused("NotUserOrMod")
 
 
+def require_may_delete_worker(actor: AccountEntry, owner_id: UUID) -> None:
+    """Let the owner of a worker pass, and moderators.
+
+    :raises Refused: ``NotModerator``.
+    """
+    if actor.account_id != owner_id:
+        require_moderator(actor)
+
+
 def require_owner(actor: AccountEntry, owner_id: UUID) -> None:
-    """Let the owner of a worker or a shared key pass, and moderators.
+    """Let the owner of a worker pass, and moderators.
 
     :raises Refused: ``NotOwner``.
     """
     if actor.account_id != owner_id and not actor.roles.may_moderate:
         raise Refused("NotOwner")
+
+
+def require_may_change_shared_key(actor: AccountEntry, owner_id: UUID) -> None:
+    """Let the owner of a shared key pass, and moderators.
+
+    :raises Refused: ``Forbidden``.
+    """
+    if actor.account_id != owner_id and not actor.roles.may_moderate:
+        raise Refused("Forbidden")
 
 
 def _require_no_anonymous(*account_ids: UUID) -> None:

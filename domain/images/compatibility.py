@@ -143,13 +143,12 @@ def _check_workflow(
     """Check that a workflow gets what it needs, and nothing that it cannot use."""
     if settings.workflow is None:
         if texts:
-            raise Refused("BadRequest", "params.extra_texts: only a workflow draws texts")
+            raise Refused("InvalidExtraTexts.")
         return
     if not any(reference == QR_CODE_TEXT for _, reference in texts):
         raise Refused(
-            "BadRequest",
-            f"params.extra_texts: the workflow {QR_CODE} needs a text with the reference"
-            f" {QR_CODE_TEXT}",
+            "MissingExtraTexts.",
+            errors={"params.extra_texts": f"{QR_CODE} needs one of the reference {QR_CODE_TEXT}"},
         )
     if source is not None:
         raise Refused("Img2ImgMismatch")
@@ -159,7 +158,7 @@ def _check_workflow(
 
 def _check_source(source: SourceProcessing | None, models: ModelTraits) -> None:
     if source is SourceProcessing.REMIX and not _REMIXING.issuperset(models.families):
-        raise Refused("Img2ImgMismatch")
+        raise Refused("InvalidRemix")
     if source in _PAINTING and Baseline.CASCADE in models.families:
         raise Refused("Img2ImgMismatch")
 

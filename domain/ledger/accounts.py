@@ -107,11 +107,12 @@ class Accounts:
         self._core.retried(close)
 
     def restore(self, account_id: UUID, *, by: UUID | None) -> None:
-        """Open a closed account again, under the key that it had; open already is no error.
+        """Open a closed account again, under the key that it had.
 
         What was forgotten of it stays forgotten.
 
-        :raises Refused: ``AnonForbiddenUserMod``, ``UserNotFound`` or ``Locked``.
+        :raises Refused: ``AnonForbiddenUserMod``, ``UserNotFound``, ``UserNotDeleted`` or
+            ``Locked``.
         """
 
         def open_again() -> None:

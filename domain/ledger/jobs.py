@@ -54,12 +54,13 @@ class Jobs:
         :mod:`domain.jobs.model_affinity`.
 
         :raises Refused: ``AnonForbiddenWorker``, ``PolymorphicNameConflict``,
-            ``WorkerNameAlreadyExists``, ``WorkerInviteOnly``, ``NotTrusted`` (too many workers),
+            ``WrongCredentials`` (another account's worker), ``WorkerInviteOnly``,
+            ``TooManyWorkers``, ``TooManyWorkersTrusted``,
             ``WorkerMaintenance`` or ``WorkerFlaggedMaintenance`` (with nothing for it), ``Locked``.
         """
         entry = self._workers.sign_in(command)
         if entry.paused:
-            raise Refused("WorkerMaintenance")
+            return NoJob(entry.worker_id)
         candidate = Candidate(
             worker_id=entry.worker_id,
             capabilities=command.capabilities,

@@ -46,9 +46,10 @@ class Kudos:
 
         :param key: by which it is known when it is sent again: it is then done once.
         :raises Refused: ``KudosTransferFromAnon``, ``KudosTransferToAnon``,
-            ``KudosTransferToSelf``, ``NegativeKudosTransfer`` (nothing or less), ``UserNotFound``,
-            ``DeletedUser`` (either of them), ``TooFastKudosTransfers``, ``SourceAccountFlagged``,
-            ``TargetAccountFlagged``, ``KudosTransferNotEnough`` or ``Locked``.
+            ``KudosTransferToSelf``, ``NegativeKudosTransfer``, ``InvalidKudosTransferAmount``
+            (nothing), ``UserNotFound``, ``DeletedUser`` (either of them),
+            ``TooFastKudosTransfers``, ``SourceAccountFlagged``, ``TargetAccountFlagged``,
+            ``KudosTransferNotEnough`` or ``Locked``.
         """
         if sender_id == ANONYMOUS_ID:
             raise Refused("KudosTransferFromAnon")
@@ -57,7 +58,9 @@ class Kudos:
         if receiver_id == sender_id:
             raise Refused("KudosTransferToSelf")
         amount = hundredths(kudos)
-        if amount <= 0:
+        if amount == 0:
+            raise Refused("InvalidKudosTransferAmount")
+        if amount < 0:
             raise Refused("NegativeKudosTransfer")
 
         def transferred() -> CommandResult:

@@ -32,7 +32,8 @@ class Workers:
         """Find the worker by its name, registering it or noting what it declares anew.
 
         :raises Refused: ``AnonForbiddenWorker``, ``PolymorphicNameConflict``,
-            ``WorkerNameAlreadyExists``, ``WorkerInviteOnly``, ``NotTrusted`` (too many workers) or
+            ``WrongCredentials`` (another account's worker), ``WorkerInviteOnly``,
+            ``TooManyWorkers``, ``TooManyWorkersTrusted`` or
             ``Locked``.
         """
         if command.owner_id == ANONYMOUS_ID:
@@ -90,7 +91,7 @@ class Workers:
         if entry.kind is not command.kind:
             raise Refused("PolymorphicNameConflict")
         if entry.owner_id != command.owner_id:
-            raise Refused("WorkerNameAlreadyExists")
+            raise Refused("WrongCredentials")
         if entry.capabilities != command.capabilities:
             worker = self._core.load(Worker, entry.worker_id, "WorkerNotFound")
             worker.declare(command.capabilities, timestamp=self._core.now())
@@ -131,7 +132,7 @@ class Workers:
         if command.invite_only and running >= invited:
             raise Refused("WorkerInviteOnly")
         if running >= usual + invited:
-            raise Refused("NotTrusted")
+            raise Refused("TooManyWorkersTrusted" if command.owner_trusted else "TooManyWorkers")
 
     def _worker(self, worker_id: UUID) -> Worker:
         worker = self._core.load(Worker, worker_id, "WorkerNotFound")

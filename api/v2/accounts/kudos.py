@@ -55,7 +55,7 @@ def transfer(
         raise Refused("KudosTransferFromAnon")
     receiver = _account_called(feature, given.username)
     if receiver is None:
-        raise Refused("UserNotFound")
+        raise Refused("InvalidTargetUsername")
     transferred = feature.kudos.transfer(
         sender.account_id, receiver.account_id, given.amount, key=attempt
     )

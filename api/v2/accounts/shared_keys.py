@@ -24,7 +24,7 @@ from api.v2.accounts.feature import Accounts, AccountsFeature
 from api.v2.accounts.schemas import DEFAULT_KUDOS, SharedKeyDetails, SharedKeyInput
 from domain.accounts.directory import SharedKeyEntry
 from domain.accounts.kudos import Balance, hundredths, kudos_from
-from domain.accounts.rights import require_owner, require_registered
+from domain.accounts.rights import require_may_change_shared_key, require_registered
 from domain.accounts.shared_key import KeyLimits
 from domain.return_codes import Refused
 
@@ -54,7 +54,7 @@ def make_shared_key(feature: Accounts, raw: RawBody, apikey: ApiKey) -> Answer:
 
 @router.get(
     "/sharedkeys/{sharedkey_id}",
-    responses={200: {"model": SharedKeyDetails}, **error_responses(400)},
+    responses={200: {"model": SharedKeyDetails}, **error_responses(401)},
 )
 def shared_key(feature: Accounts, sharedkey_id: str) -> Answer:
     """Describe a shared key, by the key or its public id."""
@@ -72,7 +72,7 @@ def change_shared_key(feature: Accounts, sharedkey_id: str, raw: RawBody, apikey
     """Change the given fields: its owner and moderators may."""
     actor = feature.authentication.account(apikey)
     entry = _found(feature, sharedkey_id)
-    require_owner(actor, entry.owner_id)
+    require_may_change_shared_key(actor, entry.owner_id)
     given = read_body(SharedKeyInput, raw)
     if given == SharedKeyInput():
         raise Refused("NoSharedKeyModSelected")
@@ -93,7 +93,7 @@ def delete_shared_key(feature: Accounts, sharedkey_id: str, apikey: ApiKey) -> A
     """Take a shared key back for good: its owner and moderators may."""
     actor = feature.authentication.account(apikey)
     entry = _found(feature, sharedkey_id)
-    require_owner(actor, entry.owner_id)
+    require_may_change_shared_key(actor, entry.owner_id)
     feature.shared_keys.revoke(entry.shared_key_id)
     feature.authentication.forget()
     return Answer({"message": "OK"})
@@ -102,14 +102,14 @@ def delete_shared_key(feature: Accounts, sharedkey_id: str, apikey: ApiKey) -> A
 def _found(feature: AccountsFeature, key_or_id: str) -> SharedKeyEntry:
     """Return a shared key by the key itself or its public id.
 
-    :raises Refused: ``SharedKeyInvalid``.
+    :raises Refused: ``InvalidAPIKey``.
     """
     entry = feature.directory.shared_key_by_digest(feature.key_digest(key_or_id))
     public_id = None if entry is not None else uuid_from(key_or_id)
     if public_id is not None:
         entry = feature.directory.shared_key(public_id)
     if entry is None:
-        raise Refused("SharedKeyInvalid")
+        raise Refused("InvalidAPIKey", "There is no such shared key.")
     return entry
 
 

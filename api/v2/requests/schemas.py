@@ -254,6 +254,7 @@ class GenerationInputStable(Body):
         ("params.steps", "less_than_equal"): "TooManySteps",
         ("params.loras", "too_long"): "TooManyLoras",
         ("params.tis", "too_long"): "TooManyTIs",
+        ("extra_source_images", "too_long"): "TooManyExtraSourceImages.",
         **{
             (f"params.{side}", kind): "InvalidSize"
             for side in ("width", "height")

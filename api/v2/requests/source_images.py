@@ -88,7 +88,7 @@ class _Intake:
             ) from None
         except ImageUnreadable as unreadable:
             raise _refused(
-                "SourceImageUnreadable", name, str(unreadable) or "is no WebP, PNG or JPEG"
+                "ImageValidationFailed", name, str(unreadable) or "is no WebP, PNG or JPEG"
             ) from None
 
     def _fetched(self, name: str, url: str) -> bytes:
@@ -106,7 +106,7 @@ class _Intake:
                 case FetchProblem.BUSY:
                     code = "Locked"
                 case _:
-                    code = "SourceImageUrlInvalid"
+                    code = "ImageValidationFailed"
             raise _refused(
                 code, name, f"nothing was fetched: {failed.problem}", most=f"{MOST_BYTES:,}"
             ) from None
@@ -124,7 +124,7 @@ def _decoded(name: str, given: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
-        raise _refused("SourceImageUnreadable", name, "is no base64") from None
+        raise _refused("ImageValidationFailed", name, "is no base64") from None
 
 
 def _refused(code: str, name: str, reason: str, **details: object) -> Refused:

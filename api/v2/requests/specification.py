@@ -73,16 +73,6 @@ class Installation:
     """Returns the models of the workers that are here."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedRequest:
-    """What a body asks for, checked but for its images, its kudos and what the ledger decides."""
-
-    specification: RequestSpecification
-    """Its source images lack their digests; it has no webhook yet."""
-    unknown_workers: tuple[str, ...]
-    """The workers that it names and that there are not, as it names them."""
-
-
 def read_request(raw: bytes) -> GenerationInputStable | ReplicationInput:
     """Read a body that asks for new images, or for one that was made before.
 
@@ -136,8 +126,10 @@ def checked_request(
     installation: Installation,
     *,
     unsafe_ip: bool = False,
-) -> CheckedRequest:
-    """Check what a body asks for.
+) -> RequestSpecification:
+    """Check what a body asks for, but for its images, its kudos and what the ledger decides.
+
+    Source images lack their digests still, and there is no webhook yet.
 
     :param unsafe_ip: whether it came through a network that the operator calls unsafe.
     :raises Refused: with the code of whatever is wrong with it, but for its images, its kudos, and
@@ -146,9 +138,7 @@ def checked_request(
     _check_rights(given, account)
     params = given.params
     prompt, negative_prompt = split_prompt(given.prompt)
-    workers, unknown_workers = _named_workers(given.workers, installation.workers)
-    if given.workers and not workers and not given.worker_blacklist:
-        raise Refused("NoValidWorkers")
+    workers = _named_workers(given.workers, installation.workers)
     models = traits_of(given.models, installation.catalogue)
     _require_served(given.models, installation)
     settings = settings_from(params)
@@ -160,7 +150,7 @@ def checked_request(
         source=None if source is None or source.image is None else source.processing,
         texts=texts,
     )
-    specification = RequestSpecification(
+    return RequestSpecification(
         prompt=prompt,
         negative_prompt=negative_prompt,
         settings=settings,
@@ -188,7 +178,6 @@ def checked_request(
         source=source,
         extra_texts=texts,
     )
-    return CheckedRequest(specification, unknown_workers)
 
 
 def settings_from(params: ModelGenerationInputStable) -> ImageSettings:
@@ -281,7 +270,7 @@ def _check_rights(given: GenerationInputStable, account: AccountEntry) -> None:
             raise Refused("BadRequest", "params.special: is for special accounts only.")
         raise Refused("NotServed", "params.special: no model that takes it is served here.")
     if given.proxied_account and not account.roles.service:
-        raise Refused("BadRequest", "proxied_account: is for service accounts only.")
+        raise Refused("OnlyServiceAccountProxy")
 
 
 def _announced_source(given: GenerationInputStable) -> SourceImages | None:
@@ -313,7 +302,7 @@ def _announced_source(given: GenerationInputStable) -> SourceImages | None:
     if given.extra_source_images and (
         announced is None or announced.processing is not SourceProcessing.REMIX
     ):
-        raise Refused("BadRequest", "extra_source_images: only a remix looks at them.")
+        raise Refused("InvalidExtraSourceImages.")
     return announced
 
 
@@ -324,16 +313,16 @@ def _require_served(names: Sequence[str], installation: Installation) -> None:
         raise Refused("UnsupportedModel", model=names[0])
 
 
-def _named_workers(
-    named: Sequence[str], known: KnownWorkers
-) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
-    """Return the workers that a request names, and the names of which there is none."""
-    found, unknown = set[UUID](), list[str]()
-    for name in named:
+def _named_workers(named: Sequence[str], known: KnownWorkers) -> tuple[UUID, ...]:
+    """Return the workers that a request names by id or name.
+
+    :raises Refused: ``WorkerNotFound`` when one of them does not exist.
+    """
+    found = set[UUID]()
+    for place, name in enumerate(named):
         worker_id = uuid_from(name)
         entry = known.worker_by_name(name) if worker_id is None else known.worker(worker_id)
         if entry is None:
-            unknown.append(name)
-        else:
-            found.add(entry.worker_id)
-    return tuple(sorted(found)), tuple(unknown)
+            raise Refused("WorkerNotFound", errors={f"workers.{place}": "does not exist"})
+        found.add(entry.worker_id)
+    return tuple(sorted(found))

@@ -136,7 +136,7 @@ def _submit_images(given: GenerationInputStable, caller: Caller, feature: Intake
         given, caller.account, _installation(feature), unsafe_ip=caller.unsafe_ip
     )
     webhook = _webhook(given, caller, feature)
-    asked = replace(checked.specification, webhook=webhook)
+    asked = replace(checked, webhook=webhook)
     if given.dry_run:
         command = SubmitRequest(caller.requester, asked)
         ledger.check_rights(command)
@@ -168,8 +168,6 @@ def _submit_images(given: GenerationInputStable, caller: Caller, feature: Intake
     notes = []
     if taken.settings != exact.settings:
         notes.append(_downgrade_note(taken.settings))
-    if checked.unknown_workers:
-        notes.append(f"Left out, since there are none: {', '.join(checked.unknown_workers)}.")
     return _accepted(request_id, kudos, warnings, notes)
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from starlette.exceptions import HTTPException
 
 from api.http.answer import NOT_KEPT, Answer
 from api.http.authentication import ApiKey
@@ -114,7 +113,7 @@ def _message(feature: WorkersFeature, message_id: str) -> WorkerMessage:
     known = uuid_from(message_id)
     found = None if known is None else feature.messages.message(known)
     if found is None:
-        raise HTTPException(404)
+        raise Refused("WorkermessageNotFound")
     return found
 
 

@@ -17,7 +17,7 @@ from api.v2.workers.feature import Workers, WorkersFeature
 from api.v2.workers.schemas import DeletedWorker, ModifyWorker, ModifyWorkerInput, WorkerDetails
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.directory import AccountEntry
-from domain.accounts.rights import require_owner
+from domain.accounts.rights import require_may_delete_worker
 from domain.names import worker_info_from, worker_name_from
 from domain.return_codes import Refused
 from domain.workers.changes import WorkerChange
@@ -114,7 +114,7 @@ def delete_worker(feature: Workers, worker_id: str, apikey: ApiKey) -> Answer:
     """Strike a worker from the list: its owner and moderators may. What it earned stays."""
     actor = _registered(feature, apikey)
     entry = worker_entry(feature.directory, worker_id)
-    require_owner(actor, entry.owner_id)
+    require_may_delete_worker(actor, entry.owner_id)
     feature.ledger.delete(entry.worker_id)
     return Answer({"deleted_id": entry.worker_id, "deleted_name": entry.name})
 

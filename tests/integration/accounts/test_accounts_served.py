@@ -253,4 +253,4 @@ def test_kudos_are_sent_once_and_to_whom_they_are_meant(api: Api) -> None:
     assert details(api, "receiver")["kudos_details"]["received"] == 30.0
     wrong = {"username": "wrong name#" + receiver.partition("#")[2], "amount": 1}
     refused = api.call("POST", "/kudos/transfer", key=api.key("sender"), json=wrong)
-    assert refused.rc == "UserNotFound"
+    assert (refused.status, refused.rc) == (400, "InvalidTargetUsername")

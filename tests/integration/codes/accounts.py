@@ -45,6 +45,12 @@ def kudos_from_a_moderator(api: Api) -> Answered:
     return change(api, "somebody", "mod", kudos=5)
 
 
+@provokes("UserNotDeleted")
+def undeleting_a_live_account(api: Api) -> Answered:
+    api.key("mod", moderator=True)
+    return change(api, "somebody", "mod", undelete=True)
+
+
 @provokes("NotModerator")
 def trust_for_oneself(api: Api) -> Answered:
     return change(api, "somebody", "somebody", trusted=True)

@@ -53,6 +53,16 @@ def fewer_than_no_kudos(api: Api) -> Answered:
     return send(api, given(api, "sender", 10), handle(api, "receiver"), -5)
 
 
+@provokes("InvalidKudosTransferAmount")
+def no_kudos_at_all(api: Api) -> Answered:
+    return send(api, given(api, "sender", 10), handle(api, "receiver"), 0)
+
+
+@provokes("InvalidTargetUsername")
+def kudos_for_nobody(api: Api) -> Answered:
+    return send(api, given(api, "sender", 10), "nobody#777", 5)
+
+
 @provokes("KudosTransferNotEnough")
 def more_kudos_than_there_are(api: Api) -> Answered:
     return send(api, given(api, "sender", 10), handle(api, "receiver"), 11)

@@ -25,12 +25,12 @@ def controlled(api: Api, *models: str, processing: str = "img2img", **params: An
     )
 
 
-@provokes("SourceImageUnreadable")
+@provokes("ImageValidationFailed")
 def bytes_that_are_no_image(api: Api) -> Answered:
     return api.ask(source_image="aGVsbG8=")
 
 
-@provokes("SourceImageUnreadable")
+@provokes("ImageValidationFailed")
 def text_that_is_no_base64(api: Api) -> Answered:
     return api.ask(source_image="not base64!")
 
@@ -47,7 +47,7 @@ def file_of_too_many_bytes(api: Api) -> Answered:
     return api.ask(source_image=in_base64(bytes(10 * 1024 * 1024 + 1)))
 
 
-@provokes("SourceImageUrlInvalid")
+@provokes("ImageValidationFailed")
 def address_in_a_private_network(api: Api) -> Answered:
     return api.ask(source_image="https://127.0.0.1/picture.webp")
 
@@ -67,9 +67,44 @@ def nothing_for_a_model_that_only_changes(api: Api) -> Answered:
     return api.ask(models=[INPAINTING_MODEL])
 
 
-@provokes("Img2ImgMismatch")
+@provokes("InvalidRemix")
 def remix_by_a_model_that_cannot(api: Api) -> Answered:
     return api.ask(source_image=PICTURE, source_processing="remix", models=[FLUX])
+
+
+@provokes("Img2ImgMismatch")
+def workflow_from_a_source_image(api: Api) -> Answered:
+    texts = [{"text": "https://example.org", "reference": "qr_code"}]
+    params = {"workflow": "qr_code", "extra_texts": texts}
+    return api.ask(source_image=PICTURE, params=params)
+
+
+@provokes("MissingExtraTexts.")
+def qr_code_of_nothing(api: Api) -> Answered:
+    return api.ask(params={"workflow": "qr_code"})
+
+
+@provokes("MissingExtraTexts.")
+def qr_code_of_another_text(api: Api) -> Answered:
+    texts = [{"text": "hello", "reference": "another"}]
+    return api.ask(params={"workflow": "qr_code", "extra_texts": texts})
+
+
+@provokes("InvalidExtraTexts.")
+def texts_that_nothing_draws(api: Api) -> Answered:
+    return api.ask(params={"extra_texts": [{"text": "hello", "reference": "qr_code"}]})
+
+
+@provokes("TooManyExtraSourceImages.")
+def six_extra_source_images(api: Api) -> Answered:
+    extra = [{"image": PICTURE, "strength": 1}] * 6
+    return api.ask(source_image=PICTURE, source_processing="remix", extra_source_images=extra)
+
+
+@provokes("InvalidExtraSourceImages.")
+def extra_source_images_without_a_remix(api: Api) -> Answered:
+    extra = [{"image": PICTURE, "strength": 1}]
+    return api.ask(source_image=PICTURE, extra_source_images=extra)
 
 
 @provokes("ControlNetSourceMissing")

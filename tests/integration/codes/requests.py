@@ -127,9 +127,20 @@ def agent_without_a_version(api: Api) -> Answered:
     )
 
 
-@provokes("NoValidWorkers")
-def only_workers_that_there_are_not(api: Api) -> Answered:
-    return api.ask(workers=["nobody's worker"])
+@provokes("WorkerNotFound")
+def worker_that_there_is_not(api: Api) -> Answered:
+    api.pop()
+    return api.ask(workers=["a worker", "nobody's worker"])
+
+
+@provokes("WorkerNotFound")
+def worker_to_avoid_that_there_is_not(api: Api) -> Answered:
+    return api.ask(workers=[NOBODYS_ID], worker_blacklist=True)
+
+
+@provokes("OnlyServiceAccountProxy")
+def asking_for_somebody_else(api: Api) -> Answered:
+    return api.ask(api.key("somebody"), proxied_account="another")
 
 
 @provokes("TooManyPrompts", concurrency=4)

@@ -25,7 +25,7 @@ def name_of_101_characters(api: Api) -> Answered:
     return api.pop(name="n" * 101)
 
 
-@provokes("WorkerNameAlreadyExists")
+@provokes("WrongCredentials")
 def name_of_somebody_elses_worker(api: Api) -> Answered:
     api.pop(api.key("first"), name="a worker")
     return api.pop(api.key("second"), name="a worker")
@@ -36,11 +36,19 @@ def anonymous_worker(api: Api) -> Answered:
     return api.pop(ANONYMOUS_KEY)
 
 
-@provokes("NotTrusted")
+@provokes("TooManyWorkers")
 def fourth_worker_without_trust(api: Api) -> Answered:
     for number in range(3):
         assert api.pop(name=f"worker {number}").status == 200
     return api.pop(name="worker 3")
+
+
+@provokes("TooManyWorkersTrusted")
+def twenty_first_worker(api: Api) -> Answered:
+    key = api.key("owner", trusted=True)
+    for number in range(20):
+        assert api.pop(key, name=f"worker {number}").status == 200
+    return api.pop(key, name="worker 20")
 
 
 @provokes("WrongCredentials")

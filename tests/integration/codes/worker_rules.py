@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from domain.workers.worker import Worker
 from tests.integration.api_client import Answered, Api
 from tests.integration.codes.provoking import provokes
 
@@ -43,14 +42,3 @@ def priority_for_a_number_that_nobody_has(api: Api) -> Answered:
 @provokes("InvalidPriorityUsername")
 def priority_for_twenty_one(api: Api) -> Answered:
     return api.pop(priority_usernames=["Anonymous#0"] * 21)
-
-
-@provokes("WorkerMaintenance")
-def worker_that_a_moderator_paused(api: Api) -> Answered:
-    api.pop()
-    entry = api.hoard.inline.directory.worker_by_name("a worker")
-    assert entry is not None
-    worker: Worker = api.hoard.ledger.repository.get(entry.worker_id)
-    worker.set_paused(True, timestamp=api.clock.now())
-    api.hoard.ledger.save(worker)
-    return api.pop()

@@ -40,6 +40,22 @@ def maintenance_of_somebody_elses_worker(api: Api) -> Answered:
 
 
 @provokes("NotModerator")
+def deleting_somebody_elses_worker(api: Api) -> Answered:
+    return api.call("DELETE", f"/workers/{worker_of(api)}", key=api.key("another"))
+
+
+@provokes("WorkermessageNotFound")
+def message_that_there_is_not(api: Api) -> Answered:
+    return api.call("GET", "/workers/messages/11111111-1111-4111-8111-111111111111")
+
+
+@provokes("WorkermessageNotFound")
+def message_of_no_id(api: Api) -> Answered:
+    path = "/workers/messages/nothing"
+    return api.call("DELETE", path, key=api.key("mod", moderator=True))
+
+
+@provokes("NotModerator")
 def pausing_without_being_a_moderator(api: Api) -> Answered:
     return change(api, "owner", paused=True)
 

@@ -145,7 +145,7 @@ def test_a_dry_run_costs_what_the_request_does(api: Api) -> None:
     [
         ({"params": {"loras": [{"name": "x", "is_version": True}]}}, "BadLoraVersion"),
         ({"params": {"n": 2}, "disable_batching": True}, "RequiresTrust"),
-        ({"workers": ["nobody"]}, "NoValidWorkers"),
+        ({"workers": ["nobody"]}, "WorkerNotFound"),
         ({"prompt": " "}, "MissingPrompt"),
         ({"style": "my style"}, "NotServed"),
     ],
@@ -177,11 +177,11 @@ def test_a_client_agent_must_read_as_one(api: Api) -> None:
     assert (refused.status, refused.rc) == (400, "BadClientAgent")
 
 
-def test_unknown_workers_are_named_in_the_answer(api: Api) -> None:
+def test_unknown_workers_are_refused_by_their_place(api: Api) -> None:
     api.pop(name="known")
     answered = api.ask(workers=["known", "nobody"])
-    assert codes(answered) == set()
-    assert "nobody" in answered.body["message"]
+    assert (answered.status, answered.rc) == (404, "WorkerNotFound")
+    assert answered.body["errors"].keys() == {"workers.1"}
 
 
 @pytest.mark.parametrize(

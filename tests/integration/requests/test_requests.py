@@ -315,4 +315,5 @@ def test_a_job_reaches_its_worker_whatever_becomes_of_presence(api: Api) -> None
 def test_a_workers_name_belongs_to_its_first_owner(api: Api) -> None:
     api.pop()
     answered = api.pop(key=api.key("stranger"))
-    assert (answered.status, answered.rc) == (400, "WorkerNameAlreadyExists")
+    assert (answered.status, answered.rc) == (403, "WrongCredentials")
+    assert answered.body["message"].startswith("Wrong credentials")

@@ -198,12 +198,12 @@ def test_the_same_picture_is_kept_once_and_by_digest(api: Api) -> None:
 @pytest.mark.parametrize(
     ("data", "rc"),
     [
-        (b"no image at all", "SourceImageUnreadable"),
-        (file(painted("red"))[:-30], "SourceImageUnreadable"),
-        (file(painted("red"), "GIF"), "SourceImageUnreadable"),
+        (b"no image at all", "ImageValidationFailed"),
+        (file(painted("red"))[:-30], "ImageValidationFailed"),
+        (file(painted("red"), "GIF"), "ImageValidationFailed"),
         (
             file(painted("red"), "WEBP", save_all=True, append_images=[painted("blue")]),
-            "SourceImageUnreadable",
+            "ImageValidationFailed",
         ),
         (file(painted("red", (3072, 3073))), "SourceImageResolutionExceeded"),
         (file(painted("red", (16384, 64))), "SourceImageResolutionExceeded"),
@@ -269,9 +269,9 @@ def test_no_event_names_the_address(api: Api, web: WebServer) -> None:
 @pytest.mark.parametrize(
     ("media_type", "status", "rc"),
     [
-        ("text/html", 200, "SourceImageUrlInvalid"),
-        ("image/png", 404, "SourceImageUrlInvalid"),
-        ("image/png", 200, "SourceImageUnreadable"),
+        ("text/html", 200, "ImageValidationFailed"),
+        ("image/png", 404, "ImageValidationFailed"),
+        ("image/png", 200, "ImageValidationFailed"),
     ],
 )
 def test_an_address_without_an_image_is_refused(
@@ -300,7 +300,7 @@ def test_an_address_inside_is_refused(tmp_path: Path) -> None:
             "https://user:pass@1.1.1.1/a.png",
             "https://" + "a" * 3000,
         ):
-            refused(api.ask(source_image=address), "SourceImageUrlInvalid")
+            refused(api.ask(source_image=address), "ImageValidationFailed")
 
 
 def test_while_too_much_is_fetched_a_client_is_told_to_come_again(api: Api, web: WebServer) -> None:

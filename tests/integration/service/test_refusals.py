@@ -90,8 +90,7 @@ def test_anonymous_runs_no_worker(api: Api) -> None:
         ({"params": {"n": 0}}, "BadRequest"),
         ({"params": {"n": 21}}, "BadRequest"),
         ({"params": {"n": "many"}}, "BadRequest"),
-        ({"workers": ["nobody"]}, "NoValidWorkers"),
-        ({"source_image": "aGk="}, "SourceImageUnreadable"),
+        ({"source_image": "aGk="}, "ImageValidationFailed"),
     ],
 )
 def test_a_wrong_request_names_its_code_and_fields(

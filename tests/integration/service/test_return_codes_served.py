@@ -64,7 +64,7 @@ def test_the_type_of_a_problem_is_an_anchor_of_the_page(api: Api) -> None:
 def test_the_page_has_an_anchor_for_every_code(api: Api) -> None:
     page = api.http.get("/return-codes")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert set(re.findall(r'<dt id="(\w+)"', page.text)) == RETURN_CODES.keys()
+    assert set(re.findall(r'<dt id="([\w.]+)"', page.text)) == RETURN_CODES.keys()
 
 
 def test_the_page_loads_nothing_and_runs_nothing(api: Api) -> None:

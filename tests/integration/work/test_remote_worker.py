@@ -313,7 +313,7 @@ def test_another_accounts_name_ends_it(
         pytest.raises(NotAdmitted) as caught,
     ):
         other.work()
-    assert caught.value.rc == "WorkerNameAlreadyExists"
+    assert caught.value.rc == "WrongCredentials"
 
 
 def test_maintenance_is_waited_out(elsewhere: Elsewhere, worker: Remote) -> None:

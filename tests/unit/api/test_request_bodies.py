@@ -11,7 +11,6 @@ import pytest
 from api.http.authentication import ANONYMOUS
 from api.v2.requests.schemas import GenerationInputStable
 from api.v2.requests.specification import (
-    CheckedRequest,
     Installation,
     checked_agent,
     checked_request,
@@ -66,7 +65,7 @@ def checked(
     account: AccountEntry = ANONYMOUS,
     unknown: UnknownModels = UnknownModels.ALLOW,
     **fields: Any,
-) -> CheckedRequest:
+) -> RequestSpecification:
     """Return what a request with these fields asks for."""
     given = GenerationInputStable.model_validate({"prompt": "a fox", **fields})
     return checked_request(given, account, installation(unknown))
@@ -74,7 +73,7 @@ def checked(
 
 def specification(account: AccountEntry = ANONYMOUS, **fields: Any) -> RequestSpecification:
     """Return the specification of a request with these fields."""
-    return checked(account, **fields).specification
+    return checked(account, **fields)
 
 
 def requester(account: AccountEntry = ANONYMOUS, **fields: Any) -> Requester:
@@ -132,7 +131,7 @@ def test_every_setting_arrives() -> None:
         slow_workers=False,
         extra_slow_workers=True,
         models=["b", "a", "b"],
-        workers=["known", str(OTHER)],
+        workers=["known"],
         worker_blacklist=True,
         disable_batching=True,
         shared=True,
@@ -240,19 +239,18 @@ def test_no_seed_leaves_it_to_chance() -> None:
     assert specification(params={"seed": "0"}).seed == 0
 
 
-def test_workers_that_there_are_not_are_left_out_while_one_is_left() -> None:
-    asked = checked(workers=["known", "nobody", str(OTHER)])
-    assert asked.specification.requirements.workers == (KNOWN,)
-    assert asked.unknown_workers == ("nobody", str(OTHER))
-    assert refusal(workers=["nobody", str(OTHER)]).code.name == "NoValidWorkers"
-    only_unknown = specification(workers=["nobody"], worker_blacklist=True)
-    assert only_unknown.requirements.workers == ()
+@pytest.mark.parametrize("blacklist", [False, True])
+@pytest.mark.parametrize("unknown", ["nobody", str(OTHER)])
+def test_workers_that_there_are_not_are_refused(unknown: str, blacklist: bool) -> None:
+    known = specification(workers=["known"], worker_blacklist=blacklist)
+    assert known.requirements.workers == (KNOWN,)
+    refused = refusal(workers=["known", unknown], worker_blacklist=blacklist)
+    assert refused.code.name == "WorkerNotFound"
+    assert refused.errors == {"workers.1": "does not exist"}
 
 
 def test_an_empty_deny_list_is_no_requirement() -> None:
     assert specification(worker_blacklist=True).requirements == specification().requirements
-    only_unknown = specification(worker_blacklist=True, workers=["nobody"])
-    assert only_unknown.requirements == specification().requirements
 
 
 def test_unknown_models_are_let_through_or_refused_as_the_operator_says() -> None:
@@ -261,7 +259,7 @@ def test_unknown_models_are_let_through_or_refused_as_the_operator_says() -> Non
     assert refusal(unknown=refuse, models=["unheard of"]).code.name == "UnsupportedModel"
     served: list[str]
     for served in ([], ["a"], ["offered"], ["unheard of", "a"]):
-        asked = checked(unknown=refuse, models=served).specification
+        asked = checked(unknown=refuse, models=served)
         assert asked.requirements.models == tuple(sorted(served))
 
 
@@ -271,12 +269,12 @@ def test_unknown_models_are_let_through_or_refused_as_the_operator_says() -> Non
         (Roles(), {"style": "my style"}, "NotServed"),
         (Roles(), {"params": {"special": {"key": {}}}}, "BadRequest"),
         (Roles(special=True), {"params": {"special": {"key": {}}}}, "NotServed"),
-        (Roles(), {"proxied_account": "somebody"}, "BadRequest"),
-        (Roles(), {"extra_source_images": [{"image": "aGVsbG8="}]}, "BadRequest"),
+        (Roles(), {"proxied_account": "somebody"}, "OnlyServiceAccountProxy"),
+        (Roles(), {"extra_source_images": [{"image": "aGVsbG8="}]}, "InvalidExtraSourceImages."),
         (
             Roles(),
             {"source_image": "aGVsbG8=", "extra_source_images": [{"image": "aGVsbG8="}]},
-            "BadRequest",
+            "InvalidExtraSourceImages.",
         ),
     ],
 )
