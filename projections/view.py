@@ -69,7 +69,7 @@ class Compared:
 
 @runtime_checkable
 class SettlingView(View, Protocol):
-    """A view that keeps one truth in several forms, of which time chooses one."""
+    """A view whose rows may differ in form between two replays, but not in what they say."""
 
     @property
     def compared(self) -> Sequence[Compared]:

@@ -101,7 +101,7 @@ WebhookAddress = Annotated[
     ),
 ]
 
-# A new kind is added there alone; type checkers cannot compute it.
+# Type checkers cannot compute it.
 if TYPE_CHECKING:
     WebhookEvent = str
 else:

@@ -1,4 +1,4 @@
-"""Images that come in and go out: is this one, can it be read, and what kind is it."""
+"""Checks, cleans and identifies the bytes of images."""
 
 from __future__ import annotations
 

@@ -64,8 +64,7 @@ class Registrations:
 
         :param new_key: makes an API key that nobody can guess.
         :param key_digest: turns a key into the digest that the directory knows.
-        :param address_digest: turns a network address into what it is known again by, and cannot be
-            read from.
+        :param address_digest: computes the keyed digest of a network address.
         :param most_per_hour: accounts that may be opened from one address within an hour; 0: none.
         """
         self._ledger = ledger

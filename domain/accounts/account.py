@@ -14,8 +14,8 @@ from domain.return_codes import Refused
 from domain.sealing import Sealed
 
 ANONYMOUS_ID = UUID(int=0)
-"""The account of everybody who shows the anonymous key. It has no stream: nothing of it changes,
-and nothing that strangers do may meet in one place."""
+"""The account of everybody who shows the anonymous key. It has no stream, so that anonymous
+requests never wait for one another."""
 
 _UNNUMBERED = 1_000_000_000
 """Where the numbers of accounts begin that were opened before accounts had numbers."""

@@ -118,7 +118,7 @@ class Core:
         What came of it is noted in the transaction of its events. A command that is refused leaves
         no note, and is attempted anew when it is sent again.
 
-        :param key: what it has in common with itself; None for one that is never sent again.
+        :param key: the idempotency key; None where the client sent none.
         :raises Refused: as :meth:`earlier` does, or ``Locked``.
         """
         if key is None:

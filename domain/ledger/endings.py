@@ -21,7 +21,7 @@ class EndRequest(Protocol):
 
 
 class Endings:
-    """What requests and jobs mean for each other when one of them ends."""
+    """Ends requests and jobs, each with what that means for the other."""
 
     def __init__(self, core: Core, lifetimes: Lifetimes) -> None:
         """Let requests wait as these lifetimes say."""

@@ -46,7 +46,7 @@ class Policy:
     first_wait: timedelta
     """Between the first attempt and the second, before jitter."""
     factor: int
-    """How many times the wait before it each wait is."""
+    """Each wait is this many times the one before it."""
     longest_wait: timedelta
     """The limit of every wait, also of one that the receiver asks for, before jitter."""
     lifetime: timedelta

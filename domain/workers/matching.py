@@ -198,7 +198,7 @@ def refuses_words(worker: Capabilities, *texts: str) -> bool:
 
 
 def as_preferred(worker: Candidate) -> Candidate:
-    """Return the worker as the accounts that it serves first find it: it trusts their kudos."""
+    """Return the worker as it serves the accounts that it prefers: without upfront kudos."""
     if not worker.capabilities.require_upfront_kudos:
         return worker
     return replace(worker, capabilities=replace(worker.capabilities, require_upfront_kudos=False))

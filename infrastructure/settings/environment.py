@@ -16,6 +16,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from domain.accounts.allowances import Allowances
+from domain.jobs.leases import Lifetimes
 from domain.models.catalogue import UnknownModels
 from infrastructure.keys.master_key import parse_master_key
 from infrastructure.outbound.egress_proxy import EgressBackend
@@ -31,6 +33,10 @@ from infrastructure.settings.worker import WorkerSettings
 ENVIRONMENT_PREFIX = "HOARD_"
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+_ALLOWANCES = Allowances()
+_LIFETIMES = Lifetimes()
+"""Their defaults are those of the settings."""
 
 _DATABASE_SCHEMES = frozenset({"sqlite", "postgres", "postgresql", "postgresql+psycopg"})
 _BROKER_SCHEMES = frozenset({"redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps"})
@@ -84,22 +90,28 @@ class Settings(WorkerSettings):
     api_processes: int = Field(default=2, ge=1, le=64)
     """Processes that serve the API, 1 to 64: about one for each core that it may use."""
 
-    lease_minimum_seconds: float = Field(default=150, gt=0, allow_inf_nan=False)
+    lease_minimum_seconds: float = Field(
+        default=_LIFETIMES.minimum_lease.total_seconds(), gt=0, allow_inf_nan=False
+    )
     """Seconds that a worker has for a job at least; a slow job's lease is longer."""
 
-    request_lifetime_seconds: float = Field(default=1200, gt=0, allow_inf_nan=False)
+    request_lifetime_seconds: float = Field(
+        default=_LIFETIMES.request.total_seconds(), gt=0, allow_inf_nan=False
+    )
     """Seconds after which an unfinished request expires."""
 
-    concurrency: int = Field(default=30, ge=0, le=500)
+    concurrency: int = Field(default=_ALLOWANCES.concurrency, ge=0, le=500)
     """Images of one account that may wait at a time, 0 to 500; trusted ones have three times it.
 
     An account may have a limit of its own; anonymous has none.
     """
 
-    trust_kudos: float = Field(default=10_000, ge=0)
+    trust_kudos: float = Field(default=_ALLOWANCES.trust_kudos, ge=0)
     """Kudos that an account's workers earn until it is trusted; ``inf``: never by itself."""
 
-    trust_age_days: float = Field(default=7, ge=0, le=3650, allow_inf_nan=False)
+    trust_age_days: float = Field(
+        default=_ALLOWANCES.trust_age.days, ge=0, le=3650, allow_inf_nan=False
+    )
     """Days since an account was opened before work makes it trusted, up to ten years."""
 
     sweep_seconds: float = Field(default=5, gt=0, allow_inf_nan=False)

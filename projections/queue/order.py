@@ -160,7 +160,7 @@ def _facts_of(request: FromClause) -> Sequence[ColumnElement[Any]]:
 
 
 def _first_waiting(excluding: bool) -> Select[Any]:
-    """Return the first request of whatever more is asked of it."""
+    """Return a query for the first waiting request; callers add conditions."""
     first = select(OPEN_REQUEST.c.request_id).where(WAITS).order_by(*_BY_RANK).limit(1)
     return first.where(_NOT_EXCLUDED) if excluding else first
 

@@ -1,8 +1,8 @@
 """Which events clients are notified of, and what each notification says, in webhooks and streams.
 
 All of it follows from the history up to that event, so a notification that is sent twice says the
-same; only the address of an image is signed anew. A new kind is added here alone: its name, the
-event that causes it, and its data.
+same; only the address of an image is signed anew. A new kind that an event of a request or of
+one of its jobs causes is added here alone: its name, that event, and its data.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from api.http.fields import (
     WholeNumber,
     Workflow,
 )
+from domain.images.metadata import MetadataType, MetadataValue
 from domain.models.loras import LONGEST_NAME, LONGEST_TRIGGER, STRENGTHS
 from domain.requests.warnings import WarningCode
 
@@ -59,7 +60,7 @@ class RequestStatusCheck(BaseModel):
     faulted: bool
     wait_time: Annotated[int, Field(description="Estimated seconds until it is done.")]
     queue_position: Annotated[
-        int, Field(description="Its place in the queue, from 1; 0 when no image of it waits.")
+        int, Field(description="Its position in the queue, from 1; 0 when no image of it waits.")
     ]
     kudos: Annotated[float, Field(description="What it burns when all of it is made.")]
     is_possible: Annotated[bool, Field(description="Whether a worker that is here may serve it.")]
@@ -68,11 +69,15 @@ class RequestStatusCheck(BaseModel):
 class GenerationMetadataStable(BaseModel):
     """Something to know about one image."""
 
-    type: Literal["batch_index"]
-    value: Literal["see_ref"]
+    type: MetadataType
+    value: MetadataValue
     ref: Annotated[
-        str, Field(description="The image's place in its batch: with the seed, what replicates it.")
-    ]
+        str | None,
+        Field(
+            description="Of `batch_index`, the image's index in its batch: with the seed, what"
+            " replicates it. Else what the worker says it is about."
+        ),
+    ] = None
 
 
 class GenerationStable(BaseModel):

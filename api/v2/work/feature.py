@@ -52,7 +52,7 @@ class PopFeature:
     workers_per_address: int
     """Workers at one address beyond which untrusted accounts may add none; 0: any number."""
     address_digest: Callable[[str], str]
-    """Turns a network address into what it is known again by, and cannot be read from."""
+    """Computes the keyed digest of a network address."""
     backlog: BacklogReader
     messages: WorkerMessages
     blobs: Blobs

@@ -18,7 +18,7 @@ UNMEASURED_SPEED = 1.0
 
 _MOST_NAMES = 10_000
 _NAME_SECONDS = 60.0
-"""How long a worker is taken to bear the name that it bore: few are renamed or struck."""
+"""How long a name's worker is cached: few are renamed or deleted."""
 
 
 class _Snapshot:

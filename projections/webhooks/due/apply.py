@@ -184,7 +184,7 @@ class _Changes:
         }
 
     def _look_at(self, head: dict[str, Any]) -> None:
-        """Have a destination looked at once a new head of it may be sent."""
+        """Bring a destination's ``looks_at`` forward to when its new head may be sent."""
         row = self._destinations[head["destination"]]
         at = health_in(row).earliest_attempt(head["due_at"], is_test=head["request_id"] is None)
         if row["looks_at"] is None or at < row["looks_at"]:
