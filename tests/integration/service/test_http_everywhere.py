@@ -1,4 +1,4 @@
-"""What HTTP asks of every address, at every address: heads, methods, preflights, codings, bounds."""
+"""What HTTP asks of addresses, at all of them: heads, methods, preflights, codings and bounds."""
 
 from __future__ import annotations
 
