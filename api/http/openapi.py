@@ -144,6 +144,8 @@ def _introduction() -> str:
     return (
         "The AI Horde v2 API, as far as it is about images. Every error body is `{message, rc}`, "
         "or problem details (RFC 9457) for a client that accepts `application/problem+json`; "
-        "`Accept-Language` chooses the language of the message. The return codes:"
+        "`Accept-Language` chooses the language of the message. The header `X-Fields`, such as "
+        "`id,kudos` or `{records{request{image}}}`, limits any JSON answer to these fields. "
+        "The return codes:"
         f"\n\n| rc | status | meaning |\n| --- | --- | --- |\n{lines}\n"
     )
