@@ -15,7 +15,9 @@ from api.http.body_limit import BodyLimit
 from api.http.edge import Edge
 from api.http.errors import install_error_answers
 from api.http.features import install_features, installed_feature
+from api.http.field_masks import FieldMasks
 from api.http.openapi import describe
+from api.pages import front_door
 from api.pages import return_codes as return_codes_page
 from api.registration import page as registration_page
 from api.registration import routes as registration
@@ -108,7 +110,7 @@ class _Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Put the edge around all layers; what is added as a middleware lies within the answer to
         unexpected errors."""
-        return Edge(super().build_middleware_stack(), self.router)
+        return Edge(FieldMasks(super().build_middleware_stack()), self.router)
 
 
 def create_app(features: Features, serving: Serving) -> FastAPI:
@@ -142,7 +144,7 @@ def create_app(features: Features, serving: Serving) -> FastAPI:
     for part in _V2:
         app.include_router(part.router, prefix=BASE_PATH)
     app.include_router(registration.router, prefix=NATIVE_PATH)
-    for page in (return_codes_page, registration_page):
+    for page in (front_door, return_codes_page, registration_page):
         app.include_router(page.router)
     describe(app)
     return app

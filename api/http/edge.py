@@ -26,11 +26,9 @@ _READABLE_ANYWHERE = [
     (b"access-control-expose-headers", b"Allow, Content-Language, ETag, Retry-After"),
 ]
 _PREFLIGHT_SECONDS = 600
+_ALL_METHODS = ", ".join((*METHODS, "HEAD", "OPTIONS"))
 _BLANKS = (b" ", b"\t")
-
-
-class _HeadAnswered(Exception):
-    """The head of an answer was sent, and nobody wants the rest."""
+_PLAIN = frozenset({b"", b"identity"})
 
 
 class Edge:
@@ -60,7 +58,7 @@ class Edge:
         if method == "OPTIONS":
             await self._options(scope)(scope, receive, send_readable)
         elif method == "HEAD":
-            await self._head(scope, receive, send_readable)
+            await self._app({**scope, "method": "GET"}, receive, _head_only(send_readable))
         elif _has_coding(scope):
             refusal = Refused("BadRequest", "Send the body as it is, without Content-Encoding.")
             answer = error_answer(
@@ -73,37 +71,45 @@ class Edge:
         else:
             await self._app(scope, receive, send_readable)
 
-    async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as GET does, without the body; a stream, which has no end, is ended."""
-
-        async def send_head(message: Message) -> None:
-            await send(message)
-            if message["type"] == "http.response.start":
-                await send({"type": "http.response.body"})
-                raise _HeadAnswered
-
-        try:
-            await self._app({**scope, "method": "GET"}, receive, send_head)
-        except* _HeadAnswered:
-            pass
-
     def _options(self, scope: Scope) -> Response:
         """Return the answer to a preflight, or to somebody who wants to know the methods."""
         allowed = allowed_methods(self._router, scope)
-        if not allowed and scope["path"] != "*":
-            return error_answer(HTTPConnection(scope), Refused("NotFound"))
-        headers = {"allow": ", ".join(allowed or METHODS)}
+        headers = {"allow": ", ".join(allowed)} if allowed else {}
         asked = Headers(scope=scope)
         if "access-control-request-method" in asked:
-            headers |= {
-                "access-control-allow-methods": headers["allow"],
-                "access-control-allow-headers": asked.get("access-control-request-headers", "*"),
-                "access-control-max-age": str(_PREFLIGHT_SECONDS),
-                "vary": "Access-Control-Request-Headers, Access-Control-Request-Private-Network",
-            }
-            if asked.get("access-control-request-private-network") == "true":
-                headers["access-control-allow-private-network"] = "true"
+            # Of an unknown address and of a wrong method too: the page then reads the refusal.
+            return Response(status_code=204, headers=headers | _preflight_headers(asked))
+        if scope["path"] == "*":
+            headers = {"allow": _ALL_METHODS}
+        if not headers:
+            return error_answer(HTTPConnection(scope), Refused("NotFound"))
         return Response(status_code=204, headers=headers)
+
+
+def _preflight_headers(asked: Headers) -> dict[str, str]:
+    headers = {
+        "access-control-allow-methods": _ALL_METHODS,
+        "access-control-allow-headers": asked.get("access-control-request-headers", "*"),
+        "access-control-max-age": str(_PREFLIGHT_SECONDS),
+        "vary": "Access-Control-Request-Headers, Access-Control-Request-Private-Network",
+    }
+    if asked.get("access-control-request-private-network") == "true":
+        headers["access-control-allow-private-network"] = "true"
+    return headers
+
+
+def _head_only(send: Send) -> Send:
+    """Return what sends the head of an answer, and drops all that comes after it.
+
+    Whoever makes a stream, which has no end, then reads that the answer is over.
+    """
+
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return send_head
 
 
 def _trim_headers(scope: Scope) -> None:
@@ -113,7 +119,7 @@ def _trim_headers(scope: Scope) -> None:
 
 
 def _has_coding(scope: Scope) -> bool:
-    for name, value in scope["headers"]:
-        if name == b"content-encoding":
-            return value.lower() not in {b"", b"identity"}
-    return False
+    return any(
+        name == b"content-encoding" and value.lower() not in _PLAIN
+        for name, value in scope["headers"]
+    )

@@ -23,15 +23,22 @@ _WHEN = {
     403: "The account may not do this.",
     404: "There is no such thing.",
     413: "The body is too large.",
+    415: "The body is compressed.",
     423: "Other changes came first; try again.",
     429: "Too much at once; `Retry-After` says when to try again, if it is there.",
     500: "Something broke that should not.",
+    503: "The database or another part is unavailable; `Retry-After` says when to try again.",
 }
 
 
-_TOO_LARGE = {
-    "description": _WHEN[413],
-    "content": {"application/json": {"schema": {"$ref": _COMPONENT.format(model="RequestError")}}},
+_OF_BODIES = {
+    str(status): {
+        "description": _WHEN[status],
+        "content": {
+            "application/json": {"schema": {"$ref": _COMPONENT.format(model="RequestError")}}
+        },
+    }
+    for status in (413, 415)
 }
 """What every address that takes a body may answer, before anybody looks at the body."""
 
@@ -56,13 +63,13 @@ def request_body(*models: type[Body], required: bool = True) -> BodyDescription:
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the error answers of a route, 500 among them."""
+    """Return the error answers of a route, 500 and 503 among them."""
     return {
         status: {
             "model": RequestValidationError if status == 400 else RequestError,
             "description": _WHEN.get(status, HTTPStatus(status).phrase),
         }
-        for status in (*statuses, 500)
+        for status in (*statuses, 500, 503)
     }
 
 
@@ -112,7 +119,8 @@ def _forget_unused(schema: dict[str, Any]) -> None:
         for route in methods.values():
             route["responses"].pop("422", None)
             if "requestBody" in route:
-                route["responses"].setdefault("413", _TOO_LARGE)
+                for status, answer in _OF_BODIES.items():
+                    route["responses"].setdefault(status, answer)
     for name in ("HTTPValidationError", "ValidationError"):
         schema["components"]["schemas"].pop(name, None)
 
@@ -136,6 +144,8 @@ def _introduction() -> str:
     return (
         "The AI Horde v2 API, as far as it is about images. Every error body is `{message, rc}`, "
         "or problem details (RFC 9457) for a client that accepts `application/problem+json`; "
-        "`Accept-Language` chooses the language of the message. The return codes:"
+        "`Accept-Language` chooses the language of the message. The header `X-Fields`, such as "
+        "`id,kudos` or `{records{request{image}}}`, limits any JSON answer to these fields. "
+        "The return codes:"
         f"\n\n| rc | status | meaning |\n| --- | --- | --- |\n{lines}\n"
     )

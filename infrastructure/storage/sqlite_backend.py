@@ -22,13 +22,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError, TimeoutError
 from sqlalchemy.pool import NullPool
 
 from infrastructure.storage.backend_protocol import ForkedInUse, GroupFailed
 
 _BUSY_SECONDS = 30
-"""How long to wait for a program that holds SQLite's lock without holding ours."""
+"""How long to wait for a program that holds SQLite's lock without holding ours, and for other
+threads, which may be waiting for it one after the other."""
 
 _GROUP_LIMIT = 64
 """Most transactions in one commit, so that other processes get their turn."""
@@ -139,7 +140,9 @@ class SqliteFileBackend:
         with self._waiting_guard:
             self._waiting += 1
         try:
-            self._turn.acquire()
+            if not self._turn.acquire(timeout=_BUSY_SECONDS):
+                # As the pool of the other backend says it.
+                raise TimeoutError("other threads have kept the database busy for long")
         finally:
             with self._waiting_guard:
                 self._waiting -= 1

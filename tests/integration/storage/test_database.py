@@ -306,6 +306,19 @@ def test_a_transaction_that_fails_in_a_shared_commit_fails_alone(file_database: 
     assert names(file_database) == ["a", "b"]
 
 
+def test_a_thread_does_not_wait_for_ever_for_its_turn(
+    file_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infrastructure.storage.sqlite_backend._BUSY_SECONDS", 0.05)
+    with ThreadPoolExecutor(4) as pool:
+        with file_database.transaction():
+            for turn in [pool.submit(add, file_database, name) for name in "abcd"]:
+                with pytest.raises(SQLAlchemyError, match="other threads"):
+                    turn.result(PATIENCE_SECONDS)
+        pool.submit(add, file_database, "e").result(PATIENCE_SECONDS)
+    assert names(file_database) == ["e"]
+
+
 @pytest.mark.parametrize("bad_place", [0, 1])
 def test_a_shared_commit_that_fails_fails_all_of_them(
     file_database: Database, bad_place: int

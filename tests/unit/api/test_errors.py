@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.http.bodies import RawBody
 from api.http.body_limit import BodyLimit
+from api.http.edge import Edge
 from api.http.errors import install_error_answers
 from domain.return_codes import RETURN_CODES, Refused
 
@@ -226,3 +227,24 @@ def test_a_body_without_an_end_is_read_up_to_the_limit() -> None:
         post(body, (b"transfer-encoding", b"chunked"))
     assert caught.value.status_code == 413
     assert body.read == MOST + 500
+
+
+def test_a_defect_is_logged_whatever_the_method(api_with_a_defect: TestClient) -> None:
+    """Servers log what leaves the application."""
+    for method in ("GET", "HEAD"):
+        with pytest.raises(RuntimeError, match="a secret"):
+            api_with_a_defect.request(method, "/broken")
+
+
+@pytest.fixture
+def api_with_a_defect() -> Iterator[TestClient]:
+    """A client that sees what leaves an application behind the edge."""
+    app = FastAPI()
+    install_error_answers(app)
+
+    @app.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("a secret")
+
+    with TestClient(Edge(app, app.router)) as client:
+        yield client
