@@ -96,7 +96,7 @@ class Jobs:
         *,
         owner_id: UUID,
         digest: str | Callable[[], str],
-        seed: int,
+        seed: int | None,
         state: ImageState,
         metadata: tuple[GenerationMetadata, ...] = (),
         provenance: Provenance | None = None,
@@ -106,6 +106,7 @@ class Jobs:
         :param digest: SHA-256 of the image, which already lies in the blob store; or what puts it
             there and returns that. It is called once, and only when the image would be taken:
             what is refused leaves nothing.
+        :param seed: which was used, 0 to 2^32 - 1; None for the job's.
         :param metadata: what the worker says about it.
         :param provenance: under what circumstances it was made; None where that is not known.
         :raises Refused: ``InvalidJobID``, ``WrongCredentials``, ``DuplicateGen``, ``AbortedGen``
@@ -120,7 +121,7 @@ class Jobs:
             reward = job.accept_image(
                 image_id,
                 digest=stored(),
-                seed=seed,
+                seed=job.seed if seed is None else seed,
                 state=state,
                 metadata=metadata,
                 provenance=provenance,

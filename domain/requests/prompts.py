@@ -7,13 +7,13 @@ _SEPARATOR = "###"
 
 
 def divided_prompt(text: str) -> tuple[str, str]:
-    """Return the prompt and the negative prompt of a text, each stripped; empty for none."""
+    """Return the prompt and the negative prompt of a text, to the blank; empty for none."""
     prompt, _, negative_prompt = text.partition(_SEPARATOR)
-    return prompt.strip(), negative_prompt.strip()
+    return prompt, negative_prompt
 
 
 def joined_prompt(prompt: str, negative_prompt: str) -> str:
-    """Return both prompts as one text, as workers expect them."""
+    """Return both prompts as one text, as workers expect them: the text that was divided."""
     if not negative_prompt:
         return prompt
-    return f"{prompt} {_SEPARATOR} {negative_prompt}"
+    return f"{prompt}{_SEPARATOR}{negative_prompt}"

@@ -151,7 +151,8 @@ class Payload(_FromServer):
     @property
     def prompts(self) -> tuple[str, str]:
         """The prompt, and the negative one, empty for none."""
-        return divided_prompt(self.prompt)
+        prompt, negative_prompt = divided_prompt(self.prompt)
+        return prompt.strip(), negative_prompt.strip()
 
     @property
     def settings(self) -> ImageSettings:

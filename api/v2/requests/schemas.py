@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
 from api.http.bodies import Body
 from api.http.fields import (
@@ -24,6 +25,12 @@ from api.http.fields import (
 from domain.images.metadata import MetadataType, MetadataValue
 from domain.models.loras import LONGEST_NAME, LONGEST_TRIGGER, STRENGTHS
 from domain.requests.warnings import WarningCode
+
+
+def _each_once(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise PydanticCustomError("twice", "names one of them twice")
+    return names
 
 
 class ReplicationInput(Body):
@@ -200,10 +207,11 @@ class ModelGenerationInputStable(Body):
 
     post_processing: Annotated[
         list[PostProcessor],
+        AfterValidator(_each_once),
         Field(
             default_factory=list,
             max_length=_LISTED_AT_ALL,
-            description="What is done to each image, in this order; at most one upscaler.",
+            description="What is done to each image, in this order: each once, one upscaler.",
         ),
     ]
     tiling: Annotated[bool, Field(description="Whether the edges fit together.")] = False

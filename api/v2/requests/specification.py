@@ -108,14 +108,14 @@ def requester_from(
 ) -> Requester:
     """Return who submits a request.
 
-    :param client_agent: as :func:`checked_agent` returned it.
+    :param client_agent: the header ``Client-Agent``; any text will do, and its beginning is kept.
     """
     proxied = given.proxied_account if isinstance(given, GenerationInputStable) else None
     return Requester(
         account_id=account.account_id,
         shared_key_id=account.shared_key_id,
         client_address=client_address,
-        client_agent=client_agent,
+        client_agent=client_agent[:MOST_AGENT_CHARACTERS],
         proxied_account=proxied or "",
     )
 
@@ -236,29 +236,16 @@ def exact_loras(loras: Sequence[Lora], versions: LoraVersions) -> tuple[Lora, ..
 
 
 def split_prompt(text: str) -> tuple[str, str]:
-    """Return what to draw and what not to draw.
+    """Return what to draw and what not to draw, either of which may be blank.
 
     :raises Refused: ``MissingPrompt`` or ``InvalidPromptSize``.
     """
     if len(text) > MOST_CHARACTERS or len(text.split()) > MOST_WORDS:
         raise Refused("InvalidPromptSize")
     prompt, negative_prompt = divided_prompt(text)
-    if not prompt:
+    if not prompt.strip() and not negative_prompt.strip():
         raise Refused("MissingPrompt")
     return prompt, negative_prompt
-
-
-def checked_agent(client_agent: str) -> str:
-    """Return the header ``Client-Agent`` when it reads ``name:version:contact``.
-
-    A contact may be missing: the name and the version identify the client.
-
-    :raises Refused: ``BadClientAgent``.
-    """
-    name, _, version = client_agent.partition(":")
-    if len(client_agent) > MOST_AGENT_CHARACTERS or not name.strip() or not version.strip(": "):
-        raise Refused("BadClientAgent")
-    return client_agent
 
 
 def _check_rights(given: GenerationInputStable, account: AccountEntry) -> None:

@@ -22,6 +22,7 @@ from api.tracking.long_polling import (
     wait_from,
 )
 from api.v2.requests.feature import Progress, ProgressFeature
+from api.v2.requests.figures import whole_kudos
 from api.v2.requests.images import image_of
 from api.v2.requests.schemas import RequestStatusCheck, RequestStatusStable
 from api.v2.workers.available_workers import AvailableWorkers
@@ -126,7 +127,7 @@ def check_body(
         "faulted": status.faulted,
         "wait_time": _wait_seconds(status, ahead, available_workers),
         "queue_position": ahead.requests + 1 if status.waiting else 0,
-        "kudos": status.kudos,
+        "kudos": whole_kudos(status.kudos),
         "is_possible": not status.waiting or available_workers.may_serve(status.requirements),
     }
 

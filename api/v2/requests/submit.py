@@ -19,6 +19,7 @@ from api.http.images import Blobs
 from api.http.openapi import error_responses, request_body
 from api.http.parameters import address_of, uuid_from
 from api.v2.requests.feature import Intake, IntakeFeature
+from api.v2.requests.figures import whole_kudos
 from api.v2.requests.schemas import (
     GenerationInputStable,
     ReplicationInput,
@@ -28,7 +29,6 @@ from api.v2.requests.schemas import (
 from api.v2.requests.source_images import take_in_sources
 from api.v2.requests.specification import (
     Installation,
-    checked_agent,
     checked_request,
     read_request,
     requester_from,
@@ -98,7 +98,6 @@ def ask_for_images(
     account = feature.authentication.by_key(apikey)
     if feature.modes.now().maintenance:
         raise Refused("MaintenanceMode")
-    agent = checked_agent(client_agent)
     given = read_request(raw)
     key = idempotency_key_from(
         feature.keyed_digest,
@@ -112,10 +111,12 @@ def ask_for_images(
         # Whatever has changed since, what was taken once is not refused now.
         earlier = feature.ledger.earlier(key)
         if earlier is not None:
-            return Answer({"id": earlier.subject, "kudos": earlier.kudos}, status_code=202)
+            return Answer(
+                {"id": earlier.subject, "kudos": whole_kudos(earlier.kudos)}, status_code=202
+            )
     caller = Caller(
         account,
-        requester_from(given, account, client_address=address, client_agent=agent),
+        requester_from(given, account, client_address=address, client_agent=client_agent),
         unsafe_ip=address in feature.unsafe_networks,
         idempotency_key=key,
     )
@@ -140,7 +141,7 @@ def _submit_images(given: GenerationInputStable, caller: Caller, feature: Intake
     if given.dry_run:
         command = SubmitRequest(caller.requester, asked)
         ledger.check_rights(command)
-        return Answer({"kudos": ledger.price(command).total})
+        return Answer({"kudos": whole_kudos(ledger.price(command).total)})
 
     exact = with_exact_loras(asked, feature.loras, catalogue)
     command = SubmitRequest(caller.requester, exact)
@@ -198,7 +199,7 @@ def _submit_replica(given: ReplicationInput, caller: Caller, feature: IntakeFeat
     if specification.source is not None:
         _require_kept(specification.source, feature.blobs)
     if given.dry_run:
-        return Answer({"kudos": ledger.price(command).total})
+        return Answer({"kudos": whole_kudos(ledger.price(command).total)})
     if feature.kudos_upfront:
         command = _with_upfront(
             command,
@@ -305,7 +306,7 @@ def _accepted(
 
     :param notes: what its message says, beside the gravest warning.
     """
-    body: dict[str, object] = {"id": request_id, "kudos": kudos}
+    body: dict[str, object] = {"id": request_id, "kudos": whole_kudos(kudos)}
     if warnings:
         body["warnings"] = [{"code": one.code, "message": one.message} for one in warnings]
     if NO_AVAILABLE_WORKER in warnings:

@@ -28,6 +28,7 @@ from api.v2.work.uploads import upload_addresses
 from domain.accounts.account import ANONYMOUS_ID
 from domain.accounts.directory import AccountEntry
 from domain.images.metadata import GenerationMetadata, MetadataType, MetadataValue
+from domain.images.sampling import SEED_RANGE
 from domain.jobs.commands import PoppedJob
 from domain.jobs.job import ImageState
 from domain.return_codes import Refused
@@ -106,6 +107,21 @@ def _note_presence(
         _logger.exception("presence was not noted")
 
 
+def seed_from(given: float | str) -> int | None:
+    """Return the seed that a worker says it used; None when it is no whole number below 2^32.
+
+    Workers send ``-1``, text, or what their backend drew in 64 bits: the image is good all the
+    same.
+    """
+    try:
+        number = float(given)
+    except ValueError:
+        return None
+    if not number.is_integer() or not 0 <= number < SEED_RANGE:
+        return None
+    return int(number)
+
+
 def _hand_in(
     feature: SubmissionFeature, account: AccountEntry, image_id: UUID, given: SubmitInputStable
 ) -> float:
@@ -120,7 +136,7 @@ def _hand_in(
         image_id,
         owner_id=account.account_id,
         digest=partial(_digest_of, feature, image_id, given.generation),
-        seed=given.seed,
+        seed=seed_from(given.seed),
         state=_state(given),
         metadata=tuple(
             GenerationMetadata(word.type, word.value, word.ref) for word in given.gen_metadata

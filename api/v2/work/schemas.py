@@ -16,7 +16,6 @@ from api.v2.requests.schemas import (
     ModelPayloadTextualInversionsStable,
 )
 from domain.images.metadata import LONGEST_REF, MetadataType, MetadataValue
-from domain.images.sampling import SEED_RANGE
 from domain.jobs.image_ids import MOST_IMAGES
 from domain.names import LONGEST_WORKER_NAME
 from domain.workers.matching import SkipReason
@@ -127,8 +126,11 @@ class SubmitInputStable(Body):
         Field(description="`R2` when it was uploaded; or the image as base64: WebP, PNG or JPEG."),
     ] = None
     seed: Annotated[
-        WholeNumber | None,
-        Field(ge=0, lt=SEED_RANGE, description="The seed used; needed unless faulted."),
+        int | float | str | None,
+        Field(
+            description="The seed used; needed unless faulted. What is no whole number from 0 to"
+            " 2^32 - 1 counts as the job's seed."
+        ),
     ] = None
     state: Literal["ok", "censored", "faulted", "csam"] = "ok"
     censored: Annotated[bool, Field(description="The same as the state censored.")] = False

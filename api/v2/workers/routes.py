@@ -98,12 +98,15 @@ def change_worker(feature: Workers, worker_id: str, raw: RawBody, apikey: ApiKey
     require_may_change_worker(actor, entry.owner_id, change)
     if given.team:
         raise Refused("NotServed", "Teams are left out.")
-    if change == WorkerChange(maintenance_message=change.maintenance_message):
+    if given.team is None and change == WorkerChange(
+        maintenance_message=change.maintenance_message
+    ):
         raise Refused("NoWorkerModSelected")
     if change.maintenance is False and actor.roles.flagged and not actor.roles.may_moderate:
         raise Refused("WorkerFlaggedMaintenance")
     feature.ledger.change(entry.worker_id, change)
-    return Answer(_changed(change))
+    # As the AI Horde names no team.
+    return Answer(_changed(change) | ({} if given.team is None else {"team": "None"}))
 
 
 @router.delete(

@@ -31,7 +31,7 @@ class ModifyWorkerInput(Body):
         str | None, Field(min_length=5, description="At most 100 characters; nobody else's.")
     ] = None
     team: Annotated[
-        str | None, Field(max_length=36, description="Not served: leave it out, or empty.")
+        str | None, Field(max_length=36, description="Teams are not served; empty is the only one.")
     ] = None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from infrastructure.keys.api_keys import ANONYMOUS_KEY
 from tests.integration.api_client import Answered, Api
 from tests.integration.codes.provoking import provokes
 
@@ -17,8 +16,8 @@ def no_prompt(api: Api) -> Answered:
 
 
 @provokes("MissingPrompt")
-def only_what_not_to_draw(api: Api) -> Answered:
-    return api.ask(prompt=" ### a hat")
+def nothing_on_either_side(api: Api) -> Answered:
+    return api.ask(prompt=" ### \n")
 
 
 @provokes("InvalidPromptSize")
@@ -114,17 +113,6 @@ def version_that_is_no_number(api: Api) -> Answered:
 @provokes("TooManyTIs")
 def twenty_one_textual_inversions(api: Api) -> Answered:
     return api.ask(params={"tis": [{"name": f"inversion {number}"} for number in range(21)]})
-
-
-@provokes("BadClientAgent")
-def agent_without_a_version(api: Api) -> Answered:
-    return api.call(
-        "POST",
-        "/generate/async",
-        key=ANONYMOUS_KEY,
-        headers={"client-agent": "somebody"},
-        json={"prompt": "a fox"},
-    )
 
 
 @provokes("WorkerNotFound")

@@ -60,7 +60,7 @@ def test_one_image_of_a_batch_is_made_again_as_it_was(api: Api) -> None:
     assert (told.seed, told.model, told.exact) == (first.seed, first.model, False)
     assert told.making == replace(MAKING, batch_size=4, place=2)
     assert (job.seed, job.model, job.settings) == (first.seed, first.model, first.settings)
-    assert (job.prompt, job.negative_prompt) == ("a fox", "snow")
+    assert (job.prompt, job.negative_prompt) == ("a fox ", " snow")
     assert job.censor_nsfw is first.censor_nsfw
     event = submitted(api, request_id)
     assert event.images == 1
@@ -198,14 +198,17 @@ def test_it_costs_what_one_such_image_costs(api: Api) -> None:
     key = given(api, "rich", 1000)
     api.asked(key, n=4, params={"steps": 20})
     image_id = make(api).image_ids[0]
-    one = api.ask(key, params={"steps": 20}, dry_run=True, models=[MODEL]).body["kudos"]
-    assert again(api, image_id, key, dry_run=True).body == {"kudos": one}
     entry = api.hoard.inline.directory.account_by_name("rich")
     assert entry is not None
+    empty = api.hoard.inline.kudos.balance(entry.account_id).held
+    one_request = api.asked(key, params={"steps": 20}, models=[MODEL])
+    one = api.check(one_request)["kudos"]
+    exactly = api.hoard.inline.kudos.balance(entry.account_id).held - empty
+    assert again(api, image_id, key, dry_run=True).body == {"kudos": one}
     before = api.hoard.inline.kudos.balance(entry.account_id)
     assert again(api, image_id, key).body["kudos"] == one
     held = api.hoard.inline.kudos.balance(entry.account_id).held - before.held
-    assert held == round(100 * one)
+    assert held == exactly
 
 
 def test_heavy_images_need_their_kudos_up_front(api: Api) -> None:

@@ -214,6 +214,30 @@ def test_what_is_no_image_is_refused_and_the_job_goes_on(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "recorded"),
+    [
+        (5, "5"),
+        (5.0, "5"),
+        ("5", "5"),
+        (2**32 - 1, str(2**32 - 1)),
+        (-1, "77"),
+        (2**32, "77"),
+        (2**64 + 3, "77"),
+        (5.5, "77"),
+        (1e300, "77"),
+        ("random", "77"),
+        ("", "77"),
+    ],
+)
+def test_a_worker_may_say_any_seed_and_a_useless_one_counts_as_the_jobs(
+    api: Api, said: object, recorded: str
+) -> None:
+    request_id = api.asked(params={"seed": "77"})
+    assert api.submit(api.popped()["id"], seed=said).status == 200
+    assert [made["seed"] for made in api.status(request_id)["generations"]] == [recorded]
+
+
+@pytest.mark.parametrize(
     ("said", "state"),
     [
         ({"state": "censored"}, "censored"),
@@ -300,7 +324,7 @@ def test_the_history_knows_who_asked_but_not_what_in_the_clear(api: Api) -> None
         api.hoard.secrets.personal_keys.open(sealed)
         for sealed in (event.prompt, event.negative_prompt, event.client_address)
     ]
-    assert opened == ["a fox", "blurry", "testclient"]
+    assert opened == ["a fox ", " blurry", "testclient"]
     assert not any(text in repr(event) for text in opened)
 
 

@@ -87,6 +87,16 @@ def test_an_owner_takes_a_worker_out_of_service_and_puts_it_back(api: Api) -> No
     assert api.pop().status == 200
 
 
+def test_an_empty_team_is_no_team(api: Api) -> None:
+    api.pop()
+    assert change(api, "owner", team="") == {"team": "None"}
+    both = change(api, "owner", team="", info="made of tin")
+    assert both == {"info": "made of tin", "team": "None"}
+    path = f"/workers/{worker(api)['id']}"
+    refused = api.call("PUT", path, key=api.key("owner"), json={"team": "some team"})
+    assert (refused.status, refused.rc) == (501, "NotServed")
+
+
 def test_a_moderator_pauses_a_worker(api: Api) -> None:
     api.pop()
     assert change(api, "mod", paused=True) == {"paused": True}

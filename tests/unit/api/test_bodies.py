@@ -169,9 +169,9 @@ def test_a_worker_bigger_than_the_largest_image_counts_as_that_big() -> None:
     assert popped(max_pixels=2**40).max_pixels == 3072 * 3072
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32, 2**64, "5", 1.5])
-def test_a_seed_out_of_range_is_refused(seed: object) -> None:
+@pytest.mark.parametrize("seed", [[], {}, True])
+def test_a_seed_that_is_no_number_and_no_text_is_refused(seed: object) -> None:
     with pytest.raises(Refused) as caught:
         read_body(SubmitInputStable, json.dumps({"id": "x", "seed": seed}).encode())
     assert caught.value.code.name == "BadRequest"
-    assert "seed" in caught.value.errors
+    assert any(field.startswith("seed") for field in caught.value.errors)
