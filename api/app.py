@@ -98,7 +98,7 @@ class Serving:
 
     public_url: str | None = None
     """What clients reach it at; None: whatever they used."""
-    max_body_bytes: int = 16 * 1024 * 1024
+    max_body_bytes: int = 28 * 1024 * 1024
     """The largest request body, in bytes."""
     threads: int = 16
     """Requests that are worked on at a time; more wait their turn."""

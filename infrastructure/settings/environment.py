@@ -124,11 +124,11 @@ class Settings(WorkerSettings):
     """Accounts that may be opened from one network address within an hour; 0: by ``hoard accounts
     create`` alone."""
 
-    max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=64 * 1024)
+    max_body_bytes: int = Field(default=28 * 1024 * 1024, ge=64 * 1024)
     """Largest request body in bytes, at least 64 KiB.
 
-    The largest legitimate one is a submit with a base64 image in it: 16 MiB hold 12 MiB of WebP,
-    more than 3072x3072 pixels take at any lossy quality.
+    The largest legitimate one is a request with a source image and a mask in it, each of 10 MiB,
+    and base64 makes four bytes of three.
     """
 
     permit_networks: str = ""

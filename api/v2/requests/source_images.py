@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from dataclasses import dataclass, field
 
+from api.http.base64_text import bytes_from
 from api.http.images import Blobs, CleanImage, ImageUnreadable, TooManyPixels, cleaned
 from api.v2.requests.schemas import GenerationInputStable
 from domain.images.source_images import (
@@ -88,7 +88,9 @@ class _Intake:
             ) from None
         except ImageUnreadable as unreadable:
             raise _refused(
-                "ImageValidationFailed", name, str(unreadable) or "is no WebP, PNG or JPEG"
+                "ImageValidationFailed",
+                name,
+                str(unreadable) or "is no WebP, PNG, JPEG or GIF",
             ) from None
 
     def _fetched(self, name: str, url: str) -> bytes:
@@ -117,12 +119,8 @@ def _is_address(given: str) -> bool:
 
 
 def _decoded(name: str, given: str) -> bytes:
-    text = given
-    if given.startswith("data:"):
-        # Browsers write images so, and many a front-end sends what its browser wrote.
-        text = given.partition(",")[2]
     try:
-        return base64.b64decode(text, validate=True)
+        return bytes_from(given)
     except ValueError:
         raise _refused("ImageValidationFailed", name, "is no base64") from None
 

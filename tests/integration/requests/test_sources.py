@@ -200,11 +200,8 @@ def test_the_same_picture_is_kept_once_and_by_digest(api: Api) -> None:
     [
         (b"no image at all", "ImageValidationFailed"),
         (file(painted("red"))[:-30], "ImageValidationFailed"),
-        (file(painted("red"), "GIF"), "ImageValidationFailed"),
-        (
-            file(painted("red"), "WEBP", save_all=True, append_images=[painted("blue")]),
-            "ImageValidationFailed",
-        ),
+        (file(painted("red"), "TIFF"), "ImageValidationFailed"),
+        (file(painted("red"), "BMP"), "ImageValidationFailed"),
         (file(painted("red", (3072, 3073))), "SourceImageResolutionExceeded"),
         (file(painted("red", (16384, 64))), "SourceImageResolutionExceeded"),
         (bytes(MOST_BYTES + 1), "SourceImageSizeExceeded"),

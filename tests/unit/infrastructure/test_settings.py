@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from domain.images.source_images import MOST_BYTES
 from infrastructure.settings.environment import Settings, SettingsInvalid, load_settings
 
 
@@ -272,7 +273,6 @@ def test_the_longest_path_that_is_kept_can_be_bound(tmp_path: Path) -> None:
     assert Settings(data=longer).redis_socket.parent != longer
 
 
-def test_a_submit_of_the_largest_usual_image_fits() -> None:
-    twelve_mebibytes = 12 * 1024 * 1024
-    assert Settings().max_body_bytes >= twelve_mebibytes * 4 / 3
+def test_two_images_of_the_largest_size_fit_into_a_request() -> None:
+    assert Settings().max_body_bytes >= 2 * MOST_BYTES * 4 / 3 + 100_000
     assert Settings().max_body_bytes < 50_000_000

@@ -14,10 +14,9 @@ from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from domain.images.source_images import MOST_PIXELS, SourceProcessing
 from workers.engines.protocol import Batch, EngineFailed, EngineImage, Source
+from workers.engines.transparency import over_grey
 
 _PAINTING = (SourceProcessing.INPAINTING, SourceProcessing.OUTPAINTING)
-_GREY = (128, 128, 128)
-"""What lies under what is drawn anew: the middle of what a VAE can encode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +40,15 @@ def prepare(source: Source, *, width: int, height: int) -> PreparedSource | None
     size = width, height
     picture = _open(source.image, "the source image")
     if source.processing not in _PAINTING:
-        return PreparedSource(_png(_flat(_fit(picture, size))), None)
+        return PreparedSource(_png(over_grey(_fit(picture, size))), None)
     if source.mask is not None:
         mask = _fit(_open(source.mask, "the mask").convert("L"), size)
-        return PreparedSource(_png(_flat(_fit(picture, size))), _png(mask))
+        return PreparedSource(_png(over_grey(_fit(picture, size))), _png(mask))
     if _is_opaque(picture) and source.processing is SourceProcessing.OUTPAINTING:
         picture = _in_the_middle(picture, size)
     picture = _fit(picture, size)
     mask = ImageChops.invert(picture.getchannel("A"))
-    return PreparedSource(_png(_flat(picture)), _png(mask))
+    return PreparedSource(_png(over_grey(picture)), _png(mask))
 
 
 def _open(file: bytes, what: str) -> Image.Image:
@@ -82,12 +81,6 @@ def _in_the_middle(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def _exceeds(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
     return inner[0] > outer[0] or inner[1] > outer[1]
-
-
-def _flat(picture: Image.Image) -> Image.Image:
-    """Lay it over grey, so that nothing shines through from under what is transparent."""
-    ground = Image.new("RGBA", picture.size, (*_GREY, 255))
-    return Image.alpha_composite(ground, picture).convert("RGB")
 
 
 def _png(picture: Image.Image) -> bytes:

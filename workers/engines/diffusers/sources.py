@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from domain.images.source_images import SourceProcessing
 from workers.engines.protocol import EngineFailed, Source
+from workers.engines.transparency import over_grey
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,13 +42,13 @@ def read_canvas(source: Source, width: int, height: int) -> Canvas | None:
         raise EngineFailed("this engine does not remix images")
     image = _open(source.image, "source image").convert("RGBA")
     if source.processing is SourceProcessing.IMG2IMG:
-        return Canvas(_fitted(_on_black(image), width, height), None)
+        return Canvas(_fitted(over_grey(image), width, height), None)
     mask = _mask_of(image, source)
     if mask is None and source.processing is SourceProcessing.OUTPAINTING:
         image = _centred(image, width, height)
         mask = _mask_of(image, source)
     if mask is None:
-        return Canvas(_fitted(_on_black(image), width, height), None)
+        return Canvas(_fitted(over_grey(image), width, height), None)
     mask = _fitted(mask, width, height)
     return Canvas(_filled(_fitted(image, width, height), mask), mask)
 
@@ -91,14 +92,6 @@ def _centred(image: Image, width: int, height: int) -> Image:
     canvas = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
     return canvas
-
-
-def _on_black(image: Image) -> Image:
-    from PIL import Image
-
-    return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image).convert(
-        "RGB"
-    )
 
 
 def _filled(image: Image, mask: Image) -> Image:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.diffusers_batches import (
     pixels_of,
     png_of,
 )
+from workers.engines.comfyui.images import prepare
 from workers.engines.diffusers.engine import DiffusersEngine
 from workers.engines.diffusers.samplers import SAMPLERS
 from workers.engines.diffusers.sources import read_canvas
@@ -43,6 +45,19 @@ def scene(size: tuple[int, int] = (128, 128)) -> Image.Image:
     picture = Image.new("RGB", size, BLUE)
     picture.paste(RED, (40, 40, 90, 90))
     return picture
+
+
+@pytest.mark.parametrize("alpha", [0, 128, 255])
+def test_what_is_transparent_is_the_same_in_both_engines(alpha: int) -> None:
+    picture = scene().convert("RGBA")
+    picture.putalpha(alpha)
+    source = Source(SourceProcessing.IMG2IMG, image=png_of(picture))
+    canvas = read_canvas(source, 128, 128)
+    assert canvas is not None
+    prepared = prepare(source, width=128, height=128)
+    assert prepared is not None
+    with Image.open(io.BytesIO(prepared.image)) as theirs:
+        assert theirs.tobytes() == canvas.image.tobytes()
 
 
 def right_half(size: tuple[int, int] = (128, 128)) -> Image.Image:
