@@ -22,6 +22,7 @@ from infrastructure.models.lora_versions import AsGiven, CachedLoraVersions
 from infrastructure.outbound.guard import Outbound
 from infrastructure.requests.idempotency import IdempotencyTable, KeyedDigests
 from infrastructure.requests.uploads import Uploads
+from infrastructure.service.documents import DocumentFiles
 from infrastructure.service.forbidden_words import WordListFilter
 from infrastructure.service.news import NewsFile
 from infrastructure.service.timeouts import AddressTimeouts
@@ -122,6 +123,7 @@ class Moderation:
     messages: MessageTable
     timeouts: AddressTimeouts
     news: NewsFile
+    documents: DocumentFiles
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,7 @@ def assemble(
             messages=MessageTable(ledger_database, clock),
             timeouts=AddressTimeouts(ledger_database, secrets.address_digest, clock),
             news=NewsFile(settings.data),
+            documents=DocumentFiles(settings.data),
         ),
         outbound=Outbound(permitted=settings.permitted_networks, proxy=settings.egress),
         sending=Sending(

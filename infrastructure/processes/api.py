@@ -176,6 +176,7 @@ def features_of(hoard: Hoard, *, timing: Timing | None = None) -> Features:
             service_modes=hoard.ledger.modes,
             modes=hoard.inline.modes,
             news=hoard.moderation.news,
+            documents=hoard.moderation.documents,
             timeouts=hoard.moderation.timeouts,
             directory=hoard.inline.directory,
             presence=hoard.views.presence,

@@ -14,9 +14,13 @@ from horde_sdk.ai_horde_api.ai_horde_clients import (
     AIHordeAPISimpleClient,
 )
 from horde_sdk.ai_horde_api.apimodels import (
+    AIHordeGetPrivacyPolicyRequest,
+    AIHordeGetSponsorsRequest,
+    AIHordeGetTermsRequest,
     AllWorkersDetailsRequest,
     DeleteImageGenerateRequest,
     DeleteWorkerRequest,
+    HordeDocument,
     HordePerformanceRequest,
     HordeStatusModelsAllRequest,
     HordeStatusModelsSingleRequest,
@@ -270,6 +274,24 @@ title = "Back after the move"
 text = "All workers are here again."
 importance = "Warning"
 """
+
+
+@drives(AIHordeGetTermsRequest, AIHordeGetPrivacyPolicyRequest, AIHordeGetSponsorsRequest)
+def test_the_operators_documents_are_read(server: Server) -> None:
+    for name in ("terms", "privacy", "sponsors"):
+        (server.hoard.settings.data / f"{name}.html").write_text(f"<h1>{name}</h1>")
+
+    def shown() -> list[str | None]:
+        client = AIHordeAPIManualClient()
+        answers = (
+            client.submit_request(AIHordeGetTermsRequest(), HordeDocument),
+            client.submit_request(AIHordeGetPrivacyPolicyRequest(), HordeDocument),
+            client.submit_request(AIHordeGetSponsorsRequest(), HordeDocument),
+        )
+        return [answer.html for answer in answers if isinstance(answer, HordeDocument)]
+
+    written = ["<h1>terms</h1>", "<h1>privacy</h1>", "<h1>sponsors</h1>"]
+    wait_until(lambda: shown() == written, "the three documents")
 
 
 @drives(NewsRequest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.http.bodies import Body
@@ -22,6 +22,7 @@ from api.http.fields import (
     WholeNumber,
     Workflow,
 )
+from api.v2.requests.unserved_fields import require_served_fields, require_served_params
 from domain.images.metadata import MetadataType, MetadataValue
 from domain.models.loras import LONGEST_NAME, LONGEST_TRIGGER, STRENGTHS
 from domain.requests.warnings import WarningCode
@@ -173,6 +174,13 @@ class ExtraSourceImage(Body):
 class ModelGenerationInputStable(Body):
     """How the images are to be made."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_dropped(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            require_served_params(given)
+        return given
+
     sampler_name: SamplerName = "k_euler_a"
     cfg_scale: CfgScale = 5.0
     denoising_strength: Annotated[
@@ -260,6 +268,13 @@ def usual_params() -> ModelGenerationInputStable:
 
 class GenerationInputStable(Body):
     """A request for images."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_dropped(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            require_served_fields(given)
+        return given
 
     return_codes: ClassVar[Mapping[tuple[str, str], str]] = {
         ("prompt", "missing"): "MissingPrompt",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends
 
@@ -20,6 +20,13 @@ from projections.statistics.recent import RecentStatistics
 from projections.workers.presence import Presence
 
 
+class Documents(Protocol):
+    """The port to the operators' terms, privacy policy and sponsors."""
+
+    def text(self, name: str, form: str) -> str:
+        """Return a document as ``html`` or ``markdown``; empty where the operators wrote none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceFeature:
     """The service as a whole: its modes, news and load, and who is refused."""
@@ -29,6 +36,7 @@ class ServiceFeature:
     service_modes: ServiceModes
     """Changes them."""
     news: News
+    documents: Documents
     timeouts: Timeouts
     directory: AccountDirectory
     presence: Presence

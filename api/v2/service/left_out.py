@@ -82,11 +82,6 @@ LEFT_OUT = (
         "Front-ends keep ratings themselves.",
         post="/generate/rate/{id}",
     ),
-    _left_out(
-        "Documents of the service",
-        "Operators publish their privacy policy, terms and sponsors on a page of their own.",
-        get="/documents/privacy /documents/sponsors /documents/terms",
-    ),
 )
 """Every feature that is left out."""
 
