@@ -10,16 +10,20 @@ from api.http.answer import Answer
 from api.http.errors import RETURN_CODES_PATH
 from api.http.languages import weighted
 from api.http.methods import allowed_methods
+from api.http.swagger import swagger_from
 from api.pages.rendering import page
 
 router = APIRouter(include_in_schema=False)
+
+SWAGGER_PATH = "/api/swagger.json"
+"""Where programs written for the AI Horde look for the description of the API."""
 
 _API = "/api/v2"
 _OPENAPI = f"{_API}/openapi.json"
 
 _LINKS = {
     "The API as OpenAPI 3, for programs": _OPENAPI,
-    "The API as Swagger 2, for programs": "/api/swagger.json",
+    "The API as Swagger 2, for programs": SWAGGER_PATH,
     "Every return code, with advice": RETURN_CODES_PATH,
     "The return codes, for programs": f"{_API}/return_codes",
     "Open an account, or replace its key": "/register",
@@ -31,6 +35,7 @@ _LINKS = {
 
 _SHORT = "A server of the AI Horde v2 API, as far as it is about images."
 _VARIES = {"vary": "Accept"}
+_DESCRIPTION_KEPT = {"cache-control": "public, max-age=300"}
 
 
 @router.get("/")
@@ -67,3 +72,13 @@ def _served_links(request: Request) -> dict[str, str]:
         }
     links: dict[str, str] = state.front_door_links
     return links
+
+
+@router.get(SWAGGER_PATH)
+@router.get(f"{_API}/swagger.json")
+def swagger(request: Request) -> Response:
+    """Describe the API as Swagger 2.0, once made for as long as the application serves."""
+    state = request.app.state
+    if not hasattr(state, "swagger"):
+        state.swagger = swagger_from(request.app.openapi())
+    return Answer(state.swagger, headers=_DESCRIPTION_KEPT)
