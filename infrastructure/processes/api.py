@@ -33,7 +33,7 @@ from infrastructure.distribution import installed_version
 from infrastructure.keys.api_keys import ANONYMOUS_KEY, digest_of, new_api_key
 from infrastructure.processes.child_programs import LISTEN_VARIABLE
 from infrastructure.processes.http_protocol import HttpProtocol
-from infrastructure.processes.lifecycle import report_ready, start_process
+from infrastructure.processes.lifecycle import read_command_line, report_ready, start_process
 from infrastructure.service.unsafe_networks import UnsafeNetworks
 from infrastructure.settings.environment import Settings
 from infrastructure.storage.database import GroupFailed
@@ -268,4 +268,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    read_command_line("api", __doc__)
     main()

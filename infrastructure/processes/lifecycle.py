@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import threading
@@ -12,6 +13,19 @@ from infrastructure.logs.configuration import configure_logs
 from infrastructure.processes.child_processes import mark_ready
 from infrastructure.processes.child_programs import CHILD_VARIABLE, RUN_FOLDER_VARIABLE
 from infrastructure.settings.environment import Settings, load_settings
+
+
+def read_command_line(module: str, description: str | None) -> None:
+    """Answer ``--help``, and refuse every other argument: a process has settings alone.
+
+    :param module: the name of the module that is run.
+    :param description: its docstring.
+    """
+    first = (description or "").partition("\n")[0]
+    argparse.ArgumentParser(
+        prog=f"python -m infrastructure.processes.{module}",
+        description=f"{first} It runs until SIGTERM; its settings are HOARD_ variables.",
+    ).parse_args()
 
 
 def start_process() -> Settings:

@@ -6,7 +6,12 @@ import threading
 from collections.abc import Callable, Sequence
 
 from infrastructure.bootstrap import Hoard, allowances_of, assemble
-from infrastructure.processes.lifecycle import report_ready, start_process, stop_on_signal
+from infrastructure.processes.lifecycle import (
+    read_command_line,
+    report_ready,
+    start_process,
+    stop_on_signal,
+)
 from infrastructure.storage.blobs import SHARDS
 from projections.following.log_follower import LogFollower
 from projections.following.views import ViewFollower
@@ -114,4 +119,5 @@ def chores_of(hoard: Hoard, wake: Callable[[], None]) -> Sequence[Chore]:
 
 
 if __name__ == "__main__":
+    read_command_line("projector", __doc__)
     main()

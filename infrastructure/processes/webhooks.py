@@ -17,7 +17,7 @@ import structlog
 from celery import Celery, signals
 
 from infrastructure.bootstrap import Hoard, assemble
-from infrastructure.processes.lifecycle import report_ready, start_process
+from infrastructure.processes.lifecycle import read_command_line, report_ready, start_process
 from infrastructure.webhooks.keys import AccountSigner
 from projections.tracking.history import RequestHistory
 from workers.broker.app import WEBHOOK_QUEUE, make_app, register_sending
@@ -127,4 +127,5 @@ def _keep_logs(**_facts: object) -> None:
 
 
 if __name__ == "__main__":
+    read_command_line("webhooks", __doc__)
     main()

@@ -21,7 +21,7 @@ from infrastructure.bootstrap import Hoard, assemble
 from infrastructure.logs.configuration import configure_logs
 from infrastructure.processes.child_programs import CHILD_VARIABLE
 from infrastructure.processes.engine_factory import Supplies, make_engine, make_inspector
-from infrastructure.processes.lifecycle import report_ready
+from infrastructure.processes.lifecycle import read_command_line, report_ready
 from infrastructure.processes.shutdown import ShutdownPipe
 from infrastructure.settings.environment import Settings, load_settings
 from workers.broker.app import WORK_QUEUE, make_app, register_work
@@ -154,4 +154,5 @@ def _pass_on(**_facts: object) -> None:
 app = make_worker_app(_settings)
 
 if __name__ == "__main__":
+    read_command_line("worker", __doc__)
     main()

@@ -10,6 +10,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from domain.return_codes import RETURN_CODES, Refused
+from workers.loopback import DIRECT
 
 _PASSING_CODES = frozenset(
     {
@@ -134,8 +135,9 @@ class Server:
             headers={"apikey": api_key, "Client-Agent": agent},
             timeout=_TIMEOUT,
             transport=transport,
+            mounts=DIRECT,
         )
-        self._plain = httpx.Client(timeout=_TIMEOUT, transport=transport)
+        self._plain = httpx.Client(timeout=_TIMEOUT, transport=transport, mounts=DIRECT)
         self.rest_seconds = 0.0
         """How long the latest answer asked for a pause; 0 if it did not."""
 

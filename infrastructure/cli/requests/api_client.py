@@ -16,6 +16,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from infrastructure.cli.requests.event_stream import MEDIA_TYPE, NoStream, StreamEvent, events_in
+from workers.loopback import DIRECT
 
 API = "/api/v2"
 
@@ -155,9 +156,10 @@ class V2Client:
             headers={"apikey": api_key, "Client-Agent": client_agent},
             timeout=_TIMEOUT,
             transport=transport,
+            mounts=DIRECT,
         )
         # Images may lie on another host, which has no business with the key.
-        self._images = httpx.Client(timeout=_TIMEOUT, transport=transport)
+        self._images = httpx.Client(timeout=_TIMEOUT, transport=transport, mounts=DIRECT)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -180,15 +182,21 @@ class V2Client:
         """
         self._call("GET", "/status/heartbeat")
 
-    def request_images(self, payload: Mapping[str, Any]) -> Accepted:
+    def request_images(
+        self, payload: Mapping[str, Any], idempotency_key: str | None = None
+    ) -> Accepted:
         """Put a request in the queue.
 
         :param payload: the body of ``POST /generate/async``.
+        :param idempotency_key: under which the same request may be sent again.
         :raises ServerUnreachable: without an answer; the request may be in the queue or not.
         :raises ServerRefused: when the server does not take it.
         :raises AnswerNotUnderstood: when the answer is not of the v2 API.
         """
-        return _read(Accepted, self._call("POST", "/generate/async", json=dict(payload)))
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return _read(
+            Accepted, self._call("POST", "/generate/async", json=dict(payload), headers=headers)
+        )
 
     def check(self, request_id: str) -> Checked:
         """Return the progress of a request.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +13,7 @@ import typer
 
 from infrastructure.cli.terminal import options
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
+from infrastructure.cli.terminal.options import usable_key
 from infrastructure.cli.terminal.output import Output, counted, printable
 
 if TYPE_CHECKING:
@@ -60,6 +64,45 @@ def generate(
         list[str] | None,
         typer.Option(help="Allowed model; repeatable.", show_default=False),
     ] = None,
+    negative: Annotated[
+        str | None, typer.Option(help="What to avoid; the same as after ###.", show_default=False)
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Image to start from.",
+            show_default=False,
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Mask of the source: white is drawn anew (inpainting).",
+            show_default=False,
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(help="How far to leave the source, 0.01 to 1.", show_default=False),
+    ] = None,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:STRENGTH]",
+            help="LoRA by name or id, or its exact version as version/ID; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(help="Text under which to send this again safely.", show_default=False),
+    ] = None,
     url: options.Url = None,
     key: options.Key = None,
     as_json: options.AsJson = False,
@@ -70,6 +113,7 @@ def generate(
     from infrastructure.settings.environment import load_settings
 
     width, height = _size(size)
+    prompt = prompt if negative is None else f"{prompt} ### {negative}"
     payload = payload_for(
         prompt,
         model or [],
@@ -80,13 +124,20 @@ def generate(
         sampler_name=sampler,
         cfg_scale=cfg,
         seed=seed,
-    )
+        denoising_strength=strength,
+        loras=[_lora(text) for text in lora] if lora else None,
+    ) | sources(source, mask)
     output = Output(as_json=as_json)
-    with V2Client(
-        url or load_settings().base_url, key or ANONYMOUS_KEY, client_agent=CLIENT_AGENT
-    ) as client:
-        accepted = client.request_images(payload)
-        announce(accepted, images, output)
+    with (
+        V2Client(
+            url or load_settings().base_url,
+            usable_key(key or ANONYMOUS_KEY),
+            client_agent=CLIENT_AGENT,
+        ) as client,
+        sigterm_as_ctrl_c(),
+    ):
+        accepted = client.request_images(payload, idempotency_key)
+        announce(accepted, images, output, prompt=prompt)
         status, interrupted = watched(client, accepted.id, images, output)
         pictures = keep(client, status.generations, out, accepted.id, prompt, output)
     if interrupted:
@@ -97,6 +148,16 @@ def generate(
             + ("ended as faulted." if status.faulted else "ended before the others."),
             advice=f"`hoard events --request {accepted.id}` shows its history.",
         )
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Have SIGTERM cancel, as Ctrl-C does, within this block."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def keep(
@@ -123,6 +184,7 @@ def keep(
             }
         )
         output.say(str(picture.path))
+        output.remark(f"{picture.generation.id}: seed {picture.generation.seed}", style="")
 
     prefix = request_id.partition("-")[0]
     pictures = save_pictures(client, generations, folder, prefix=prefix, on_saved=write_path)
@@ -146,6 +208,46 @@ def payload_for(prompt: str, models: Sequence[str], **parameters: Any) -> dict[s
     return body
 
 
+def sources(source: Path | None, mask: Path | None) -> dict[str, Any]:
+    """Return the part of a request's body that holds the images to start from.
+
+    :raises CliError: for a mask without a source.
+    """
+    if source is None:
+        if mask is None:
+            return {}
+        raise CliError(
+            "A mask means nothing without a source image.",
+            advice="Give the image with --source.",
+            exit_status=WRONGLY_ASKED,
+        )
+    body: dict[str, Any] = {
+        "source_image": _base64_of(source),
+        "source_processing": "img2img" if mask is None else "inpainting",
+    }
+    return body if mask is None else body | {"source_mask": _base64_of(mask)}
+
+
+def _base64_of(file: Path) -> str:
+    import base64
+
+    return base64.b64encode(file.read_bytes()).decode("ascii")
+
+
+def _lora(text: str) -> dict[str, Any]:
+    """Return a LoRA of a request's body: ``NAME``, ``NAME:STRENGTH`` or ``version/ID:STRENGTH``."""
+    name, colon, strength = text.rpartition(":")
+    try:
+        made: dict[str, Any] = {"model": float(strength)} if colon else {}
+    except ValueError:
+        # A name may have a colon of its own.
+        made, colon = {}, ""
+    name = name if colon else text
+    if version := re.fullmatch(r"version/(\d+)", name):
+        return {"name": version[1], "is_version": True, **made}
+    return {"name": name, **made}
+
+
 def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text.strip())
     if found is None:
@@ -157,13 +259,16 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def announce(accepted: Accepted, images: int, output: Output) -> None:
-    """Write that a request was accepted, with its warnings."""
-    output.record({"type": "accepted", "id": accepted.id, "kudos": accepted.kudos})
+def announce(accepted: Accepted, images: int, output: Output, *, prompt: str | None = None) -> None:
+    """Write that a request was accepted, with its warnings and the prompt that was sent."""
+    said = {} if prompt is None else {"prompt": prompt}
+    output.record({"type": "accepted", "id": accepted.id, "kudos": accepted.kudos, **said})
     output.remark(
         f"Request {accepted.id}: {counted(images, 'image')}, {accepted.kudos:g} kudos.",
         style="",
     )
+    if prompt is not None:
+        output.remark(f"Prompt: {printable(prompt)}", style="")
     for warning in accepted.warnings or ():
         output.record({"type": "warning", "code": warning.code, "message": warning.message})
         output.remark(printable(f"{warning.code}: {warning.message}"), style="yellow")

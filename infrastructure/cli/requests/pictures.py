@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from infrastructure.cli.requests.api_client import Generation, V2Client
@@ -44,8 +45,7 @@ def save_pictures(
     pictures = []
     for number, generation in enumerate(generations, start=1):
         content = client.image(generation)
-        path = folder / f"{prefix}-{number:02}{suffix_of(content)}"
-        path.write_bytes(content)
+        path = write_new(folder / f"{prefix}-{number:02}{suffix_of(content)}", content)
         picture = Picture(path, generation, content)
         pictures.append(picture)
         if on_saved is not None:
@@ -61,6 +61,25 @@ def save_contact_sheet(pictures: Sequence[Picture], path: Path, *, title: str) -
     frames = [Frame(picture.content, picture.label) for picture in pictures]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(contact_sheet(frames, title=title))
+
+
+def write_new(path: Path, content: bytes) -> Path:
+    """Write a file that is not there yet; return its path.
+
+    Where there is one of this name with another content, the new one gets a number.
+
+    :raises OSError: when the folder cannot be written.
+    """
+    for number in count(1):
+        free = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+        try:
+            with free.open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            if not free.is_file() or free.read_bytes() != content:
+                continue
+        return free
+    raise AssertionError("there are numbers without end")
 
 
 def suffix_of(content: bytes) -> str:

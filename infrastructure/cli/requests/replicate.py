@@ -8,9 +8,16 @@ from uuid import UUID
 
 import typer
 
-from infrastructure.cli.requests.generate import CLIENT_AGENT, INTERRUPTED, announce, watched
+from infrastructure.cli.requests.generate import (
+    CLIENT_AGENT,
+    INTERRUPTED,
+    announce,
+    sigterm_as_ctrl_c,
+    watched,
+)
 from infrastructure.cli.terminal import options
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
+from infrastructure.cli.terminal.options import usable_key
 from infrastructure.cli.terminal.output import Output, printable
 
 if TYPE_CHECKING:
@@ -53,9 +60,14 @@ def replicate(
 
     wanted = _image_id(image_id)
     console = Output(as_json=as_json)
-    with V2Client(
-        url or load_settings().base_url, key or ANONYMOUS_KEY, client_agent=CLIENT_AGENT
-    ) as client:
+    with (
+        V2Client(
+            url or load_settings().base_url,
+            usable_key(key or ANONYMOUS_KEY),
+            client_agent=CLIENT_AGENT,
+        ) as client,
+        sigterm_as_ctrl_c(),
+    ):
         accepted = client.request_images({"replicate": str(wanted), "exact": exact, "r2": True})
         announce(accepted, 1, console)
         status, interrupted = watched(client, accepted.id, 1, console)
@@ -86,12 +98,12 @@ def _keep(
     client: V2Client, generation: Generation, wanted: UUID, file: Path | None, console: Output
 ) -> None:
     """Save the image, and write its path and its comparison."""
-    from infrastructure.cli.requests.pictures import suffix_of
+    from infrastructure.cli.requests.pictures import suffix_of, write_new
 
     content = client.image(generation)
     path = file or _FOLDER / f"{wanted}-replica{suffix_of(content)}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    path = write_new(path, content)
     equality = _equality_of(generation)
     console.record(
         {

@@ -36,6 +36,22 @@ Key = Annotated[
     ),
 ]
 
+
+def usable_key(key: str) -> str:
+    """Return an API key without the blanks and line breaks around it.
+
+    :raises CliError: when no header can hold it; the key is not shown.
+    """
+    plain = key.strip()
+    if not (plain.isascii() and plain.isprintable()):
+        raise CliError(
+            "The API key has characters that no key has.",
+            advice="Copy it once more: a key is 22 letters, digits, - and _.",
+            exit_status=WRONGLY_ASKED,
+        )
+    return plain
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON lines.", show_default=False)]
 
 

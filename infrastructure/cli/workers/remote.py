@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infrastructure.cli.terminal.errors import WRONGLY_ASKED, CliError
+from infrastructure.cli.terminal.options import usable_key
 from infrastructure.cli.terminal.output import Output
 from infrastructure.settings.environment import Settings
 from workers.engines.protocol import EngineFailed
@@ -34,12 +35,7 @@ def run_remote_worker(settings: Settings, *, server: str, api_key: str) -> int:
     from workers.inference.safety import InspectorInvalid
     from workers.remote.server import Server
 
-    if not (api_key.isascii() and api_key.isprintable()):
-        raise CliError(
-            "The API key has invalid characters.",
-            advice=_ADVICE["InvalidAPIKey"],
-            exit_status=WRONGLY_ASKED,
-        )
+    api_key = usable_key(api_key)
     try:
         remote = Server(server, api_key, agent=BRIDGE_AGENT)
     except ValueError as error:

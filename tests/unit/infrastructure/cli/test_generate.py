@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import socket
@@ -172,3 +173,104 @@ def test_ctrl_c_cancels_the_request_and_keeps_what_was_finished(
     assert "Cancelled: 1 of 3 images were finished" in err
     assert [Path(line).suffix for line in out.splitlines()] == [".webp", ".png"]
     assert "Traceback" not in err
+
+
+def test_sigterm_cancels_as_ctrl_c_does(horde: Horde, tmp_path: Path) -> None:
+    horde.done, horde.finished = False, 1
+    child = subprocess.Popen(
+        command("a red circle", "--n", "3", "--url", horde.url, "--out", str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert horde.checked.wait(DEADLINE_SECONDS)
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=DEADLINE_SECONDS)
+    finally:
+        child.kill()
+        child.wait()
+    assert ("DELETE", f"/api/v2/generate/status/{ID}") in [seen[:2] for seen in horde.seen]
+    assert "Cancelled: 1 of 3 images were finished" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("key", ["geheim-ü", "geheim\x01", "geheim\x7f", "ge\nheim"])
+def test_a_key_of_other_characters_is_refused_and_not_shown(
+    generate: Generate, horde: Horde, key: str
+) -> None:
+    ended = generate("--key", key)
+    assert ended.returncode == 2
+    assert "The API key has characters that no key has." in ended.stderr
+    assert "heim" not in ended.stderr + ended.stdout
+    assert "Traceback" not in ended.stderr
+    assert horde.seen == []
+
+
+def test_a_line_break_behind_a_key_is_not_part_of_it(
+    generate: Generate, horde: Horde, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOARD_API_KEY", "k" * 22 + "\n")
+    assert generate().returncode == 0
+    assert horde.seen[0][3] == "k" * 22
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+def test_a_proxy_is_not_used_for_this_machine(
+    generate: Generate, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    monkeypatch.setenv(variable, address)
+    assert generate().returncode == 0
+
+
+def test_a_source_a_mask_and_loras_are_sent(
+    generate: Generate, horde: Horde, tmp_path: Path
+) -> None:
+    for name, colour in (("source.webp", (9, 9, 9)), ("mask.webp", (255, 255, 255))):
+        (tmp_path / name).write_bytes(webp(colour))
+    generate(
+        *("--source", str(tmp_path / "source.webp"), "--mask", str(tmp_path / "mask.webp")),
+        *("--strength", "0.6", "--negative", "blurry", "--idempotency-key", "once"),
+        *("--lora", "Detail Tweaker:0.5", "--lora", "version/62833", "--lora", "style: ink"),
+    )
+    _, _, body, _ = horde.seen[0]
+    assert body["prompt"] == "a red circle ### blurry"
+    assert body["source_processing"] == "inpainting"
+    assert base64.b64decode(body["source_image"]) == webp((9, 9, 9))
+    assert base64.b64decode(body["source_mask"]) == webp((255, 255, 255))
+    assert body["params"]["denoising_strength"] == 0.6
+    assert body["params"]["loras"] == [
+        {"name": "Detail Tweaker", "model": 0.5},
+        {"name": "62833", "is_version": True},
+        {"name": "style: ink"},
+    ]
+
+
+def test_a_source_alone_is_img2img(generate: Generate, horde: Horde, tmp_path: Path) -> None:
+    (tmp_path / "source.webp").write_bytes(webp((9, 9, 9)))
+    generate("--source", str(tmp_path / "source.webp"))
+    assert horde.seen[0][2]["source_processing"] == "img2img"
+
+
+def test_a_mask_alone_is_refused(generate: Generate, horde: Horde, tmp_path: Path) -> None:
+    (tmp_path / "mask.webp").write_bytes(webp((9, 9, 9)))
+    ended = generate("--mask", str(tmp_path / "mask.webp"))
+    assert (ended.returncode, horde.seen) == (2, [])
+    assert "Give the image with --source." in ended.stderr
+
+
+def test_ids_and_the_prompt_are_shown(generate: Generate) -> None:
+    ended = generate("--negative", "blurry")
+    assert "Prompt: a red circle ### blurry" in ended.stderr
+    assert "image-1: seed 7" in ended.stderr
+    told = [json.loads(line) for line in generate("--json").stdout.splitlines()]
+    assert told[0]["prompt"] == "a red circle"
+
+
+def test_no_file_is_overwritten(generate: Generate, tmp_path: Path) -> None:
+    (tmp_path / "8f14e45f-02.webp").write_bytes(b"something of mine")
+    assert generate("--n", "3").returncode == 0
+    assert (tmp_path / "8f14e45f-02.webp").read_bytes() == b"something of mine"
+    assert (tmp_path / "8f14e45f-02-2.webp").read_bytes() == webp((80, 0, 0))

@@ -66,6 +66,16 @@ def test_the_image_is_saved_and_its_path_is_the_output(
     assert body == {"replicate": IMAGE, "exact": False, "r2": True}
 
 
+def test_no_file_is_overwritten(replicate: Replicate, tmp_path: Path) -> None:
+    file = tmp_path / "image.webp"
+    file.write_bytes(b"something of mine")
+    ended = replicate(IMAGE, "--output", str(file))
+    assert ended.returncode == 0, ended.stderr
+    assert file.read_bytes() == b"something of mine"
+    assert ended.stdout == f"{tmp_path / 'image-2.webp'}\n"
+    assert (tmp_path / "image-2.webp").read_bytes() == webp((0, 0, 0))
+
+
 def test_it_is_named_after_the_image_if_nothing_is_said(horde: Horde, tmp_path: Path) -> None:
     ended = subprocess.run(
         command(IMAGE, "--url", horde.url),
