@@ -227,6 +227,7 @@ def assemble(
         queue=inline.queue,
         directory=inline.directory,
         funds=inline.kudos,
+        endpoints=inline.deliveries,
         models=catalogue,
         sealer=secrets.personal_keys,
         clock=clock,

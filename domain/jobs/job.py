@@ -276,12 +276,11 @@ class Job(Aggregate):
         provenance: Provenance | None = None,
         timestamp: datetime,
     ) -> float:
-        """Take one finished image and return the kudos that it earns.
+        """Take one finished image and return the kudos that it earns, whatever was found in it.
 
         :raises Refused: ``InvalidJobID``, ``DuplicateGen`` or ``AbortedGen``.
         """
         batch_index = self._open_index(image_id)
-        kudos = self.kudos_per_image if state is ImageState.OK else 0.0
         self.trigger_event(
             self.ImageGenerated,
             image_id=image_id,
@@ -289,14 +288,14 @@ class Job(Aggregate):
             digest=digest,
             seed=seed,
             state=state,
-            kudos=kudos,
+            kudos=self.kudos_per_image,
             owner_id=self.owner_id,
             metadata=metadata,
             making=provenance,
             timestamp=timestamp,
         )
         self._end_when_complete(timestamp)
-        return kudos
+        return self.kudos_per_image
 
     def fault(self, image_id: UUID, *, timestamp: datetime) -> None:
         """Note that the worker could not make one image.

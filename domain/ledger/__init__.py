@@ -36,7 +36,7 @@ from domain.ledger.jobs import Jobs
 from domain.ledger.kudos import Kudos
 from domain.ledger.leasing import Leasing
 from domain.ledger.modes import ServiceModes
-from domain.ledger.ports import Directory, LoadedModels, SkippedRequests
+from domain.ledger.ports import Directory, EndpointCounts, LoadedModels, SkippedRequests
 from domain.ledger.requests import Requests
 from domain.ledger.shared_keys import SharedKeys
 from domain.ledger.webhooks import Webhooks
@@ -59,6 +59,7 @@ class Ledger(Application[UUID]):
         queue: WaitingQueue,
         directory: Directory,
         funds: Funds,
+        endpoints: EndpointCounts,
         models: Models,
         sealer: Sealer,
         clock: Clock,
@@ -76,10 +77,10 @@ class Ledger(Application[UUID]):
         endings = Endings(core, lifetimes)
         self.accounts = Accounts(core, directory, sealer, random_source)
         self.kudos = Kudos(core, directory, funds, allowances)
-        self.shared_keys = SharedKeys(core, directory)
-        self.workers = Workers(core, directory, random_source)
+        self.shared_keys = SharedKeys(core, directory, funds)
+        self.workers = Workers(core, directory, funds, random_source)
         self.modes = ServiceModes(core)
-        self.webhooks = Webhooks(core, sealer, random_source)
+        self.webhooks = Webhooks(core, endpoints, funds, sealer, random_source)
         self.requests = Requests(
             core,
             KudosHolds(funds, directory, allowances, clock),

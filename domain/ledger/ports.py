@@ -41,6 +41,13 @@ class Directory(Protocol):
         """Return how many workers an account runs."""
 
 
+class EndpointCounts(Protocol):
+    """How many webhook endpoints there are, exact: see :class:`Directory`."""
+
+    def count_of_endpoints(self, account_id: UUID) -> int:
+        """Return how many endpoints of an account were not deleted."""
+
+
 class LoadedModels(Protocol):
     """Since when each worker has had the model that it has in memory, as a process remembers it.
 

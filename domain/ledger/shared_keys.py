@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.funds import Funds
 from domain.accounts.shared_key import KeyLimits, SharedKey, shared_key_id_of
 from domain.ledger.core import Core
 from domain.ledger.ports import Directory
@@ -17,10 +18,11 @@ MOST_SHARED_KEYS = 100
 class SharedKeys:
     """What becomes of shared keys."""
 
-    def __init__(self, core: Core, directory: Directory) -> None:
+    def __init__(self, core: Core, directory: Directory, funds: Funds) -> None:
         """Build on the core and these ports."""
         self._core = core
         self._directory = directory
+        self._funds = funds
 
     def issue(self, owner_id: UUID, *, name: str, key_digest: str, limits: KeyLimits) -> UUID:
         """Let an account lend out a key; return the key's public id.
@@ -32,17 +34,22 @@ class SharedKeys:
             raise Refused("AnonForbidden")
 
         def issue_one() -> UUID:
-            if self._directory.count_of_shared_keys(owner_id) >= MOST_SHARED_KEYS:
-                raise Refused("Forbidden", f"At most {MOST_SHARED_KEYS} shared keys: delete one.")
-            key = SharedKey.issue(
-                shared_key_id_of(key_digest),
-                owner_id=owner_id,
-                name=name,
-                key_digest=key_digest,
-                limits=limits,
-                timestamp=self._core.now(),
-            )
-            self._core.save(key)
+            with self._core.transaction():
+                # Two at once would each count without the other.
+                self._funds.lock(owner_id)
+                if self._directory.count_of_shared_keys(owner_id) >= MOST_SHARED_KEYS:
+                    raise Refused(
+                        "Forbidden", f"At most {MOST_SHARED_KEYS} shared keys: delete one."
+                    )
+                key = SharedKey.issue(
+                    shared_key_id_of(key_digest),
+                    owner_id=owner_id,
+                    name=name,
+                    key_digest=key_digest,
+                    limits=limits,
+                    timestamp=self._core.now(),
+                )
+                self._core.save(key)
             return key.id
 
         return self._core.retried(issue_one)

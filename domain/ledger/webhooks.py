@@ -8,7 +8,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.funds import Funds
 from domain.ledger.core import Core
+from domain.ledger.ports import EndpointCounts
 from domain.ports import RandomSource
 from domain.return_codes import Refused
 from domain.sealing import Sealed, Sealer
@@ -53,9 +55,18 @@ class PlannedDelivery:
 class Webhooks:
     """What becomes of endpoints, secrets and deliveries."""
 
-    def __init__(self, core: Core, sealer: Sealer, random_source: RandomSource) -> None:
+    def __init__(
+        self,
+        core: Core,
+        endpoints: EndpointCounts,
+        funds: Funds,
+        sealer: Sealer,
+        random_source: RandomSource,
+    ) -> None:
         """Build on the core and these ports."""
         self._core = core
+        self._endpoints = endpoints
+        self._funds = funds
         self._sealer = sealer
         self._random_source = random_source
 
@@ -67,13 +78,19 @@ class Webhooks:
 
         :param address: checked before.
         :param kinds: the kinds of notifications that are sent there.
-        :raises Refused: ``AnonForbidden`` or ``Locked``.
+        :raises Refused: ``AnonForbidden``, ``Forbidden`` (too many) or ``Locked``.
         """
         if account_id == ANONYMOUS_ID:
             raise Refused("AnonForbidden")
 
         def register_one() -> UUID:
             with self._core.transaction():
+                # Two at once would each count without the other.
+                self._funds.lock(account_id)
+                if self._endpoints.count_of_endpoints(account_id) >= MOST_ENDPOINTS:
+                    raise Refused(
+                        "Forbidden", f"At most {MOST_ENDPOINTS} webhook endpoints: delete one."
+                    )
                 endpoint = WebhookEndpoint.register(
                     self._random_source.new_id(),
                     account_id=account_id,

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.accounts.account import ANONYMOUS_ID
+from domain.accounts.funds import Funds
 from domain.jobs.commands import PopJob
 from domain.ledger.core import Core
 from domain.ledger.ports import Directory
@@ -22,10 +23,13 @@ WORKERS_OF_TRUSTED = 20
 class Workers:
     """What becomes of workers; rights are checked before (domain/workers/rights.py)."""
 
-    def __init__(self, core: Core, directory: Directory, random_source: RandomSource) -> None:
+    def __init__(
+        self, core: Core, directory: Directory, funds: Funds, random_source: RandomSource
+    ) -> None:
         """Build on the core and these ports."""
         self._core = core
         self._directory = directory
+        self._funds = funds
         self._random_source = random_source
 
     def sign_in(self, command: PopJob) -> WorkerEntry:
@@ -99,16 +103,19 @@ class Workers:
         return entry
 
     def _register(self, command: PopJob) -> WorkerEntry:
-        self._require_room(command)
-        worker = Worker.register(
-            self._random_source.new_id(),
-            name=command.worker_name,
-            owner_id=command.owner_id,
-            kind=command.kind,
-            capabilities=command.capabilities,
-            timestamp=self._core.now(),
-        )
-        self._core.save(worker)
+        with self._core.transaction():
+            # Two at once would each count without the other.
+            self._funds.lock(command.owner_id)
+            self._require_room(command)
+            worker = Worker.register(
+                self._random_source.new_id(),
+                name=command.worker_name,
+                owner_id=command.owner_id,
+                kind=command.kind,
+                capabilities=command.capabilities,
+                timestamp=self._core.now(),
+            )
+            self._core.save(worker)
         return WorkerEntry(
             worker_id=worker.id,
             name=worker.name,

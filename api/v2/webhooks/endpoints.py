@@ -20,13 +20,11 @@ from api.v2.webhooks.notices import notice_of
 from api.v2.webhooks.schemas import EndpointChange, EndpointDetails, EndpointInput, TestScheduled
 from api.v2.webhooks.targets import kinds_from
 from domain.accounts.rights import require_registered
-from domain.ledger.webhooks import MOST_ENDPOINTS
 from domain.return_codes import Refused
 from domain.webhooks.endpoint import WebhookEndpoint
 
 router = APIRouter(tags=["webhooks"], default_response_class=Answer)
 
-_TOO_MANY = f"At most {MOST_ENDPOINTS} webhook endpoints: delete one."
 _NO_CHANGE = "Nothing about the endpoint is to be changed: name events or enabled."
 
 
@@ -55,8 +53,6 @@ def add_endpoint(feature: Webhooks, raw: RawBody, apikey: ApiKey) -> Answer:
     account_id = registered(feature, apikey)
     given = read_body(EndpointInput, raw)
     address = feature.targets.checked_address(given.url, field="url")
-    if feature.deliveries.count_of_endpoints(account_id) >= MOST_ENDPOINTS:
-        raise Refused("Forbidden", _TOO_MANY)
     endpoint_id = feature.ledger.register_endpoint(
         account_id, address=address, kinds=kinds_from(given.events)
     )

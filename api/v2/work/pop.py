@@ -162,7 +162,6 @@ def _payload(popped: PoppedJob) -> dict[str, Any]:
         "prompt": joined_prompt(popped.prompt, popped.negative_prompt),
         "ddim_steps": settings.steps,
         "n_iter": len(popped.image_ids),
-        "batch_size": 1,
         "sampler_name": settings.sampler,
         "cfg_scale": settings.cfg_scale,
         "height": settings.height,

@@ -145,7 +145,6 @@ class ModelPayloadStable(BaseModel):
     prompt: str
     ddim_steps: int
     n_iter: Annotated[int, Field(description="How many images, to be made as one batch.")]
-    batch_size: Literal[1] = 1
     sampler_name: str
     cfg_scale: float
     height: int
