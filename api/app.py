@@ -31,7 +31,7 @@ from api.v2.models import statistics
 from api.v2.models.feature import ModelsFeature
 from api.v2.requests import events, images, status, submit
 from api.v2.requests.feature import IntakeFeature, ProgressFeature
-from api.v2.service import documents, left_out, return_codes, timeout_routes
+from api.v2.service import document_routes, left_out, return_codes, timeout_routes
 from api.v2.service import routes as service
 from api.v2.service.feature import ServiceFeature
 from api.v2.webhooks import deliveries, endpoints, secrets
@@ -63,7 +63,7 @@ _V2 = (
     deliveries,
     secrets,
     timeout_routes,
-    documents,
+    document_routes,
     service,
     models,
     statistics,

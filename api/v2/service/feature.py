@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import Depends
 
 from api.http.authentication import Authentication
 from api.http.features import installed
 from api.http.timeouts import Timeouts
+from api.v2.service.documents import Documents
 from api.v2.service.news import News
 from domain.ledger.modes import ServiceModes
 from domain.ports import Clock
@@ -18,13 +19,6 @@ from projections.directory.view import AccountDirectory
 from projections.service.modes import ModesReader
 from projections.statistics.recent import RecentStatistics
 from projections.workers.presence import Presence
-
-
-class Documents(Protocol):
-    """The port to the operators' terms, privacy policy and sponsors."""
-
-    def text(self, name: str, form: str) -> str:
-        """Return a document as ``html`` or ``markdown``; empty where the operators wrote none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from api.v2.requests.figures import whole_kudos
 from domain.jobs.job import Job
 from domain.requests.request import Request
 from infrastructure.cli.requests.api_client import Status
@@ -81,8 +82,9 @@ def compare(
     """
     counts = [
         Compared(fact, getattr(served, fact), getattr(replay, fact))
-        for fact in ("waiting", "processing", "finished", "restarted", "done", "faulted", "kudos")
+        for fact in ("waiting", "processing", "finished", "restarted", "done", "faulted")
     ]
+    counts.append(Compared("kudos", served.kudos, whole_kudos(replay.kudos)))
     by_id = sorted(served.generations, key=lambda image: image.id)
     recorded = sorted(replay.generations, key=lambda image: str(image.image_id))
     images = [

@@ -53,7 +53,7 @@ def served(status: RequestStatus) -> dict[str, Any]:
         "restarted": status.restarted,
         "done": status.done,
         "faulted": status.faulted,
-        "kudos": status.kudos,
+        "kudos": round(status.kudos),
         "generations": [
             {
                 "img": "",
