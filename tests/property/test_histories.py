@@ -259,9 +259,11 @@ class Histories(RuleBasedStateMachine):
         assert refusal == expected
         if expected is None:
             target.add(place)
+            if isinstance(state, ImageState):
+                # Whatever was found in the image: the work was done.
+                self.kudos.reward(owner_id, job.reward)
             if state is ImageState.OK:
                 job.drawn.add(place)
-                self.kudos.reward(owner_id, job.reward)
             if len(job.delivered) + len(job.faulted) == job.images:
                 self._end(job)
 
